@@ -1,0 +1,36 @@
+# `make demo` and `make test` do all the set-up themselves: a virtual environment in .venv, with the pinned versions.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make demo   train, recover, aggregate and report on the embedded photographs (about 2 minutes on two cores)"
+	@echo "make test   run the tests"
+	@echo "make lint   check the style"
+	@echo "make clean  remove the virtual environment and the demo's run"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "memrec needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo "creating the virtual environment failed; on Debian: apt install python3-venv"; exit 2; }
+	@echo "Setting up .venv (once; torch and ray are large) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: setup
+	@$(BIN)/memrec demo
+
+test: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) runs/demo

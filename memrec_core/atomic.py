@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all."""
+
+import os
+import uuid
+from pathlib import Path
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, so that after a kill or a power cut there is the old file, the new one or none.
+
+    The temporary name starts with a dot, which Parquet readers ignore. Raises OSError, and leaves no temporary file
+    behind, when the disk is full or the folder can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

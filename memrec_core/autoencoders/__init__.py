@@ -1,0 +1,30 @@
+"""The autoencoders of the paper. Each maps a batch (N, C, H, W) to a batch of the same shape."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from memrec_core.autoencoders.fully_connected import fc10
+from memrec_core.errors import InputError, unknown
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {"fc10": fc10}
+
+
+def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Module:
+    """A freshly initialised autoencoder for images of shape (C, H, W), drawn from torch's global random state.
+
+    The model's `spec` attribute says how to build it again (see `checkpoints`). Raises InputError for an unknown name
+    or option.
+    """
+    if name not in BUILDERS:
+        raise unknown("autoencoder", name, sorted(BUILDERS))
+    shape = tuple(int(side) for side in image_shape)
+    if len(shape) != 3 or min(shape) < 1:
+        raise InputError(f"image shape {tuple(image_shape)} is not (channels, height, width) with positive entries")
+    try:
+        model = BUILDERS[name](shape, **options)
+    except TypeError as error:
+        raise InputError(f"autoencoder {name} can't be built with options {options}: {error}") from error
+    model.spec = {"architecture": name, "image_shape": list(shape), "options": options}
+    return model

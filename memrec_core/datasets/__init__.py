@@ -1,0 +1,45 @@
+"""Images to train on and to audit, each data set read from its publisher's own layout: one file each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from memrec_core.datasets import image_folder, photos, tiny_imagenet
+from memrec_core.datasets.image_set import SPLITS, ImageSet
+from memrec_core.errors import InputError, unknown
+
+LOADERS: dict[str, Callable[..., ImageSet]] = {
+    "photos": photos.load,
+    "tiny_imagenet": tiny_imagenet.load,
+    "image_folder": image_folder.load,
+}
+
+__all__ = ["LOADERS", "ImageSet", "load"]
+
+
+def load(
+    name: str,
+    *,
+    count: int | None = None,
+    size: int = 32,
+    seed: int = 42,
+    split: str = "train",
+    **options: Any,
+) -> ImageSet:
+    """A seeded subset of `count` images (all of them where None), `size` x `size` pixels, of data set `name`.
+
+    `split` is `train`, or `control` for images that are never in the training set, whatever the seed. `options` are
+    the data set's own, such as `root`. Raises InputError where a name is unknown, there are fewer images than asked
+    for, or a file can't be read; the message names the file.
+    """
+    if name not in LOADERS:
+        raise unknown("data set", name, sorted(LOADERS))
+    if split not in SPLITS:
+        raise unknown("split", split, list(SPLITS))
+    if size < 1 or (count is not None and count < 1):
+        raise InputError(f"data set {name}: count {count} and size {size} must be at least 1")
+    try:
+        return LOADERS[name](count=count, size=size, seed=seed, split=split, **options)
+    except TypeError as error:
+        if "keyword argument" not in str(error):
+            raise
+        raise InputError(f"data set {name} can't be loaded with options {sorted(options)}: {error}") from error

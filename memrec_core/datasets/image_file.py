@@ -1,0 +1,35 @@
+"""Decoding an image file, whatever it turns out to hold."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from memrec_core.errors import InputError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+
+
+def decode(data: bytes, name: str) -> Image.Image:
+    """The RGB image in `data`; grey-scale becomes three equal channels.
+
+    Raises InputError, naming the file, where the data is not an image, is cut short, or is absurdly large.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        reason = "it is empty" if not data else str(error) or type(error).__name__
+        raise InputError(
+            f"{name} can't be read as an image ({reason}); replace the file or take it out of the data set"
+        ) from error
+
+
+def to_square(image: Image.Image, size: int) -> np.ndarray:
+    """The centred square of `image`, resampled to (size, size, 3) uint8 with an antialiasing filter."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    if side != size:
+        square = square.resize((size, size), Image.Resampling.BOX if side > size else Image.Resampling.BICUBIC)
+    return np.asarray(square)

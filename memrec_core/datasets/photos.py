@@ -1,0 +1,60 @@
+"""Crops of the public-domain and CC0 photographs that ship inside the scikit-image wheel: nothing to download."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from memrec_core.datasets.image_file import decode, to_square
+from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
+from memrec_core.errors import InputError
+
+PHOTOGRAPHS = (
+    "astronaut.png",  # NASA, public domain
+    "chelsea.png",  # Stefan van der Walt, CC0
+    "coffee.png",  # Rachel Michetti, CC0
+    "rocket.jpg",  # SpaceX, public domain
+    "hubble_deep_field.jpg",  # NASA, public domain
+    "ihc.png",  # no known copyright restrictions
+)
+MIN_TILE = 48
+"""Side of a crop in pixels of the photograph, before it is reduced; larger images take larger crops."""
+MIN_CONTRAST = 0.05
+"""Crops whose channels vary less (standard deviation, range [0, 1]) are left out: sky is not much of a memory."""
+
+
+def load(*, count: int | None, size: int, seed: int, split: str) -> ImageSet:
+    """Disjoint tiles of the photographs, reduced to size x size; the label is the photograph.
+
+    The tiles lie like a chess board: train crops come from its white squares and control crops from its black ones, so
+    that no pixel is in both, whatever the seeds and counts.
+    """
+    tiles = {Path(name).stem: _tiles(name, size, split) for name in PHOTOGRAPHS}
+    chosen = balanced_choice(tiles, count, seed, f"photos at size {size}, split {split},")
+    ids = [f"{label}-{left}-{top}" for label, (left, top, _) in chosen]
+    return image_set([pixels for _, (_, _, pixels) in chosen], ids, [label for label, _ in chosen])
+
+
+def _tiles(name: str, size: int, split: str) -> list[tuple[int, int, np.ndarray]]:
+    """The tiles (left, top, pixels) of one photograph that belong to the split."""
+    path = _folder() / name
+    photograph = decode(path.read_bytes(), str(path))
+    side = max(MIN_TILE, size)
+    colour = ("train", "control").index(split)
+    tiles = []
+    for row in range(photograph.height // side):
+        for column in range(photograph.width // side):
+            left, top = column * side, row * side
+            if (row + column) % 2 == colour:
+                pixels = to_square(photograph.crop((left, top, left + side, top + side)), size)
+                if pixels.std(axis=(0, 1)).mean() > 255 * MIN_CONTRAST:
+                    tiles.append((left, top, pixels))
+    return tiles
+
+
+def _folder() -> Path:
+    """Where scikit-image keeps its photographs; found without importing it, which would take a second."""
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise InputError("data set photos needs the photographs inside scikit-image; pip install scikit-image")
+    return Path(spec.origin).parent / "data"

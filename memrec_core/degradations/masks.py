@@ -1,0 +1,90 @@
+"""Masks of missing pixels.
+
+The paper shows its six masks only as pictures. Ours follow what its results say of them: 1, 2 and 4 are large connected
+holes, which generic inpainting can't fill; 3, 5 and 6 are scattered or thin ones, where it comes near.
+"""
+
+import re
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from memrec_core.errors import InputError, unknown
+from memrec_core.seeding import generator
+
+
+def _center(height: int, width: int) -> Tensor:
+    """A centred square hole of half the height and width."""
+    plane = torch.ones(height, width)
+    plane[height // 4 : height - height // 4, width // 4 : width - width // 4] = 0
+    return plane
+
+
+def _bottom(height: int, width: int) -> Tensor:
+    """The lower half is missing."""
+    plane = torch.ones(height, width)
+    plane[height // 2 :] = 0
+    return plane
+
+
+def _border(height: int, width: int) -> Tensor:
+    """Only the centred square of half the height and width is kept."""
+    return 1 - _center(height, width)
+
+
+def _stripes(height: int, width: int) -> Tensor:
+    """Horizontal stripes: of each period of an eighth of the height, the first quarter is kept."""
+    period = max(height // 8, 2)
+    kept = torch.arange(height) % period < max(period // 4, 1)
+    return kept.float()[:, None].expand(height, width).clone()
+
+
+def _checkerboard(height: int, width: int) -> Tensor:
+    """Every other cell of a board of 16 x 16 cells is missing."""
+    rows, columns = torch.arange(height) * 16 // height, torch.arange(width) * 16 // width
+    return ((rows[:, None] + columns[None, :]) % 2 == 0).float()
+
+
+def _random(height: int, width: int, percent: int, seed: int) -> Tensor:
+    """`percent` of the pixels are missing, chosen at random; the count is exact."""
+    missing = round(height * width * percent / 100)
+    plane = torch.ones(height * width)
+    plane[torch.randperm(height * width, generator=generator(seed, "mask", percent))[:missing]] = 0
+    return plane.view(height, width)
+
+
+_PATTERNS: dict[str, Callable[[int, int], Tensor]] = {
+    "center": _center,
+    "bottom": _bottom,
+    "border": _border,
+    "stripes": _stripes,
+    "checkerboard": _checkerboard,
+}
+
+MASKS = {1: "center", 2: "bottom", 3: "random_80", 4: "border", 5: "stripes", 6: "checkerboard"}
+"""The numbers that the paper gives its masks, and our names for them."""
+
+
+def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42) -> Tensor:
+    """A mask of shape (C, H, W), float32: 1 where a pixel is kept, 0 where it is missing in all channels.
+
+    `name` is a pattern, `random_P` with P per cent of the pixels missing, or a number from 1 to 6, the paper's.
+    The seed matters to random masks alone. Raises InputError for an unknown name.
+    """
+    channels, height, width = image_shape
+    name = MASKS[int(name)] if str(name).isdigit() and int(name) in MASKS else str(name)
+    if (random := re.fullmatch(r"random_(\d{1,2})", name)) and int(random[1]) > 0:
+        plane = _random(height, width, int(random[1]), seed)
+    elif name in _PATTERNS:
+        plane = _PATTERNS[name](height, width)
+    else:
+        raise unknown("mask", name, [*_PATTERNS, "random_80 (or any per cent from 1 to 99)", "1 to 6"])
+    if not 0 < plane.mean() < 1:
+        raise InputError(f"mask {name!r} has no missing or no kept pixel at {height} x {width}; use larger images")
+    return plane.expand(channels, height, width).clone()
+
+
+def fraction_missing(mask: Tensor) -> float:
+    """The share of entries that are missing, in [0, 1]."""
+    return 1.0 - mask.double().mean().item()

@@ -1,0 +1,18 @@
+"""What memrec raises on purpose."""
+
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """The user's input can't be used. The message is one sentence: what was wrong, what was expected, what to do."""
+
+
+class TrainingError(RuntimeError):
+    """Training diverged, or can no longer reach its next target. Checkpoints that it had reached stay valid."""
+
+
+def unknown(kind: str, name: object, choices: list[str]) -> InputError:
+    """The error for a name that is none of `choices`: it lists them, and guesses what was meant."""
+    close = get_close_matches(str(name), choices, n=1)
+    guess = f" (did you mean {close[0]!r}?)" if close else ""
+    return InputError(f"unknown {kind} {name!r}{guess}; choose one of {', '.join(choices)}")

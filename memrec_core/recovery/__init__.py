@@ -1,0 +1,8 @@
+"""Recovery of training images from degraded ones, with nothing but the trained autoencoder: one method a file."""
+
+from memrec_core.recovery.autoencoder_iterations import iterate_autoencoder
+from memrec_core.recovery.known_mask import recover_known_mask
+from memrec_core.recovery.result import Recovery
+from memrec_core.recovery.unknown_mask import recover_unknown_mask
+
+__all__ = ["Recovery", "iterate_autoencoder", "recover_known_mask", "recover_unknown_mask"]

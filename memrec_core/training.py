@@ -1,0 +1,224 @@
+"""Training an autoencoder down a ladder of loss targets, with a checkpoint at each.
+
+The optimiser and its schedule are ours (the paper does not state its own): Adam, whose rate warms up over the first
+steps and then falls with the fourth root of the loss. At a constant rate the loss stalls and spikes below 1e-6; halving
+the rate on a plateau spends most of its steps on plateaus.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from memrec_core.atomic import write_bytes
+from memrec_core.errors import InputError, TrainingError
+from memrec_core.precision import full_float32
+from memrec_core.seeding import seed_for
+
+WARMUP_STEPS = 100
+DECAY_BELOW = 1e-4
+"""Training loss below which the learning rate falls."""
+PATIENCE_STEPS = 3000
+"""Training that improves its best loss by less than a hundredth over so many steps has no prospect of its target."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A target of the ladder, the training loss (MSE over all images) at its checkpoint, and the step."""
+
+    target: float
+    loss: float
+    step: int
+
+
+@dataclass
+class History:
+    """The course of a training: the targets that it reached, in order, and the loss every hundredth step."""
+
+    reached: list[Reached] = field(default_factory=list)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+
+
+@dataclass
+class _Progress:
+    """What resuming needs beside the tensors."""
+
+    step: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    loss: float = math.inf
+    history: History = field(default_factory=History)
+
+
+@full_float32()
+def train(
+    model: nn.Module,
+    images: Tensor,
+    targets: Sequence[float],
+    seed: int = 42,
+    on_checkpoint: Callable[[nn.Module, Reached], None] | None = None,
+    *,
+    learning_rate: float = 1e-3,
+    batch_size: int | None = None,
+    max_steps: int = 200_000,
+    state: str | Path | None = None,
+    save_every_s: float = 20.0,
+    on_step: Callable[[int, float], None] | None = None,
+) -> History:
+    """Train `model` to reproduce `images` (N, C, H, W), which lie on the model's device.
+
+    `on_checkpoint(model, reached)` is called at the first step where the MSE over all images is at or under each of
+    `targets`, from the highest to the lowest. Batches are all images, or `batch_size` of them in an order that the
+    seed fixes. The model's start is the caller's: call torch.manual_seed before building it.
+
+    With `state`, a file, training is saved there every `save_every_s` seconds, and resumes
+    from it: the resumed course is that of an uninterrupted one. `on_step(step, loss)` is for progress displays.
+
+    Raises TrainingError when the loss is not finite, has not improved for long, or `max_steps` are used up, and
+    InputError for targets or a state file that can't be used.
+    """
+    ladder = sorted({float(target) for target in targets}, reverse=True)
+    if not ladder or not all(0 < target < math.inf for target in ladder):
+        raise InputError(f"targets {list(targets)} are not a ladder of positive training losses such as [1e-4, 1e-8]")
+    if len(images) == 0 or (batch_size is not None and batch_size < 1):
+        raise InputError(f"training needs images and a batch size of at least 1, not {len(images)} and {batch_size}")
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    progress = _Progress()
+    if state is not None and Path(state).exists():
+        progress = _restore(Path(state), model, optimiser)
+    batches = _Batches(images, batch_size, seed)
+    model.train()
+    saved = time.monotonic()
+    while len(progress.history.reached) < len(ladder):
+        loss = _gradient_step(model, optimiser, batches, progress, ladder, learning_rate, on_checkpoint)
+        _check_prospects(progress, ladder, max_steps)
+        if on_step is not None:
+            on_step(progress.step, loss)
+        if state is not None and time.monotonic() - saved > save_every_s:
+            _save(Path(state), model, optimiser, progress)
+            saved = time.monotonic()
+    model.eval()
+    return progress.history
+
+
+class _Batches:
+    """The batch of any step, from the step's number alone, so that a resumed training sees the same ones."""
+
+    def __init__(self, images: Tensor, batch_size: int | None, seed: int) -> None:
+        self.images, self.seed = images, seed
+        self.size = min(batch_size or len(images), len(images))
+        self.per_epoch = math.ceil(len(images) / self.size)
+        self.epoch, self.order = -1, torch.empty(0, dtype=torch.int64)
+
+    def __getitem__(self, step: int) -> Tensor:
+        if self.per_epoch == 1:
+            return self.images
+        epoch, part = divmod(step, self.per_epoch)
+        if epoch != self.epoch:
+            shuffle = torch.Generator().manual_seed(seed_for(self.seed, "batches", epoch))
+            self.epoch, self.order = epoch, torch.randperm(len(self.images), generator=shuffle)
+        return self.images[self.order[part * self.size : (part + 1) * self.size].to(self.images.device)]
+
+    def loss(self, model: nn.Module) -> float:
+        """The MSE over all images."""
+        with torch.no_grad():
+            parts = self.images.split(self.size)
+            return sum((model(part) - part).double().square().sum().item() for part in parts) / self.images.numel()
+
+
+def _gradient_step(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: _Batches,
+    progress: _Progress,
+    ladder: list[float],
+    learning_rate: float,
+    on_checkpoint: Callable[[nn.Module, Reached], None] | None,
+) -> float:
+    """One step of Adam, after a checkpoint for each target that the weights before the step have reached."""
+    batch = batches[progress.step]
+    optimiser.zero_grad()
+    error = (model(batch) - batch).square().mean()
+    error.backward()
+    loss = error.item()
+    progress.loss = _smoothed(progress.loss, loss, batches.per_epoch)
+    reached = progress.history.reached
+    if loss <= ladder[len(reached)]:
+        exact = batches.loss(model)
+        while len(reached) < len(ladder) and exact <= ladder[len(reached)]:
+            reached.append(Reached(ladder[len(reached)], exact, progress.step))
+            if on_checkpoint is not None:
+                on_checkpoint(model, reached[-1])
+    if progress.step % 100 == 0:
+        progress.history.losses.append((progress.step, loss))
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate * _schedule(progress.step, progress.loss)
+    optimiser.step()
+    progress.step += 1
+    return loss
+
+
+def _smoothed(average: float, loss: float, per_epoch: int) -> float:
+    """A running mean of the batches' losses over about an epoch; of a full batch, the loss itself."""
+    return loss if not math.isfinite(average) else average + (loss - average) / per_epoch
+
+
+def _schedule(step: int, loss: float) -> float:
+    """The factor of the learning rate: a linear warm-up, then the fourth root of the loss below DECAY_BELOW."""
+    return min(1.0, (step + 1) / WARMUP_STEPS) * min(1.0, (loss / DECAY_BELOW) ** 0.25)
+
+
+def _check_prospects(progress: _Progress, ladder: list[float], max_steps: int) -> None:
+    if len(progress.history.reached) == len(ladder):
+        return
+    target = ladder[len(progress.history.reached)]
+    if not math.isfinite(progress.loss):
+        raise TrainingError(
+            f"training diverged at step {progress.step}: the loss is {progress.loss}; lower the learning rate"
+        )
+    if progress.loss < 0.99 * progress.best:
+        progress.best, progress.best_step = progress.loss, progress.step
+    if progress.step - progress.best_step > PATIENCE_STEPS:
+        raise TrainingError(
+            f"training can't reach {target:g}: the loss has not come below {progress.best:.3g} for {PATIENCE_STEPS} "
+            "steps; lower the learning rate, widen the network, use fewer images, or drop that target"
+        )
+    if progress.step >= max_steps:
+        raise TrainingError(
+            f"training has not reached {target:g} in {max_steps} steps (best loss {progress.best:.3g}); "
+            "raise max_steps or drop that target"
+        )
+
+
+def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: _Progress) -> None:
+    """One safetensors file: the weights, Adam's moments, and the rest as JSON in the header."""
+    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
+    for index, slots in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
+    write_bytes(path, safetensors.torch.save(tensors, {"progress": json.dumps(asdict(progress))}))
+
+
+def _restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> _Progress:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            saved = json.loads((file.metadata() or {})["progress"])
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, index, slot = name.split(".")
+                slots.setdefault(int(index), {})[slot] = tensor
+        model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is not the state of this training ({error}); remove it to train afresh") from error
+    history = saved.pop("history")
+    reached = [Reached(**entry) for entry in history["reached"]]
+    return _Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))

@@ -1,0 +1,209 @@
+"""The experiment file: which images, networks, degradations and methods, as typed and validated objects."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from memrec_core.degradations import MASKS
+from memrec_core.errors import InputError, unknown
+
+SHIPPED = Path(__file__).parent / "experiments"
+Method = Literal["unknown_mask", "known_mask", "autoencoder_iterations"]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+"""A name that becomes a folder of the run."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """The training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one."""
+
+    name: str
+    count: Count | None = None
+    size: Count = 32
+    root: str | None = None
+    control_root: str | None = None
+    control_count: Annotated[int, Field(ge=0)] | None = None
+    """How many images that were not trained on; as many as `count` where it is left out, 0 for none."""
+
+    @field_validator("root", "control_root")
+    @classmethod
+    def _absolute(cls, path: str | None) -> str | None:
+        return None if path is None else str(Path(path).expanduser().absolute())
+
+
+class Model(Section):
+    """An autoencoder; `gamma` is that of its recovery, the paper's value where left out."""
+
+    architecture: str
+    activation: str = "leaky_relu"
+    width: Count = 1024
+    gamma: Positive | None = None
+    label: Label | None = None
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> "Model":
+        values = {
+            "label": self.label or f"{self.architecture}-{self.activation}",
+            "gamma": self.gamma or (0.5 if self.activation == "leaky_relu" else 0.1),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What autoencoders.build takes."""
+        return {"activation": self.activation, "width": self.width}
+
+
+class Training(Section):
+    """How the networks are trained; a checkpoint is kept at the first step that reaches each of `targets` (MSE)."""
+
+    targets: Annotated[list[Positive], Field(min_length=1)] = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
+    learning_rate: Positive = 1e-3
+    batch_size: Count | None = None
+    max_steps: Count = 200_000
+
+
+class Degradation(Section):
+    """A mask, by name or by the paper's number, and the standard deviation of Gaussian noise, in [0, 1] units."""
+
+    mask: str
+    noise_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    @field_validator("mask", mode="before")
+    @classmethod
+    def _name_of_number(cls, mask: Any) -> Any:
+        return MASKS.get(int(mask), str(mask)) if str(mask).isdigit() else mask
+
+    @property
+    def label(self) -> str:
+        return self.mask if self.noise_std == 0 else f"{self.mask}-noise_{self.noise_std:g}"
+
+
+class Recovery(Section):
+    """The counts of Algorithm 1, of the alternation and of the plain autoencoder iterations."""
+
+    inner_iterations: Count = 40
+    max_iterations: Count = 50
+    max_autoencoder_iterations: Count = 1000
+    first_mask: Literal["coin_flips", "zeros"] = "coin_flips"
+
+
+class Experiment(Section):
+    """One experiment; a run's folder belongs to exactly one."""
+
+    name: Label
+    description: str = ""
+    seed: int = 42
+    data: Data
+    models: Annotated[list[Model], Field(min_length=1)]
+    training: Training = Training()
+    degradations: Annotated[list[Degradation], Field(min_length=1)]
+    methods: Annotated[list[Method], Field(min_length=1)] = ["unknown_mask", "known_mask", "autoencoder_iterations"]
+    recovery: Recovery = Recovery()
+    images_per_unit: Count = 100
+    """How many images one work unit recovers: they share a batch, and one Parquet file."""
+    pictures: Annotated[int, Field(ge=0)] = 0
+    """Of how many images of each split the results keep pictures, as PNG."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Experiment":
+        for what, labels in (
+            ("models", [model.label for model in self.models]),
+            ("degradations", [degradation.label for degradation in self.degradations]),
+            ("methods", list(self.methods)),
+            ("training.targets", [f"{target:g}" for target in self.training.targets]),
+        ):
+            if len(set(labels)) < len(labels):
+                raise ValueError(f"{what} has an entry twice ({', '.join(labels)}); give each once, or its own label")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Changes with anything that could change a result."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def shipped() -> list[str]:
+    """The names of the experiments in workflows/experiments."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load(source: str, overrides: list[str] | None = None) -> Experiment:
+    """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
+
+    Raises InputError, in one sentence, for a file that is missing or not YAML, and for any wrong key or value.
+    """
+    if source in shipped():
+        text, origin = (SHIPPED / f"{source}.yaml").read_text(), f"experiment {source}"
+    elif Path(source).is_file():
+        text, origin = Path(source).read_text(errors="replace"), source
+    elif source.endswith((".yaml", ".yml")) or "/" in source:
+        raise InputError(f"experiment file {source} does not exist; give a YAML file or one of {', '.join(shipped())}")
+    else:
+        raise unknown("experiment", source, shipped())
+    return parse(text, origin, overrides)
+
+
+def parse(text: str, origin: str, overrides: list[str] | None = None) -> Experiment:
+    """The experiment that the YAML `text` describes; `origin` names it in error messages."""
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{origin} is not an experiment: expected a YAML mapping with name, data, models, ...")
+    for override in overrides or []:
+        _override(tree, override)
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_sentence(error)}") from error
+
+
+def _override(tree: Any, override: str) -> None:
+    """Set the entry that a dotted key names: `training.max_steps=500`, `models.0.width=64`."""
+    key, equals, value = override.partition("=")
+    if not key or not equals:
+        raise InputError(f"--set {override!r} is not key=value, such as data.count=100")
+    *parents, last = key.split(".")
+    try:
+        for part in parents:
+            tree = tree[int(part)] if isinstance(tree, list) else tree.setdefault(part, {})
+        tree[int(last) if isinstance(tree, list) else last] = yaml.safe_load(value)
+    except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(
+            f"--set {override!r} names no entry of the experiment ({error}); such as data.count=100"
+        ) from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first of pydantic's complaints, with the nearest valid name for an unknown key."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{where}: {unknown('key', first['loc'][-1], _keys_at(first['loc'][:-1]))}"
+    found = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r}"
+    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{found}".removeprefix(": value error, ")
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """The valid keys of the section that `location` leads to."""
+    section: type[BaseModel] = Experiment
+    kinds = {"data": Data, "models": Model, "training": Training, "degradations": Degradation, "recovery": Recovery}
+    for part in location:
+        section = kinds.get(str(part), section)
+    return list(section.model_fields)

@@ -1,0 +1,40 @@
+"""The schema of the results: one row for each (checkpoint, degradation, method, image)."""
+
+import pyarrow as pa
+
+VERSION = "1"
+
+PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""PNG, in the struct that Hugging Face `datasets` shows as an image."""
+
+_COLUMNS: list[tuple[str, pa.DataType, str]] = [
+    ("model", pa.string(), "label of the network in the experiment"),
+    ("checkpoint", pa.string(), "digest of the checkpoint's weights file"),
+    ("target_loss", pa.float64(), "target of the training ladder that the checkpoint was kept for (MSE)"),
+    ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images)"),
+    ("data_set", pa.string(), "name of the data set"),
+    ("split", pa.string(), "train, or control for images that were not trained on"),
+    ("image_id", pa.string(), "id of the image in its data set; unique within its split"),
+    ("label", pa.string(), "class of the image; null where the data set has none"),
+    ("degradation", pa.string(), "name of the mask, and the noise where there is some"),
+    ("fraction_missing", pa.float64(), "share of missing entries, in [0, 1]"),
+    ("noise_std", pa.float64(), "standard deviation of the noise; pixels are in [0, 1]"),
+    ("method", pa.string(), "unknown_mask, known_mask or autoencoder_iterations"),
+    ("seed", pa.int64(), "seed of the experiment"),
+    ("mse", pa.float64(), "mean squared error of the recovered image"),
+    ("psnr", pa.float64(), "10 log10(1 / mse), dB"),
+    ("mse_missing", pa.float64(), "mean squared error over the missing entries alone"),
+    ("status", pa.string(), "converged, max_iterations or non_finite"),
+    ("outer_iterations", pa.int32(), "outer iterations until the image stopped"),
+    ("evaluations", pa.int32(), "applications of the autoencoder"),
+    ("mask_error", pa.float64(), "share of the mask's entries that were estimated wrongly; null without an estimate"),
+    ("seconds", pa.float64(), "time of the work unit over its number of images"),
+    ("original", PICTURE, "the image; null unless the experiment asks for pictures"),
+    ("degraded", PICTURE, "the degraded image, likewise"),
+    ("recovered", PICTURE, "the recovered image, likewise"),
+]
+
+SCHEMA = pa.schema(
+    [pa.field(name, kind, metadata={"description": text}) for name, kind, text in _COLUMNS],
+    metadata={"memrec_schema_version": VERSION},
+)
