@@ -1,14 +1,17 @@
 """From the rows of a run to its recovery rates."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
+import rich.box
 from rich.table import Table
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson
+from workflows.experiment import Experiment
 from workflows.plan import Unit, load_plan, remaining
 from workflows.schema import SCHEMA
 from workflows.store import RATES, Store
@@ -44,11 +47,10 @@ _QUERY = f"""
            sum(seconds)                                   AS seconds
     FROM results
     GROUP BY ALL
-    ORDER BY model, target_loss DESC, degradation, method, split DESC
 """
 
 
-def aggregate(store: Store) -> pd.DataFrame:
+def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split).
 
     Only units of the plan count, so a foreign or half-written file never does. Columns: the identity, `images`, and
@@ -64,8 +66,25 @@ def aggregate(store: Store) -> pd.DataFrame:
     for kind in ("accurate", "approximate"):
         rates[f"{kind}_rate"] = rates[f"{kind}_count"] / rates["images"]
         rates[f"{kind}_low"], rates[f"{kind}_high"] = clopper_pearson(rates[f"{kind}_count"], rates["images"])
+    rates = _in_order(rates, experiment)
     store.write_table(RATES, pa.Table.from_pandas(rates, preserve_index=False))
     return rates
+
+
+def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """Sorted as the experiment lists its models, degradations and methods, from the highest training loss down."""
+    places = {
+        "model": [model.label for model in experiment.models],
+        "degradation": [degradation.label for degradation in experiment.degradations],
+        "method": list(experiment.methods),
+        "split": ["train", "control"],
+    }
+
+    def key(column: pd.Series) -> pd.Series:
+        return column.map(places[column.name].index) if column.name in places else -column
+
+    by = ["model", "target_loss", "degradation", "method", "split"]
+    return rates.sort_values(by, key=key, ignore_index=True)
 
 
 def _dataset(store: Store, units: Sequence[Unit]) -> pyarrow.dataset.Dataset:
@@ -76,31 +95,45 @@ def _dataset(store: Store, units: Sequence[Unit]) -> pyarrow.dataset.Dataset:
 
 
 def rates_table(rates: pd.DataFrame, kind: str = "accurate") -> Table:
-    """A table for the terminal: a row a (model, train loss, degradation), a column a (method, split)."""
-    table = Table(title=f"{kind} recovery rate, % of images (95 % interval)")
-    keys = ["model", "target_loss", "degradation"]
-    for title in ("model", "train loss", "mask"):
+    """A table for the terminal: a row a (model, train loss, degradation), for each method its rate on training
+    images with the interval, and on control images."""
+    table = Table(
+        title=f"{kind} recovery, % of the images (95 % interval)",
+        box=rich.box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+    several = rates["model"].nunique() > 1
+    for title in (["model"] if several else []) + ["train\nloss", "mask"]:
         table.add_column(title, no_wrap=True)
-    columns = [
-        (method, split)
-        for method in METHOD_TITLES
-        for split in ("train", "control")
-        if ((rates["method"] == method) & (rates["split"] == split)).any()
-    ]
-    for method, split in columns:
-        table.add_column(f"{METHOD_TITLES[method]}\n{split}", justify="right", no_wrap=True)
+    methods = [method for method in METHOD_TITLES if (rates["method"] == method).any()]
+    has_control = (rates["split"] == "control").any()
+    for method in methods:
+        table.add_column(f"{METHOD_TITLES[method]}\ntrain", justify="right", no_wrap=True)
+        if has_control:
+            table.add_column("\ncontrol", justify="right", no_wrap=True)
     previous = None
-    for (model, loss, degradation), group in rates.groupby(keys, sort=False):
+    for (model, loss, degradation), group in rates.groupby(["model", "target_loss", "degradation"], sort=False):
         if previous not in (None, (model, loss)):
             table.add_section()
         previous = (model, loss)
-        cells = {(row.method, row.split): row for row in group.itertuples()}
-        table.add_row(model, f"{loss:g}", degradation, *[_cell(cells.get(column), kind) for column in columns])
+        rows = {(row.method, row.split): row for row in group.itertuples()}
+        cells = [model] if several else []
+        cells += [f"{loss:.0e}", degradation]
+        for method in methods:
+            cells.append(_with_interval(rows.get((method, "train")), kind))
+            cells += [_percent(rows.get((method, "control")), kind)] if has_control else []
+        table.add_row(*cells)
     return table
 
 
-def _cell(row: object, kind: str) -> str:
+def _percent(row: Any, kind: str) -> str:
+    return "-" if row is None else f"{100 * getattr(row, f'{kind}_rate'):.0f}"
+
+
+def _with_interval(row: Any, kind: str) -> str:
     if row is None:
         return "-"
-    value, low, high = (100 * getattr(row, f"{kind}_{part}") for part in ("rate", "low", "high"))
-    return f"{value:.0f} ({low:.0f}-{high:.0f})"
+    low, high = (100 * getattr(row, f"{kind}_{part}") for part in ("low", "high"))
+    return f"{_percent(row, kind)} ({low:.0f}-{high:.0f})"

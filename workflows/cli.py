@@ -65,8 +65,7 @@ def recover(
 def aggregate(run: RunArgument) -> None:
     """Print the recovery rates of a run, and write them to rates.parquet."""
     store = Store(run)
-    experiment_of(store)
-    _aggregate(store)
+    _aggregate(experiment_of(store), store)
 
 
 @app.command()
@@ -103,9 +102,12 @@ def submit(
     actors: Actors = None,
 ) -> None:
     """Do what `run` does, as a job on a Ray cluster, and follow its log to the end."""
-    from workflows.submit import submit_job
+    from workflows.submit import JobError, submit_job
 
-    submit_job(experiments.load(experiment, set_), run, address, actors)
+    try:
+        submit_job(experiments.load(experiment, set_), run, address, actors)
+    except JobError as error:
+        _fail(error, 1)
 
 
 def main() -> None:
@@ -138,7 +140,7 @@ def _all_steps(experiment: Experiment, run: str, address: str | None, actors: in
     experiment, store = _claim(experiment, run)
     train_models(experiment, store)
     failed = _recover(experiment, store, address, actors, stop=False)
-    _aggregate(store)
+    _aggregate(experiment, store)
     write_report(experiment, store)
     console.print(f"\npage:    {store.show(REPORT)}", highlight=False, soft_wrap=True)
     console.print(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)", highlight=False, soft_wrap=True)
@@ -163,10 +165,10 @@ def _recover(
     return failed
 
 
-def _aggregate(store: Store) -> None:
+def _aggregate(experiment: Experiment, store: Store) -> None:
     from workflows.aggregate import aggregate, rates_table
 
-    rates = aggregate(store)
+    rates = aggregate(experiment, store)
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     console.print(rates_table(rates))

@@ -1,0 +1,44 @@
+"""One HTML page of a run: the rates against the training loss, pictures, and the numbers. Opens without a network."""
+
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+import plotly.offline
+
+from memrec_core.errors import InputError
+from workflows.aggregate import METHOD_TITLES
+from workflows.experiment import Experiment
+from workflows.report.curves import rate_curves
+from workflows.report.findings import findings
+from workflows.report.pictures import picture_rows
+from workflows.store import RATES, RECOVERY, REPORT, Store
+
+TEMPLATE = Path(__file__).parent / "page.html.j2"
+
+
+def write_report(experiment: Experiment, store: Store) -> None:
+    """Write report/index.html from the run's rates and results. Raises InputError where there are no rates yet."""
+    if not store.exists(RATES):
+        raise InputError(f"{store.uri} has no {RATES} yet; memrec aggregate makes it")
+    rates = store.read_table(RATES).to_pandas()
+    if rates.empty:
+        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    page = environment.from_string(TEMPLATE.read_text()).render(
+        experiment=experiment,
+        experiment_yaml=experiment.to_yaml(),
+        findings=findings(rates),
+        curves=rate_curves(rates, [degradation.label for degradation in experiment.degradations]),
+        pictures=picture_rows(experiment, store),
+        rates=_rows(rates),
+        recovery_path=store.show(RECOVERY),
+        plotly_js=plotly.offline.get_plotlyjs(),
+    )
+    store.write(REPORT, page.encode())
+
+
+def _rows(rates: pd.DataFrame) -> list[dict[str, object]]:
+    """The rates as the page's table shows them."""
+    titled = rates.assign(method=rates["method"].map(METHOD_TITLES))
+    return titled.to_dict("records")

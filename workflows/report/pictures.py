@@ -1,0 +1,90 @@
+"""Before, degraded and recovered: pictures from the results at the lowest training loss."""
+
+import base64
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow.dataset
+
+from memrec_core.metrics import ACCURATE, APPROXIMATE
+from workflows.aggregate import METHOD_TITLES
+from workflows.experiment import Experiment
+from workflows.plan import load_plan
+from workflows.store import Store
+
+COLUMNS = ["split", "image_id", "method", "mse", "original", "degraded", "recovered"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG as a data URI, with the words below it and a class: accurate, approximate, failed or none."""
+
+    uri: str
+    caption: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """One kind of picture, for each of the images: the originals, the degraded ones, a method's recoveries."""
+
+    title: str
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class PictureBlock:
+    """One model, degradation and split."""
+
+    title: str
+    rows: list[PictureRow]
+
+
+def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
+    """A block for each model, degradation and split, from the rows that kept pictures; none where none did."""
+    if experiment.pictures == 0:
+        return []
+    lowest = min(experiment.training.targets)
+    blocks = []
+    for model in experiment.models:
+        for degradation in experiment.degradations:
+            units = [
+                unit
+                for unit in load_plan(store)
+                if (unit.model, unit.target_loss, unit.degradation) == (model.label, lowest, degradation.label)
+            ]
+            files = [store.path(unit.file) for unit in units if store.exists(unit.file)]
+            if not files:
+                continue
+            results = pyarrow.dataset.dataset(files, format="parquet", filesystem=store.fs)
+            kept = results.to_table(COLUMNS, filter=pyarrow.dataset.field("original").is_valid()).to_pandas()
+            for split in ("train", "control"):
+                rows = _rows(kept[kept["split"] == split])
+                if rows:
+                    title = f"{model.label}, {degradation.label}, training loss {lowest:g}: {split} images"
+                    blocks.append(PictureBlock(title, rows))
+    return blocks
+
+
+def _rows(kept: pd.DataFrame) -> list[PictureRow]:
+    methods = [method for method in METHOD_TITLES if (kept["method"] == method).any()]
+    if not methods:
+        return []
+    first = kept[kept["method"] == methods[0]]
+    rows = [
+        PictureRow("original", [Picture(_uri(row.original), row.image_id, "none") for row in first.itertuples()]),
+        PictureRow("degraded", [Picture(_uri(row.degraded), "", "none") for row in first.itertuples()]),
+    ]
+    for method in methods:
+        found = kept[kept["method"] == method].itertuples()
+        pictures = [Picture(_uri(row.recovered), f"MSE {row.mse:.0e}", _outcome(row.mse)) for row in found]
+        rows.append(PictureRow(METHOD_TITLES[method], pictures))
+    return rows
+
+
+def _outcome(mse: float) -> str:
+    return "accurate" if mse < ACCURATE else "approximate" if mse < APPROXIMATE else "failed"
+
+
+def _uri(picture: dict[str, bytes]) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture["bytes"]).decode()

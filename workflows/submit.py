@@ -1,0 +1,54 @@
+"""The whole job on a Ray cluster, through Ray's job API."""
+
+import shlex
+import tempfile
+import time
+from pathlib import Path
+
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from memrec_core.errors import InputError
+from workflows.experiment import Experiment
+from workflows.progress import console
+
+POLL_S = 1.0
+
+
+class JobError(RuntimeError):
+    """The job ended, and not well. The run's folder can be resumed."""
+
+
+def submit_job(experiment: Experiment, run: str, address: str, actors: int | None) -> None:
+    """Submit `memrec run` with the experiment, follow its log, and return when it has succeeded.
+
+    memrec must be installed on the cluster; `run` must be a folder that all its nodes share, or an object store's URI.
+    Raises InputError where no cluster answers, and JobError where the job failed or was stopped.
+    """
+    try:
+        client = JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"no Ray dashboard answers at {address} ({reason}); give its URL, http://HOST:8265") from error
+    command = ["memrec", "run", "experiment.yaml", "--run", run, "--address", "auto"]
+    command += ["--actors", str(actors)] if actors else []
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml())
+        job = client.submit_job(entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
+    console.print(f"job {job} on {address}", highlight=False)
+    status = _follow(client, job)
+    if status != JobStatus.SUCCEEDED:
+        message = client.get_job_info(job).message or ""
+        raise JobError(f"job {job} {status.value.lower()}: {message} (the same command resumes the run)")
+
+
+def _follow(client: JobSubmissionClient, job: str) -> JobStatus:
+    """Print the job's log as it grows, until the job has ended."""
+    printed = 0
+    while True:
+        status = client.get_job_status(job)
+        log = client.get_job_logs(job)
+        console.out(log[printed:], end="", highlight=False)
+        printed = len(log)
+        if status.is_terminal():
+            return status
+        time.sleep(POLL_S)
