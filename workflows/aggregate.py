@@ -7,7 +7,6 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
-import rich.box
 from rich.table import Table
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson
@@ -99,7 +98,7 @@ def rates_table(rates: pd.DataFrame, kind: str = "accurate") -> Table:
     images with the interval, and on control images."""
     table = Table(
         title=f"{kind} recovery, % of the images (95 % interval)",
-        box=rich.box.SIMPLE_HEAD,
+        box=None,
         padding=(0, 1, 0, 0),
         show_edge=False,
         pad_edge=False,
@@ -116,7 +115,7 @@ def rates_table(rates: pd.DataFrame, kind: str = "accurate") -> Table:
     previous = None
     for (model, loss, degradation), group in rates.groupby(["model", "target_loss", "degradation"], sort=False):
         if previous not in (None, (model, loss)):
-            table.add_section()
+            table.add_row()
         previous = (model, loss)
         rows = {(row.method, row.split): row for row in group.itertuples()}
         cells = [model] if several else []

@@ -10,7 +10,7 @@ from memrec_core.errors import InputError, TrainingError
 from workflows import experiment as experiments
 from workflows.experiment import Experiment
 from workflows.progress import console
-from workflows.store import RATES, RECOVERY, REPORT, Store, claim, experiment_of
+from workflows.store import RATES, RECOVERY, REPORT, Store, claim, experiment_of, is_claimed
 
 app = typer.Typer(
     help="How much of its training data does an autoencoder give away?",
@@ -128,8 +128,14 @@ def _fail(error: object, status: int) -> None:
 
 
 def _claim(experiment: Experiment, run: str) -> tuple[Experiment, Store]:
+    """The run's folder, made the experiment's if it is new; not before the experiment is known to be sound, so that
+    a corrected one can have the same folder."""
+    from workflows import preflight
+
     store = Store(run)
-    claim(store, experiment)
+    if not is_claimed(store, experiment):
+        preflight.check(experiment)
+        claim(store, experiment)
     return experiment, store
 
 

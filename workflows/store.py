@@ -109,8 +109,11 @@ class Store:
         return {entry["unit"]: entry["reason"] for entry in entries}
 
 
-def claim(store: Store, experiment: Experiment) -> None:
-    """Make the run's folder this experiment's. Raises InputError where it belongs to another, or to something else."""
+def is_claimed(store: Store, experiment: Experiment) -> bool:
+    """Whether the run's folder is this experiment's; False where it is new or empty.
+
+    Raises InputError where it belongs to another experiment, or to something else.
+    """
     if store.exists(EXPERIMENT):
         other = experiment_of(store)
         if other.digest != experiment.digest:
@@ -118,10 +121,16 @@ def claim(store: Store, experiment: Experiment) -> None:
                 f"run folder {store.uri} belongs to another experiment ({other.name}, digest {other.digest}, not "
                 f"{experiment.name}, {experiment.digest}); choose another --run, or repeat its own experiment"
             )
-        return
+        return True
     if store.exists("") and (store.fs.isfile(store.root) or store.fs.ls(store.root)):
         raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
-    store.write(EXPERIMENT, experiment.to_yaml().encode())
+    return False
+
+
+def claim(store: Store, experiment: Experiment) -> None:
+    """Make the run's folder this experiment's; raises as `is_claimed` does."""
+    if not is_claimed(store, experiment):
+        store.write(EXPERIMENT, experiment.to_yaml().encode())
 
 
 def experiment_of(store: Store) -> Experiment:

@@ -18,7 +18,8 @@ def findings(rates: pd.DataFrame) -> list[str]:
         sentence = f"{model}, {degradation}, at a training loss of {last['target_loss'].iloc[0]:g}: {'; '.join(parts)}."
         if not control.empty:
             best = control.loc[control["accurate_count"].idxmax()]
-            sentence += f" Of the control images, at most {int(best.accurate_count)} of {int(best.images)}."
+            count = f"at most {int(best.accurate_count)}" if best.accurate_count else "none"
+            sentence += f" Of the {int(best.images)} control images: {count}."
         sentences.append(sentence)
     return sentences
 

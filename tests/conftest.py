@@ -1,0 +1,63 @@
+"""What tests of several packages share: a small experiment, and the command line as a user calls it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from workflows import cli, experiment
+from workflows.experiment import Experiment
+
+SMALL = """
+name: small
+data: {name: photos, count: 6, size: 16}
+models: [{architecture: fc10, width: 48}]
+training: {targets: [1e-2, 1e-3]}
+degradations: [{mask: center}, {mask: random_80, noise_std: 0.02}]
+recovery: {max_iterations: 5, max_autoencoder_iterations: 50}
+images_per_unit: 4
+pictures: 2
+"""
+SMALL_ROWS = 2 * 2 * 3 * 12  # checkpoints, degradations, methods, images of both splits
+KEY = ["checkpoint", "degradation", "method", "split", "image_id"]
+
+
+class Called(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def small() -> Experiment:
+    return experiment.parse(SMALL, "small")
+
+
+@pytest.fixture(scope="session")
+def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("experiments") / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def memrec(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Called]:
+    """Calls the console script with the arguments: its exit status and what it printed."""
+
+    def call(*arguments: object) -> Called:
+        monkeypatch.setattr(sys, "argv", ["memrec", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return Called(int(stop.value.code or 0), *capfd.readouterr())
+
+    return call
+
+
+def results(run: Path) -> pd.DataFrame:
+    """The results as a user reads them, in an order of their own, without the times."""
+    table = pd.read_parquet(run / "recovery").drop(columns="seconds")
+    return table.sort_values(KEY, ignore_index=True)

@@ -1,0 +1,93 @@
+import pytest
+
+from memrec_core.errors import InputError
+from tests.conftest import SMALL
+from workflows import experiment
+
+
+def test_every_shipped_experiment_is_valid():
+    assert {"demo", "tiny-imagenet-100"} <= set(experiment.shipped())
+    for name in experiment.shipped():
+        assert experiment.load(name).name == name
+
+
+def test_resolved_experiment_reads_back_as_itself():
+    resolved = experiment.parse(SMALL, "small")
+    assert experiment.parse(resolved.to_yaml(), "again") == resolved
+    assert experiment.parse(resolved.to_yaml(), "again").digest == resolved.digest
+
+
+def test_numbers_in_yaml_without_a_dot_are_numbers():
+    assert experiment.parse(SMALL, "small").training.targets == [1e-2, 1e-3]
+
+
+def test_mask_number_is_the_papers():
+    small = experiment.parse(SMALL.replace("mask: center", "mask: 4"), "small")
+    assert small.degradations[0].mask == "border"
+
+
+@pytest.mark.parametrize(("activation", "gamma"), [("leaky_relu", 0.5), ("prelu", 0.1)])
+def test_gamma_is_the_papers_unless_given(activation: str, gamma: float):
+    model = {"architecture": "fc10", "activation": activation}
+    assert experiment.Model(**model).gamma == gamma
+    assert experiment.Model(**model, gamma=0.3).gamma == 0.3
+
+
+@pytest.mark.parametrize(
+    ("override", "change"),
+    [
+        ("seed=7", lambda e: e.seed == 7),
+        ("data.count=9", lambda e: e.data.count == 9),
+        ("models.0.width=13", lambda e: e.models[0].width == 13),
+        ("training.targets=[1e-1]", lambda e: e.training.targets == [0.1]),
+        ("recovery.inner_iterations=3", lambda e: e.recovery.inner_iterations == 3),
+    ],
+)
+def test_override_changes_its_entry_and_the_digest(override, change):
+    changed = experiment.parse(SMALL, "small", [override])
+    assert change(changed)
+    assert changed.digest != experiment.parse(SMALL, "small").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SMALL.replace("pictures:", "picture:"), ["picture", "did you mean 'pictures'"]),
+        (SMALL.replace("count: 6", "cuont: 6"), ["cuont", "did you mean 'count'"]),
+        (SMALL.replace("width: 48", "widht: 48"), ["models.0.widht", "did you mean 'width'"]),
+        (SMALL.replace("count: 6", "count: many"), ["data.count", "integer", "many"]),
+        (SMALL.replace("width: 48", "width: 0"), ["models.0.width", "0"]),
+        (SMALL.replace("name: small\n", ""), ["name", "required"]),
+        (SMALL.replace("name: small", "name: ../up"), ["name", "../up"]),
+        (SMALL + "methods: [unknown_mask, magic]", ["methods.1", "magic", "known_mask"]),
+        (SMALL + "methods: [known_mask, known_mask]", ["methods", "twice"]),
+        ("just words", ["mapping"]),
+        ("a: [", ["YAML"]),
+    ],
+)
+def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, words: list[str]):
+    with pytest.raises(InputError) as error:
+        experiment.parse(text, "exp.yaml")
+    message = str(error.value)
+    assert "exp.yaml" in message
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("override", ["no-equals", "=1", "data.count.deep=1", "models.7.width=1", "models.x.width=1"])
+def test_wrong_override_is_named(override: str):
+    with pytest.raises(InputError, match=r"--set|exp"):
+        experiment.parse(SMALL, "exp.yaml", [override])
+
+
+def test_the_same_mask_with_and_without_noise_are_two_degradations():
+    text = SMALL.replace("{mask: center}, {mask: random_80", "{mask: 1}, {mask: 1")
+    assert [entry.label for entry in experiment.parse(text, "exp.yaml").degradations] == ["center", "center-noise_0.02"]
+
+
+def test_unknown_experiment_gets_a_suggestion():
+    with pytest.raises(InputError, match="did you mean 'demo'"):
+        experiment.load("demmo")
+    with pytest.raises(InputError, match=r"missing\.yaml does not exist"):
+        experiment.load("missing.yaml")

@@ -1,0 +1,78 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from memrec_core.atomic import write_bytes
+from memrec_core.errors import InputError
+from workflows.experiment import Experiment
+from workflows.store import Store, claim
+
+
+def test_writer_killed_half_way_leaves_the_old_file_and_nothing_that_readers_see(tmp_path: Path):
+    target = tmp_path / "recovery" / "unit.parquet"
+    write_bytes(target, b"old")
+    script = (
+        "import os, signal, memrec_core.atomic as atomic, pathlib, sys\n"
+        "atomic.os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "atomic.write_bytes(pathlib.Path(sys.argv[1]), b'new' * 1000)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, target], check=False).returncode < 0
+    assert target.read_bytes() == b"old"
+    assert Store(str(tmp_path)).names("recovery", "") == ["recovery/unit.parquet"]
+
+
+def test_failed_write_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"No space left on device.*stays valid"):
+        Store(str(tmp_path)).write("rates.parquet", b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_table_comes_back_and_its_rows_are_counted_from_the_footer(tmp_path: Path):
+    store, table = Store(str(tmp_path)), pa.table({"a": [1, 2, 3]})
+    store.write_table("t.parquet", table)
+    assert store.read_table("t.parquet").equals(table)
+    assert store.rows("t.parquet")[0] == 3
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty"])
+def test_damaged_parquet_has_no_rows_and_is_named_when_read(tmp_path: Path, damage: str):
+    store = Store(str(tmp_path))
+    store.write_table("t.parquet", pa.table({"a": list(range(1000))}))
+    whole = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "t.parquet").write_bytes({"truncated": whole[:-9], "foreign": b"not parquet" * 9, "empty": b""}[damage])
+    assert store.rows("t.parquet") is None
+    with pytest.raises(InputError, match=r"t\.parquet is not readable Parquet"):
+        store.read_table("t.parquet")
+
+
+def test_run_folder_belongs_to_its_first_experiment(tmp_path: Path, small: Experiment):
+    store = Store(str(tmp_path / "run"))
+    claim(store, small)
+    claim(store, small)
+    with pytest.raises(InputError, match="belongs to another experiment"):
+        claim(store, small.model_copy(update={"seed": 43}))
+
+
+def test_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path, small: Experiment):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a run of memrec"):
+        claim(Store(str(tmp_path)), small)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_object_store_behaves_as_a_folder_does(small: Experiment):
+    store = Store("memory://bucket/run")
+    claim(store, small)
+    store.write_table("recovery/a/1.parquet", pa.table({"a": [1]}))
+    assert store.names("recovery", ".parquet") == ["recovery/a/1.parquet"]
+    assert store.rows("recovery/a/1.parquet")[0] == 1
+    with pytest.raises(InputError, match="belongs to another experiment"):
+        claim(Store("memory://bucket/run"), small.model_copy(update={"seed": 43}))
