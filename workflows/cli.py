@@ -1,7 +1,7 @@
 """The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from workflows import experiment as experiments
 from workflows.experiment import Experiment
 from workflows.progress import console
 from workflows.store import RATES, RECOVERY, REPORT, Store, claim, experiment_of, is_claimed
+
+if TYPE_CHECKING:
+    from workflows.recover import Outcome
 
 app = typer.Typer(
     help="How much of its training data does an autoencoder give away?",
@@ -58,7 +61,8 @@ def recover(
 ) -> None:
     """Recover the images from their degraded versions, with the trained checkpoints, on Ray."""
     loaded, store = _claim(experiments.load(experiment, set_), run)
-    _recover(loaded, store, address, actors)
+    if _recover(loaded, store, address, actors).failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -145,7 +149,9 @@ def _all_steps(experiment: Experiment, run: str, address: str | None, actors: in
 
     experiment, store = _claim(experiment, run)
     train_models(experiment, store)
-    failed = _recover(experiment, store, address, actors, stop=False)
+    outcome = _recover(experiment, store, address, actors)
+    if outcome.nothing:
+        raise typer.Exit(1)
     _aggregate(experiment, store)
     write_report(experiment, store)
     console.print(f"\npage:    {store.show(REPORT)}", highlight=False, soft_wrap=True)
@@ -153,22 +159,18 @@ def _all_steps(experiment: Experiment, run: str, address: str | None, actors: in
     console.print(f"rates:   {store.show(RATES)}", highlight=False, soft_wrap=True)
     line = f"import pandas; print(pandas.read_parquet('{store.show(RECOVERY)}'))"
     console.print(f'read:    {sys.executable} -c "{escape(line)}"', highlight=False, soft_wrap=True)
-    if failed:
+    if outcome.failed:
         raise typer.Exit(1)
 
 
-def _recover(
-    experiment: Experiment, store: Store, address: str | None, actors: int | None, stop: bool = True
-) -> dict[str, str]:
-    """Recover, and say which units failed; with `stop`, that ends the command with status 1."""
+def _recover(experiment: Experiment, store: Store, address: str | None, actors: int | None) -> "Outcome":
+    """Recover, and say which units failed."""
     from workflows.recover import recover
 
-    failed = recover(experiment, store, address, actors).failed
-    for unit, reason in failed.items():
+    outcome = recover(experiment, store, address, actors)
+    for unit, reason in outcome.failed.items():
         print(f"failed: unit {unit}: {reason}", file=sys.stderr)
-    if failed and stop:
-        raise typer.Exit(1)
-    return failed
+    return outcome
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:

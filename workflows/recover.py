@@ -34,6 +34,11 @@ class Outcome:
     found: int
     failed: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no result at all."""
+        return self.recovered + self.found == 0
+
 
 class Recoverer:
     """Recovers units, one after the other, and keeps the last checkpoint that it needed on its device."""

@@ -11,7 +11,7 @@ from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.errors import InputError
 
 SIDE = 64
-LAYOUT = "tiny-imagenet-200/{wnids.txt, train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt}"
+LAYOUT = "tiny-imagenet-200/{train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt}"
 
 
 class Files(Protocol):
@@ -34,8 +34,7 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
             "or root=PATH to the call"
         )
     with _open(Path(root)) as files:
-        classes = _classes(files, root)
-        by_class = _train_names(files, classes) if split == "train" else _val_names(files, classes, root)
+        by_class = _train_names(files, root) if split == "train" else _val_names(files, root)
         chosen = balanced_choice(by_class, count, seed, f"{root}, split {split},")
         pixels = []
         for _, name in chosen:
@@ -49,31 +48,29 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
     return image_set(pixels, [PurePosixPath(name).stem for _, name in chosen], [label for label, _ in chosen])
 
 
-def _classes(files: Files, root: str | Path) -> list[str]:
-    if "wnids.txt" not in files.names:
-        raise InputError(f"{root} has no wnids.txt, so it is not Tiny ImageNet; expected {LAYOUT}")
-    return files.read("wnids.txt").decode(errors="replace").split()
-
-
-def _train_names(files: Files, classes: list[str]) -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {wnid: [] for wnid in classes}
+def _train_names(files: Files, root: str | Path) -> dict[str, list[str]]:
+    """The images of each class. The classes are the folders that are there, not the lines of wnids.txt: a subset of
+    the data set may keep the one and not the other."""
+    names: dict[str, list[str]] = {}
     for name in files.names:
         parts = name.split("/")
-        if len(parts) == 4 and parts[0] == "train" and parts[2] == "images" and parts[1] in names:
-            names[parts[1]].append(name)
+        if len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
+            names.setdefault(parts[1], []).append(name)
+    if not names:
+        raise InputError(f"{root} has no train/<wnid>/images, so it is not Tiny ImageNet; expected {LAYOUT}")
     return names
 
 
-def _val_names(files: Files, classes: list[str], root: str | Path) -> dict[str, list[str]]:
+def _val_names(files: Files, root: str | Path) -> dict[str, list[str]]:
     if "val/val_annotations.txt" not in files.names:
         raise InputError(f"{root} has no val/val_annotations.txt to take control images from; expected {LAYOUT}")
-    names: dict[str, list[str]] = {wnid: [] for wnid in classes}
+    names: dict[str, list[str]] = {}
     present = set(files.names)
     for line in files.read("val/val_annotations.txt").decode(errors="replace").splitlines():
         file, _, rest = line.partition("\t")
-        wnid, name = rest.partition("\t")[0], f"val/images/{file}"
-        if wnid in names and name in present:
-            names[wnid].append(name)
+        name = f"val/images/{file}"
+        if name in present:
+            names.setdefault(rest.partition("\t")[0], []).append(name)
     return names
 
 

@@ -1,0 +1,77 @@
+"""Runs of memrec as a process of its own, on a local Ray, so that a test can kill it or its parts."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+DEADLINE_S = 120
+
+
+class Job:
+    """`memrec run` as a process; what it prints goes to a file, so that it never blocks."""
+
+    def __init__(self, experiment: Path, run: Path, *options: object) -> None:
+        self.run, self.log = run, run.with_suffix(".log")
+        command = [sys.executable, "-m", "workflows.cli", "run", experiment, "--run", run, "--actors", 2, *options]
+        with self.log.open("wb") as log:
+            self.process = psutil.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT)
+
+    def wait(self) -> int:
+        return self.process.wait(DEADLINE_S)
+
+    def units(self) -> list[Path]:
+        return sorted(path for path in self.run.glob("recovery/**/*.parquet") if not path.name.startswith("."))
+
+    def wait_for(self, happened: Callable[[], bool]) -> None:
+        """Return as soon as it has happened; fails when the job ends before."""
+        end = time.monotonic() + DEADLINE_S
+        while not happened():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, f"did not happen: {self.log.read_text()}"
+            time.sleep(0.005)
+
+    def actors(self) -> list[psutil.Process]:
+        """The processes of the job's actors that hold a checkpoint."""
+        found = []
+        for process in self.process.children(recursive=True):
+            try:
+                if "Recoverer" in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def kill(self) -> None:
+        """SIGKILL to the driver alone, as a preemption would; returns once none of its actors is left to write."""
+        actors = self.actors()
+        self.process.kill()
+        self.process.wait(DEADLINE_S)
+        assert not psutil.wait_procs(actors, timeout=60)[1], "actors outlive their driver"
+
+
+@pytest.fixture
+def start(small_file: Path) -> Iterator[Callable[..., Job]]:
+    """Starts `memrec run` on the small experiment; whatever still runs is ended with the test."""
+    jobs: list[Job] = []
+
+    def start_job(run: Path, *options: object, experiment: Path = small_file) -> Job:
+        jobs.append(Job(experiment, run, *options))
+        return jobs[-1]
+
+    yield start_job
+    for job in jobs:
+        if job.process.is_running():
+            job.kill()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
+    """The folder of a run from start to finish, that nothing disturbed."""
+    job = Job(small_file, tmp_path_factory.mktemp("runs") / "undisturbed")
+    assert job.wait() == 0, job.log.read_text()
+    return job.run

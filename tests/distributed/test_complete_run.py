@@ -1,0 +1,88 @@
+"""What a run leaves behind: its rows, its rates, its page, and nothing to do for the next call."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset
+
+from tests.conftest import KEY, SMALL, SMALL_ROWS, results
+from workflows.schema import SCHEMA
+
+
+def times(run: Path) -> dict[Path, int]:
+    files = [path for folder in ("recovery", "checkpoints") for path in (run / folder).rglob("*") if path.is_file()]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+def test_one_row_for_each_checkpoint_degradation_method_and_image(undisturbed: Path):
+    rows = pd.read_parquet(undisturbed / "recovery")
+    assert len(rows) == SMALL_ROWS
+    assert not rows.duplicated(KEY).any()
+    assert set(rows.groupby(KEY[:3]).size()) == {12}
+    assert rows.groupby("split")["image_id"].nunique().to_dict() == {"train": 6, "control": 6}
+
+
+def test_rows_are_typed_as_documented(undisturbed: Path):
+    files = pyarrow.dataset.dataset(undisturbed / "recovery")
+    assert files.schema.equals(SCHEMA)
+    assert all(field.metadata[b"description"] for field in SCHEMA)
+
+
+def test_rows_hold_what_their_columns_promise(undisturbed: Path):
+    rows = pd.read_parquet(undisturbed / "recovery")
+    assert np.allclose(rows["psnr"], -10 * np.log10(rows["mse"]))
+    assert ((rows["mse"] >= 0) & (rows["mse_missing"] >= 0) & (rows["seconds"] > 0)).all()
+    assert (rows["mask_error"].notna() == (rows["method"] == "unknown_mask")).all()
+    assert rows["fraction_missing"].between(0.2, 0.81).all()
+    assert rows.groupby("degradation")["noise_std"].first().to_dict() == {"center": 0.0, "random_80-noise_0.02": 0.02}
+    assert (rows["train_loss"] <= rows["target_loss"]).all()
+    pictured = rows[rows["original"].notna()]
+    assert pictured.groupby(["split", "image_id"]).ngroups == 4
+    assert all(picture["bytes"].startswith(b"\x89PNG") for picture in pictured["recovered"])
+
+
+def test_rates_are_those_of_the_rows(undisturbed: Path):
+    rows = pd.read_parquet(undisturbed / "recovery")
+    rates = pd.read_parquet(undisturbed / "rates.parquet")
+    key = ["checkpoint", "degradation", "method", "split"]
+    expected = rows.groupby(key).agg(
+        images=("mse", "size"),
+        accurate=("mse", lambda mse: (mse < 1e-7).mean()),
+        approximate=("mse", lambda mse: (mse < 5e-4).mean()),
+        psnr=("psnr", "mean"),
+        evaluations=("evaluations", "mean"),
+    )
+    found = rates.set_index(key).loc[expected.index]
+    assert len(rates) == len(expected) == 2 * 2 * 3 * 2
+    for ours, theirs in (
+        ("images", "images"),
+        ("accurate_rate", "accurate"),
+        ("approximate_rate", "approximate"),
+        ("mean_psnr", "psnr"),
+        ("mean_evaluations", "evaluations"),
+    ):
+        assert np.allclose(found[ours], expected[theirs]), ours
+    assert (found["approximate_low"] <= found["approximate_rate"]).all()
+    assert (found["approximate_high"] >= found["approximate_rate"]).all()
+
+
+def test_second_call_finds_the_work_done_and_changes_nothing(start, undisturbed: Path):
+    before = times(undisturbed)
+    again = start(undisturbed)
+    assert again.wait() == 0
+    assert times(undisturbed) == before
+    assert "all 36 units are done" in again.log.read_text()
+
+
+def test_sharding_does_not_change_a_result(start, undisturbed: Path, tmp_path: Path):
+    other = tmp_path / "other.yaml"
+    other.write_text(SMALL.replace("images_per_unit: 4", "images_per_unit: 12"))
+    job = start(tmp_path / "run", experiment=other)
+    assert job.wait() == 0, job.log.read_text()
+    one, many = results(tmp_path / "run"), results(undisturbed)
+    exact = ["model", "split", "image_id", "degradation", "method", "target_loss", "label", "fraction_missing"]
+    assert one[exact].equals(many[exact])
+    # Batches of another size sum in another order, so the last bits of an iterate may differ.
+    assert np.allclose(one["mse"], many["mse"], rtol=1e-3)
+    assert (one["status"] == many["status"]).mean() > 0.98

@@ -1,0 +1,82 @@
+"""A run whose parts are killed: the same rows in the end, and nothing done twice that was done."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import SMALL, results
+from tests.distributed.conftest import Job
+
+
+def checkpoints(job: Job) -> int:
+    return len(list(job.run.glob("checkpoints/*/*.json")))
+
+
+MOMENTS: dict[str, Callable[[Job], bool]] = {
+    "claiming the folder": lambda job: (job.run / "experiment.yaml").exists(),
+    "training": lambda job: checkpoints(job) == 1,
+    "planning": lambda job: checkpoints(job) == 2,
+    "starting the actors": lambda job: (job.run / "plan.parquet").exists(),
+    "recovery": lambda job: len(job.units()) >= 5,
+    "end of recovery": lambda job: len(job.units()) >= 30,
+}
+
+
+def test_killed_at_any_moment_and_started_again_ends_with_the_same_rows(start, undisturbed: Path, tmp_path: Path):
+    done: dict[Path, int] = {}
+    for moment, happened in MOMENTS.items():
+        job = start(tmp_path / "run")
+        job.wait_for(lambda happened=happened, job=job: happened(job))
+        job.kill()
+        assert {path: path.stat().st_mtime_ns for path in done} == done, f"work was redone before {moment}"
+        done = {path: path.stat().st_mtime_ns for path in job.units()}
+    last = start(tmp_path / "run")
+    assert last.wait() == 0, last.log.read_text()
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+def test_damaged_units_are_computed_again_and_no_other(start, undisturbed: Path):
+    before = results(undisturbed)
+    units = {path: path.stat().st_mtime_ns for path in undisturbed.glob("recovery/**/*.parquet")}
+    truncated, foreign, missing = list(units)[:3]
+    truncated.write_bytes(truncated.read_bytes()[:-20])
+    foreign.write_bytes(b"not Parquet")
+    missing.unlink()
+    again = start(undisturbed)
+    assert again.wait() == 0, again.log.read_text()
+    assert "33 of 36 units are done already" in again.log.read_text()
+    assert {path for path in units if path.stat().st_mtime_ns != units[path]} == {truncated, foreign, missing}
+    assert results(undisturbed).equals(before)
+
+
+def test_dead_actors_are_replaced(start, undisturbed: Path, tmp_path: Path):
+    job = start(tmp_path / "run")
+    job.wait_for(lambda: len(job.units()) >= 2)
+    first = job.actors()
+    for actor in first:
+        actor.kill()
+    assert first
+    assert job.wait() == 0, job.log.read_text()
+    assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+def test_unit_that_keeps_killing_its_actor_is_given_up_named_and_done_later(memrec, start, tmp_path: Path):
+    one_unit = tmp_path / "one.yaml"
+    slow = "recovery: {max_autoencoder_iterations: 1000000}"  # an actor at work long enough to be killed
+    one_unit.write_text(
+        SMALL.replace("images_per_unit: 4", "images_per_unit: 12\nmethods: [autoencoder_iterations]")
+        .replace("recovery: {max_iterations: 5, max_autoencoder_iterations: 50}", slow)
+        .replace(", {mask: random_80, noise_std: 0.02}", "")
+        .replace("targets: [1e-2, 1e-3]", "targets: [1e-3]")
+    )
+    job = start(tmp_path / "run", experiment=one_unit)
+    for _ in range(3):
+        job.wait_for(lambda: any("recover" in " ".join(actor.cmdline()) for actor in job.actors()))
+        for actor in job.actors():
+            actor.kill()
+            actor.wait(60)
+    assert job.wait() == 1, job.log.read_text()
+    assert "its actor died" in job.log.read_text()
+    said = memrec("status", tmp_path / "run")
+    assert "its actor died" in said.out
+    assert "3 attempts" in said.out
