@@ -5,6 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from memrec_core.errors import InputError
@@ -12,6 +13,7 @@ from workflows.experiment import Experiment
 from workflows.progress import console
 
 POLL_S = 1.0
+AGENT_TIMEOUT_S = 30.0
 
 
 class JobError(RuntimeError):
@@ -26,6 +28,10 @@ def submit_job(experiment: Experiment, run: str, address: str, actors: int | Non
     """
     try:
         client = JobSubmissionClient(address)
+    except AuthenticationError as error:
+        raise InputError(
+            f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        ) from error
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"no Ray dashboard answers at {address} ({reason}); give its URL, http://HOST:8265") from error
@@ -33,12 +39,27 @@ def submit_job(experiment: Experiment, run: str, address: str, actors: int | Non
     command += ["--actors", str(actors)] if actors else []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml())
-        job = client.submit_job(entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
+        job = _submit(client, address, shlex.join(command), folder)
     console.print(f"job {job} on {address}", highlight=False)
     status = _follow(client, job)
     if status != JobStatus.SUCCEEDED:
         message = client.get_job_info(job).message or ""
         raise JobError(f"job {job} {status.value.lower()}: {message} (the same command resumes the run)")
+
+
+def _submit(client: JobSubmissionClient, address: str, command: str, folder: str) -> str:
+    """The job's id. A cluster that has just started refuses jobs until its agents are up: worth a little patience."""
+    end = time.monotonic() + AGENT_TIMEOUT_S
+    while True:
+        try:
+            return client.submit_job(entrypoint=command, runtime_env={"working_dir": folder})
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > end:
+                reason = " ".join(str(error).split())[:300]
+                raise InputError(
+                    f"the Ray cluster at {address} takes no job ({reason}); look at its dashboard"
+                ) from error
+        time.sleep(POLL_S)
 
 
 def _follow(client: JobSubmissionClient, job: str) -> JobStatus:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def train_models(experiment: Experiment, store: Store) -> None:
     if not todo:
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # a Ray job starts with OMP_NUM_THREADS=1
     images = load_split(experiment, "train").images.to(device)
     for model in todo:
         _train(experiment, model, images, store)

@@ -1,0 +1,57 @@
+"""The page of a run, in a real browser."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,1600",
+]
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("no chromium and chromedriver on this machine; on Debian: apt install chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+def test_page_opens_from_the_disk_and_shows_curves_pictures_and_numbers(browser: webdriver.Chrome, undisturbed: Path):
+    page = undisturbed / "report" / "index.html"
+    browser.get(page.as_uri())
+    assert browser.title == "memrec: small"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    # Accurate, approximate and PSNR; a panel for each degradation; six lines (three methods, two splits) in each.
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) == 3
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .scatterlayer .trace")) == 3 * 2 * 6
+    pictures = browser.find_elements(By.CSS_SELECTOR, ".pictures img")
+    assert len(pictures) == 2 * 2 * 2 * (2 + 3)  # degradations, splits, images, rows
+    assert all(browser.execute_script("return arguments[0].naturalWidth", picture) == 16 for picture in pictures)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#rates tbody tr")) == 2 * 2 * 3 * 2
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_page_needs_nothing_from_the_network(undisturbed: Path):
+    page = (undisturbed / "report" / "index.html").read_text()
+    assert 'src="http' not in page
+    assert '<link rel="stylesheet" href="http' not in page

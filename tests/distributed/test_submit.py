@@ -1,0 +1,135 @@
+"""`memrec submit` to a Ray cluster that runs on this machine, on loopback."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+from ray.job_submission import JobSubmissionClient
+
+from tests.conftest import SMALL, results
+
+PROGRAMS = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Head(NamedTuple):
+    """A head node: the URL of its dashboard, a client for it, and the environment with its token."""
+
+    url: str
+    client: JobSubmissionClient
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    port, dashboard_port, agent_port, token = free_port(), free_port(), free_port(), secrets.token_hex(32)
+    log = tmp_path_factory.mktemp("head") / "head.log"
+    command = [PROGRAMS / "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
+    command += [f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1", "--include-dashboard=true"]
+    command += [f"--dashboard-agent-listen-port={agent_port}", "--num-cpus=2"]
+    command += [f"--object-store-memory={2**27}", "--disable-usage-stats"]
+    environment = os.environ | {
+        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": token,
+    }
+    with log.open("wb") as out:
+        node = psutil.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=environment)
+    url = f"http://127.0.0.1:{dashboard_port}"
+    try:
+        yield Head(url, wait_for_dashboard(url, token, node, log), environment)
+    finally:
+        family = [node, *node.children(recursive=True)]
+        node.send_signal(signal.SIGTERM)
+        for process in psutil.wait_procs(family, timeout=20)[1]:
+            process.kill()
+
+
+def wait_for_dashboard(url: str, token: str, node: psutil.Popen, log: Path) -> JobSubmissionClient:
+    end = time.monotonic() + 90
+    while (client := connect(url, token)) is None:
+        assert node.poll() is None, log.read_text()
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.5)
+    return client
+
+
+def connect(url: str, token: str) -> JobSubmissionClient | None:
+    try:
+        client = JobSubmissionClient(url, headers={"Authorization": f"Bearer {token}"})
+        client.list_jobs()
+    except (ConnectionError, RuntimeError):
+        return None
+    return client
+
+
+@pytest.fixture
+def submit(head: Head) -> Callable[..., subprocess.CompletedProcess]:
+    """Calls `memrec submit` to the head's cluster, with its token unless told otherwise."""
+
+    def call(experiment: Path, run: Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+        command = [PROGRAMS / "memrec", "submit", experiment, "--run", run, "--address", head.url, "--actors", "2"]
+        environment = head.environment if environment is None else environment
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    return call
+
+
+def test_submitted_job_gives_the_rows_of_a_local_run(submit, small_file: Path, undisturbed: Path, tmp_path: Path):
+    called = submit(small_file, tmp_path / "run")
+    assert called.returncode == 0, called
+    assert "recovery: 36 units" in called.stdout  # the job's own log, followed
+    assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+def test_job_that_fails_is_no_success_and_its_reason_is_seen(submit, small_file: Path, tmp_path: Path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("mine")
+    called = submit(small_file, tmp_path / "thesis")
+    assert called.returncode == 1, called
+    assert "is not a run of memrec" in called.stdout
+    assert "failed" in called.stderr
+
+
+def test_job_that_is_stopped_is_no_success(submit, head: Head, tmp_path: Path):
+    endless = tmp_path / "endless.yaml"
+    endless.write_text(SMALL.replace("1e-3]}", "1e-12]}"))
+
+    def stop_the_running_job() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            for job in head.client.list_jobs():
+                if job.status == "RUNNING":
+                    head.client.stop_job(job.submission_id)
+                    return
+            time.sleep(0.2)
+
+    stopper = threading.Thread(target=stop_the_running_job)
+    stopper.start()
+    called = submit(endless, tmp_path / "run")
+    stopper.join()
+    assert called.returncode == 1, called
+    assert "stopped" in called.stderr
+
+
+def test_cluster_that_asks_for_a_token_says_how_to_give_it(submit, head: Head, small_file: Path, tmp_path: Path):
+    without = {name: value for name, value in head.environment.items() if not name.startswith("RAY_AUTH")}
+    called = submit(small_file, tmp_path / "run", without | {"HOME": str(tmp_path)})
+    assert called.returncode == 2, called
+    assert called.stderr.count("\n") == 1
+    assert "RAY_AUTH_TOKEN" in called.stderr
