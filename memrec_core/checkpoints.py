@@ -60,7 +60,11 @@ def from_bytes(weights: bytes, metadata_json: bytes, name: str) -> tuple[nn.Modu
     try:
         tensors = safetensors.torch.load(weights)
     except (SafetensorError, ValueError) as error:
-        kind = " (it looks like a pickle, which memrec never opens)" if weights[:2] in (b"\x80\x02", b"PK") else ""
+        kind = (
+            " (it looks like a pickle, which memrec never opens)"
+            if weights[:1] == b"\x80" or weights[:2] == b"PK"
+            else ""
+        )
         raise InputError(f"{name} is not a safetensors file{kind}; expected one that memrec wrote") from error
     metadata = _parse(metadata_json, name)
     if metadata["digest"] != digest(weights):
@@ -84,9 +88,12 @@ def digest(weights: bytes) -> str:
 def _parse(metadata_json: bytes, name: str) -> dict[str, Any]:
     try:
         metadata = json.loads(metadata_json)
-        missing = {"architecture", "image_shape", "options", "digest"} - set(metadata)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise InputError(f"the sidecar of {name} is not valid JSON ({error}); restore it, or train it again") from error
-    if not isinstance(metadata, dict) or missing:
-        raise InputError(f"the sidecar of {name} lacks {', '.join(sorted(missing))}; restore it, or train it again")
+    expected = {"architecture": str, "image_shape": list, "options": dict, "digest": str}
+    if not isinstance(metadata, dict):
+        metadata = {}
+    wrong = [key for key, kind in expected.items() if not isinstance(metadata.get(key), kind)]
+    if wrong:
+        raise InputError(f"the sidecar of {name} has no valid {', '.join(wrong)}; restore it, or train it again")
     return metadata

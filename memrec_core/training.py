@@ -12,9 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from memrec_core.atomic import write_bytes
@@ -199,6 +197,8 @@ def _check_prospects(progress: _Progress, ladder: list[float], max_steps: int) -
 
 def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: _Progress) -> None:
     """One safetensors file: the weights, Adam's moments, and the rest as JSON in the header."""
+    import safetensors.torch  # here, so that training without a state runs on torch and numpy alone
+
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     for index, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
@@ -206,6 +206,8 @@ def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progre
 
 
 def _restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> _Progress:
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+from skimage.metrics import peak_signal_noise_ratio
+
+from memrec_core import metrics
+from memrec_core.errors import InputError
+
+ESTIMATE, TRUTH = torch.rand(2, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_mse_is_of_each_image_and_in_double_precision():
+    expected = ((ESTIMATE.numpy() - TRUTH.numpy()).astype(np.float64) ** 2).mean((1, 2, 3))
+    assert metrics.mse(ESTIMATE, TRUTH).dtype == torch.float64
+    assert np.allclose(metrics.mse(ESTIMATE, TRUTH), expected, rtol=1e-12)
+
+
+def test_mse_of_missing_pixels_leaves_out_the_kept_ones():
+    mask = torch.ones(3, 8, 8)
+    mask[:, 2:5] = 0
+    expected = ((ESTIMATE - TRUTH).double().numpy()[:, :, 2:5] ** 2).mean((1, 2, 3))
+    assert np.allclose(metrics.missing_mse(ESTIMATE, TRUTH, mask), expected, rtol=1e-6)
+
+
+def test_psnr_is_that_of_scikit_image():
+    ours = metrics.psnr(metrics.mse(ESTIMATE, TRUTH))
+    theirs = [
+        peak_signal_noise_ratio(t.double().numpy(), e.double().numpy(), data_range=1)
+        for e, t in zip(ESTIMATE, TRUTH, strict=True)
+    ]
+    assert np.allclose(ours, theirs)
+    assert np.allclose(metrics.psnr(np.array([1e-7, 5e-4])), [70, 33.0103], atol=1e-4)
+    assert metrics.psnr(0.0) == np.inf
+
+
+@pytest.mark.parametrize("count", [1, 7, 100])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_interval_is_the_exact_one(count: int, confidence: float):
+    successes = np.arange(count + 1)
+    low, high = metrics.clopper_pearson(successes, np.full(count + 1, count), confidence)
+    for k in successes:
+        theirs = binomtest(int(k), count).proportion_ci(confidence, method="exact")
+        assert np.isclose(low[k], theirs.low)
+        assert np.isclose(high[k], theirs.high)
+
+
+def test_rate_counts_images_strictly_under_the_threshold():
+    rate = metrics.recovery_rate(torch.tensor([1e-8, 1e-7, 9e-8, 1.0], dtype=torch.float64), threshold=1e-7)
+    assert (rate.value, rate.count) == (0.5, 4)
+    assert 0 < rate.low < 0.5 < rate.high < 1
+    assert metrics.recovery_rate([1e-8, 1e-6], threshold=1e-5).value == 1.0
+
+
+def test_image_that_is_not_a_number_is_not_recovered():
+    assert metrics.recovery_rate([float("nan"), 1e-9]).value == 0.5
+
+
+def test_wrong_input_is_named():
+    with pytest.raises(InputError, match="at least one image"):
+        metrics.recovery_rate([])
+    with pytest.raises(InputError, match=r"\(4, 3, 8, 8\)"):
+        metrics.mse(ESTIMATE, TRUTH[:2])

@@ -1,0 +1,148 @@
+"""Training down a ladder of losses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from memrec_core import autoencoders, training
+from memrec_core.errors import InputError, TrainingError
+
+IMAGES = torch.rand(10, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def new_model(seed: int = 42) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    return autoencoders.build("fc10", (3, 4, 4), width=48)
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def mse(model: torch.nn.Module) -> float:
+    with torch.no_grad():
+        return (model(IMAGES) - IMAGES).square().mean().item()
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_a_checkpoint_at_each_target_with_its_true_loss(batch_size: int | None):
+    kept = []
+    history = training.train(
+        new_model(),
+        IMAGES,
+        [1e-3, 1e-1, 1e-2],
+        on_checkpoint=lambda model, reached: kept.append((reached, mse(model))),
+        batch_size=batch_size,
+    )
+    assert [reached.target for reached, _ in kept] == [1e-1, 1e-2, 1e-3]
+    assert [reached for reached, _ in kept] == history.reached
+    for reached, loss in kept:
+        assert loss <= reached.target
+        assert reached.loss == pytest.approx(loss, rel=1e-4)
+    steps = [reached.step for reached in history.reached]
+    assert steps == sorted(steps)
+
+
+def test_photographs_are_learnt_to_numerical_perfect_fitting(trained):
+    with torch.no_grad():
+        assert (trained.model(trained.train.images) - trained.train.images).square().mean() <= 1.01e-8
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_same_seed_same_weights(batch_size: int | None):
+    first, second = new_model(), new_model()
+    for model in (first, second):
+        training.train(model, IMAGES, [1e-3], seed=7, batch_size=batch_size)
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_seed_orders_the_batches():
+    first, second = new_model(), new_model()
+    for seed, model in enumerate((first, second)):
+        training.train(model, IMAGES, [1e-2], seed=seed, batch_size=4)
+    assert not torch.equal(weights(first), weights(second))
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("moments", [[2], [50, 120], [250]])
+def test_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, batch_size, moments: list[int]):
+    options = {"targets": [1e-2, 1e-4], "batch_size": batch_size}
+    whole = new_model()
+    expected = training.train(whole, IMAGES, **options)
+    state = tmp_path / "state.safetensors"
+    for moment in [*moments, None]:
+
+        def stop(step: int, loss: float, moment: int | None = moment) -> None:
+            if step == moment:
+                raise KilledError
+
+        model = new_model()
+        try:
+            history = training.train(model, IMAGES, **options, state=state, save_every_s=0, on_step=stop)
+        except KilledError:
+            assert state.exists()
+    assert torch.equal(weights(model), weights(whole))
+    assert history == expected
+
+
+def test_resumed_training_does_not_start_again(tmp_path: Path):
+    state, steps = tmp_path / "state.safetensors", []
+    with pytest.raises(TrainingError):
+        training.train(new_model(), IMAGES, [1e-9], state=state, save_every_s=0, max_steps=50)
+    with pytest.raises(TrainingError):
+        training.train(
+            new_model(), IMAGES, [1e-9], state=state, max_steps=60, on_step=lambda step, loss: steps.append(step)
+        )
+    assert min(steps) >= 50
+
+
+def test_divergence_ends_with_a_word():
+    with pytest.raises(TrainingError, match=r"diverged at step \d+.*lower the learning rate"):
+        training.train(new_model(), IMAGES, [1e-8], learning_rate=1e12)
+
+
+def test_target_without_prospect_is_given_up_early(monkeypatch: pytest.MonkeyPatch):
+    """Two images that a network one unit wide can't tell apart."""
+    monkeypatch.setattr(training, "PATIENCE_STEPS", 200)
+    torch.manual_seed(0)
+    narrow = autoencoders.build("fc10", (3, 4, 4), width=1)
+    with pytest.raises(TrainingError, match=r"can't reach 1e-08.*lower the learning rate"):
+        training.train(narrow, IMAGES, [1e-8], max_steps=20_000)
+
+
+def test_steps_are_bounded():
+    with pytest.raises(TrainingError, match="in 30 steps"):
+        training.train(new_model(), IMAGES, [1e-9], max_steps=30)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x80\x04\x95pickle"])
+def test_state_that_is_none_is_named(tmp_path: Path, content: bytes):
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(content)
+    with pytest.raises(InputError, match=r"state\.safetensors is not the state of this training"):
+        training.train(new_model(), IMAGES, [1e-2], state=state)
+
+
+def test_state_of_another_network_is_refused(tmp_path: Path):
+    state = tmp_path / "state.safetensors"
+    with pytest.raises(TrainingError):
+        training.train(new_model(), IMAGES, [1e-9], state=state, save_every_s=0, max_steps=5)
+    other = autoencoders.build("fc10", (3, 4, 4), width=49)
+    with pytest.raises(InputError, match="not the state of this training"):
+        training.train(other, IMAGES, [1e-2], state=state)
+
+
+@pytest.mark.parametrize("targets", [[], [0.0], [1e-4, -1e-4], [float("nan")]])
+def test_wrong_targets_are_named(targets: list[float]):
+    with pytest.raises(InputError, match="targets"):
+        training.train(new_model(), IMAGES, targets)
+
+
+def test_training_needs_images():
+    with pytest.raises(InputError, match="images"):
+        training.train(new_model(), IMAGES[:0], [1e-2])
