@@ -93,19 +93,17 @@ def _dataset(store: Store, units: Sequence[Unit]) -> pyarrow.dataset.Dataset:
     return pyarrow.dataset.dataset(paths, schema=SCHEMA, format="parquet", filesystem=store.fs)
 
 
-def rates_table(rates: pd.DataFrame, kind: str = "accurate") -> Table:
-    """A table for the terminal: a row a (model, train loss, degradation), for each method its rate on training
-    images with the interval, and on control images."""
-    table = Table(
-        title=f"{kind} recovery, % of the images (95 % interval)",
-        box=None,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        pad_edge=False,
-    )
-    several = rates["model"].nunique() > 1
-    for title in (["model"] if several else []) + ["train\nloss", "mask"]:
-        table.add_column(title, no_wrap=True)
+def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:
+    """A table for the terminal for each model: a row a (train loss, degradation), for each method its rate on
+    training images with the interval, and on control images."""
+    return [_rates_table(str(model), of_model, kind) for model, of_model in rates.groupby("model", sort=False)]
+
+
+def _rates_table(model: str, rates: pd.DataFrame, kind: str) -> Table:
+    title = f"{model}: {kind} recovery, % of the images (95 % interval)"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    table.add_column("train\nloss", no_wrap=True)
+    table.add_column("mask", overflow="fold")
     methods = [method for method in METHOD_TITLES if (rates["method"] == method).any()]
     has_control = (rates["split"] == "control").any()
     for method in methods:
@@ -113,13 +111,12 @@ def rates_table(rates: pd.DataFrame, kind: str = "accurate") -> Table:
         if has_control:
             table.add_column("\ncontrol", justify="right", no_wrap=True)
     previous = None
-    for (model, loss, degradation), group in rates.groupby(["model", "target_loss", "degradation"], sort=False):
-        if previous not in (None, (model, loss)):
+    for (loss, degradation), group in rates.groupby(["target_loss", "degradation"], sort=False):
+        if previous not in (None, loss):
             table.add_row()
-        previous = (model, loss)
+        previous = loss
         rows = {(row.method, row.split): row for row in group.itertuples()}
-        cells = [model] if several else []
-        cells += [f"{loss:.0e}", degradation]
+        cells = [f"{loss:.0e}", degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))
             cells += [_percent(rows.get((method, "control")), kind)] if has_control else []

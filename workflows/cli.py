@@ -174,12 +174,13 @@ def _recover(experiment: Experiment, store: Store, address: str | None, actors: 
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.aggregate import aggregate, rates_table
+    from workflows.aggregate import aggregate, rates_tables
 
     rates = aggregate(experiment, store)
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    console.print(rates_table(rates))
+    for table in rates_tables(rates):
+        console.print(table)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,13 @@ def test_image_stops_after_patience_calm_iterations_of_its_own():
     assert set(found.status) == {CONVERGED}
 
 
+def test_calm_iterations_count_only_in_a_row():
+    """The autoencoder's outputs move, rest twice, move, and rest for good."""
+    outputs = iter([1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    found = recovery.iterate_autoencoder(lambda x: torch.full_like(x, next(outputs)), torch.zeros(1, 1, 2, 2))
+    assert found.iterations.tolist() == [7]
+
+
 def test_image_that_meets_the_cap_says_so_and_keeps_its_last_estimate(trained: Trained, degraded: Tensor):
     found = recovery.iterate_autoencoder(trained.model, degraded, max_iterations=2)
     with torch.no_grad():
