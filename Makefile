@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup demo test lint clean
 
 help:
-	@echo "make demo   train, recover, aggregate and report on the embedded photographs (about 2 minutes on two cores)"
+	@echo "make demo   train, recover, aggregate and report on the embedded photographs (75 seconds on two cores)"
 	@echo "make test   run the tests"
 	@echo "make lint   check the style"
 	@echo "make clean  remove the virtual environment and the demo's run"

@@ -93,7 +93,7 @@ def status(run: RunArgument) -> None:
 
 @app.command()
 def demo(run: RunOption = "runs/demo", actors: Actors = 2) -> None:
-    """The whole job on 48 embedded photographs, in about two minutes on two cores."""
+    """The whole job on 48 embedded photographs, in 75 seconds on two cores."""
     _all_steps(experiments.load("demo"), run, None, actors)
 
 
