@@ -104,7 +104,7 @@ class Experiment(Section):
 
     name: Label
     description: str = ""
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     data: Data
     models: Annotated[list[Model], Field(min_length=1)]
     training: Training = Training()
