@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core.atomic import write_bytes
+from memrec_core.autoencoders.tied import Tied
 from memrec_core.errors import InputError, TrainingError
 from memrec_core.precision import full_float32
 from memrec_core.seeding import seed_for
@@ -159,6 +160,8 @@ def _gradient_step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate * _schedule(progress.step, progress.loss)
     optimiser.step()
+    if isinstance(model, Tied):
+        model.project_()
     progress.step += 1
     return loss
 

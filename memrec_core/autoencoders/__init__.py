@@ -1,14 +1,17 @@
 """The autoencoders of the paper. Each maps a batch (N, C, H, W) to a batch of the same shape."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
-from memrec_core.autoencoders.fully_connected import fc10
+from memrec_core.autoencoders.fully_connected import fc10, fc20
+from memrec_core.autoencoders.tied import tied
+from memrec_core.autoencoders.unet import unet
 from memrec_core.errors import InputError, unknown
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"fc10": fc10}
+BUILDERS: dict[str, Callable[..., nn.Module]] = {"fc10": fc10, "fc20": fc20, "unet": unet, "tied": tied}
 
 
 def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Module:
@@ -23,8 +26,16 @@ def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Mo
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"image shape {tuple(image_shape)} is not (channels, height, width) with positive entries")
     try:
-        model = BUILDERS[name](shape, **options)
+        arguments = inspect.signature(BUILDERS[name]).bind(shape, **options)
+        arguments.apply_defaults()  # a checkpoint must outlive a change of the defaults
+        model = BUILDERS[name](*arguments.args, **arguments.kwargs)
     except TypeError as error:
         raise InputError(f"autoencoder {name} can't be built with options {options}: {error}") from error
-    model.spec = {"architecture": name, "image_shape": list(shape), "options": options}
+    model.spec = {"architecture": name, "image_shape": list(shape), "options": _options(arguments)}
     return model
+
+
+def _options(arguments: inspect.BoundArguments) -> dict[str, Any]:
+    """The arguments after the image's shape, as JSON keeps them."""
+    _, *options = arguments.arguments.items()
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options}

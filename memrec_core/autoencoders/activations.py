@@ -6,7 +6,11 @@ from torch import nn
 
 from memrec_core.errors import unknown
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"leaky_relu": nn.LeakyReLU, "prelu": nn.PReLU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky_relu": nn.LeakyReLU,
+    "prelu": nn.PReLU,
+    "softplus": nn.Softplus,
+}
 
 
 def activation_layer(name: str) -> nn.Module:

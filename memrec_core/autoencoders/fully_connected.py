@@ -41,5 +41,10 @@ class FullyConnected(nn.Module):
 
 
 def fc10(image_shape: tuple[int, int, int], activation: str = "leaky_relu", width: int = 1024) -> FullyConnected:
-    """The paper's 10-layer fully connected autoencoder; `activation` is leaky_relu or prelu."""
+    """The paper's 10-layer fully connected autoencoder; `activation` is leaky_relu, prelu or softplus."""
     return FullyConnected(image_shape, layers=10, width=width, activation=activation)
+
+
+def fc20(image_shape: tuple[int, int, int], activation: str = "leaky_relu", width: int = 1024) -> FullyConnected:
+    """The paper's 20-layer fully connected autoencoder, likewise."""
+    return FullyConnected(image_shape, layers=20, width=width, activation=activation)

@@ -1,0 +1,91 @@
+"""The U-Net of the paper (appendix C), with or without its skip connections."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from memrec_core.autoencoders.activations import activation_layer
+from memrec_core.errors import InputError
+
+
+class UNet(nn.Module):
+    """An encoder and a decoder of 3 x 3 convolutions (stride 1, padding 1), an activation after every one.
+
+    Level i has `channels[i]` channels and half the height and width of the level above it (2 x 2 maxima on the way
+    down, nearest neighbours on the way up); each level has two convolutions on each way. The levels in `skips`, 0
+    being full resolution, hand what they encoded to their decoder, by concatenation (Ronneberger et al., 2015).
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], channels: Sequence[int], skips: Sequence[int], activation: str
+    ) -> None:
+        super().__init__()
+        _check(image_shape, channels, skips)
+        self.skips = frozenset(skips)
+        self.encoder = nn.ModuleList(
+            _block(fan_in, fan_out, activation) for fan_in, fan_out in pairwise([image_shape[0], *channels])
+        )
+        self.decoder = nn.ModuleList(
+            _block(channels[i + 1] + (channels[i] if i in self.skips else 0), channels[i], activation)
+            for i in range(len(channels) - 1)
+        )
+        self.last = nn.Sequential(nn.Conv2d(channels[0], image_shape[0], 3, padding=1), activation_layer(activation))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.orthogonal_(module.weight, gain=sqrt(2.0))
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        encoded = []
+        for level, block in enumerate(self.encoder):
+            x = block(x if level == 0 else functional.max_pool2d(x, 2))
+            encoded.append(x)
+        for level in reversed(range(len(self.decoder))):
+            x = functional.interpolate(x, scale_factor=2)
+            x = torch.cat([x, encoded[level]], 1) if level in self.skips else x
+            x = self.decoder[level](x)
+        return self.last(x)
+
+
+def _block(fan_in: int, fan_out: int, activation: str) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(fan_in, fan_out, 3, padding=1),
+        activation_layer(activation),
+        nn.Conv2d(fan_out, fan_out, 3, padding=1),
+        activation_layer(activation),
+    )
+
+
+def _check(image_shape: tuple[int, int, int], channels: Sequence[int], skips: Sequence[int]) -> None:
+    if not channels or min(channels) < 1:
+        raise InputError(f"channels {list(channels)} are not a positive number for each level, such as [32, 64, 128]")
+    if not set(skips) <= set(range(len(channels) - 1)):
+        raise InputError(f"skips {list(skips)} are not among the levels 0 to {len(channels) - 2}, the last having none")
+    factor = 2 ** (len(channels) - 1)
+    if image_shape[1] % factor or image_shape[2] % factor:
+        raise InputError(
+            f"a U-Net of {len(channels)} levels needs a height and width that {factor} divides, not "
+            f"{image_shape[1]} x {image_shape[2]}; use fewer levels or another size"
+        )
+
+
+def unet(
+    image_shape: tuple[int, int, int],
+    activation: str = "leaky_relu",
+    channels: Sequence[int] = (64, 64, 64, 64),
+    skips: Sequence[int] = (),
+) -> UNet:
+    """The U-Net; the paper shows its channels and depth only as a picture, so the defaults are ours.
+
+    There is no skip connection by default: with one at full resolution the network learns the identity, memorises
+    nothing, and nothing can be recovered.
+    """
+    return UNet(image_shape, channels, skips, activation)
