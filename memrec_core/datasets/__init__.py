@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from memrec_core.datasets import image_folder, photos, tiny_imagenet
+from memrec_core.datasets import cifar10, image_folder, photos, svhn, tiny_imagenet
 from memrec_core.datasets.image_set import SPLITS, ImageSet
 from memrec_core.errors import InputError, unknown
 
 LOADERS: dict[str, Callable[..., ImageSet]] = {
     "photos": photos.load,
     "tiny_imagenet": tiny_imagenet.load,
+    "cifar10": cifar10.load,
+    "svhn": svhn.load,
     "image_folder": image_folder.load,
 }
 

@@ -13,7 +13,8 @@ from PIL import Image
 from memrec_core import datasets
 from memrec_core.errors import InputError
 
-TINY_IMAGENET = Path(__file__).parents[3] / "shared" / "data" / "tiny-imagenet-200-25k.tar"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+TINY_IMAGENET = SHARED / "tiny-imagenet-200-25k.tar"
 
 
 def noise_image(seed: int, size: tuple[int, int] = (64, 64), mode: str = "RGB") -> Image.Image:
