@@ -19,6 +19,10 @@ Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length
 """A name that becomes a folder of the run."""
 
 
+GAMMAS: dict[str | tuple[str, str], float] = {("fc10", "leaky_relu"): 0.5, "unet": 1.0}
+"""Appendix D.2; 0.1 for all other networks."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,11 +45,16 @@ class Data(Section):
 
 
 class Model(Section):
-    """An autoencoder; `gamma` is that of its recovery, the paper's value where left out."""
+    """An autoencoder; `gamma` is that of its recovery, the paper's value where left out.
+
+    `width` is for fc10, fc20 and tied, `channels` and `skips` for unet; the architecture's own where left out.
+    """
 
     architecture: str
     activation: str = "leaky_relu"
-    width: Count = 1024
+    width: Count | None = None
+    channels: list[Count] | None = None
+    skips: list[Annotated[int, Field(ge=0)]] | None = None
     gamma: Positive | None = None
     label: Label | None = None
 
@@ -53,7 +62,7 @@ class Model(Section):
     def _fill_in(self) -> "Model":
         values = {
             "label": self.label or f"{self.architecture}-{self.activation}",
-            "gamma": self.gamma or (0.5 if self.activation == "leaky_relu" else 0.1),
+            "gamma": self.gamma or GAMMAS.get((self.architecture, self.activation), GAMMAS.get(self.architecture, 0.1)),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -62,7 +71,13 @@ class Model(Section):
     @property
     def options(self) -> dict[str, Any]:
         """What autoencoders.build takes."""
-        return {"activation": self.activation, "width": self.width}
+        shape = {"width": self.width, "channels": self.channels, "skips": self.skips}
+        return {"activation": self.activation} | {name: value for name, value in shape.items() if value is not None}
+
+    @property
+    def first_mask(self) -> str:
+        """The paper's first estimate of the mask for this architecture."""
+        return "zeros" if self.architecture == "unet" else "coin_flips"
 
 
 class Training(Section):
@@ -96,7 +111,8 @@ class Recovery(Section):
     inner_iterations: Count = 40
     max_iterations: Count = 50
     max_autoencoder_iterations: Count = 1000
-    first_mask: Literal["coin_flips", "zeros"] = "coin_flips"
+    first_mask: Literal["coin_flips", "zeros"] | None = None
+    """The paper's for each architecture where left out."""
 
 
 class Experiment(Section):

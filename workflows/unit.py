@@ -65,7 +65,8 @@ def recover_unit(
 def _recover(
     unit: Unit, experiment: Experiment, model: nn.Module, degraded: Tensor, mask: Tensor, ids: list[str]
 ) -> recovery.Recovery:
-    settings, gamma = experiment.recovery, model_of(experiment, unit).gamma
+    settings, described = experiment.recovery, model_of(experiment, unit)
+    gamma = described.gamma
     if unit.method == "unknown_mask":
         return recovery.recover_unknown_mask(
             model,
@@ -73,7 +74,7 @@ def _recover(
             gamma,
             ids,
             experiment.seed,
-            first_mask=settings.first_mask,
+            first_mask=settings.first_mask or described.first_mask,
             inner_iterations=settings.inner_iterations,
             max_iterations=settings.max_iterations,
         )

@@ -26,9 +26,19 @@ def test_mask_number_is_the_papers():
     assert small.degradations[0].mask == "border"
 
 
-@pytest.mark.parametrize(("activation", "gamma"), [("leaky_relu", 0.5), ("prelu", 0.1)])
-def test_gamma_is_the_papers_unless_given(activation: str, gamma: float):
-    model = {"architecture": "fc10", "activation": activation}
+@pytest.mark.parametrize(
+    ("architecture", "activation", "gamma"),
+    [
+        ("fc10", "leaky_relu", 0.5),
+        ("fc10", "prelu", 0.1),
+        ("fc20", "leaky_relu", 0.1),
+        ("fc20", "prelu", 0.1),
+        ("unet", "leaky_relu", 1.0),
+        ("unet", "softplus", 1.0),
+    ],
+)
+def test_gamma_is_the_papers_unless_given(architecture: str, activation: str, gamma: float):
+    model = {"architecture": architecture, "activation": activation}
     assert experiment.Model(**model).gamma == gamma
     assert experiment.Model(**model, gamma=0.3).gamma == 0.3
 
