@@ -84,7 +84,9 @@ class Training(Section):
     """How the networks are trained; a checkpoint is kept at the first step that reaches each of `targets` (MSE)."""
 
     targets: Annotated[list[Positive], Field(min_length=1)] = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
-    learning_rate: Positive = 1e-3
+    optimiser: Literal["adam", "soap"] | None = None
+    learning_rate: Positive | None = None
+    """These two are memrec_core.training's for the kind of network where left out."""
     batch_size: Count | None = None
     max_steps: Count = 200_000
 

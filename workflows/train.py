@@ -110,6 +110,7 @@ def _train(experiment: Experiment, model: Model, images: torch.Tensor, store: St
                 settings.targets,
                 experiment.seed,
                 keep,
+                optimiser=settings.optimiser,
                 learning_rate=settings.learning_rate,
                 batch_size=settings.batch_size,
                 max_steps=settings.max_steps,

@@ -68,10 +68,13 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "soap"])
 @pytest.mark.parametrize("batch_size", [None, 4])
 @pytest.mark.parametrize("moments", [[2], [50, 120], [250]])
-def test_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path: Path, batch_size, moments: list[int]):
-    options = {"targets": [1e-2, 1e-4], "batch_size": batch_size}
+def test_interrupted_training_ends_where_an_uninterrupted_one_does(
+    tmp_path: Path, optimiser: str, batch_size: int | None, moments: list[int]
+):
+    options = {"targets": [1e-2, 1e-4], "batch_size": batch_size, "optimiser": optimiser}
     whole = new_model()
     expected = training.train(whole, IMAGES, **options)
     state = tmp_path / "state.safetensors"
@@ -141,6 +144,11 @@ def test_state_of_another_network_is_refused(tmp_path: Path):
 def test_wrong_targets_are_named(targets: list[float]):
     with pytest.raises(InputError, match="targets"):
         training.train(new_model(), IMAGES, targets)
+
+
+def test_unknown_optimiser_is_named():
+    with pytest.raises(InputError, match=r"unknown optimiser.*adam"):
+        training.train(new_model(), IMAGES, [1e-2], optimiser="adamm")
 
 
 def test_training_needs_images():
