@@ -1,5 +1,7 @@
 """How near a recovered image is, and how many came back: MSE, PSNR and rates with exact confidence intervals."""
 
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +15,8 @@ ACCURATE = 1e-7
 """MSE under which a recovery is accurate (PSNR above 70 dB)."""
 APPROXIMATE = 5e-4
 """MSE under which a recovery is approximate (PSNR above 33.01 dB)."""
+THRESHOLDS = (*(float(f"{digit}e-{power}") for power in range(4, 9) for digit in (10, 5, 2)), 1e-8)
+"""MSE thresholds from 1e-3 to 1e-8, three a decade, for the rate as a curve."""
 
 
 class Rate(NamedTuple):
@@ -56,6 +60,37 @@ def recovery_rate(error: ArrayLike | Tensor, threshold: float = ACCURATE, confid
     recovered = int((error < threshold).sum())
     low, high = clopper_pearson(recovered, error.size, confidence)
     return Rate(recovered / error.size, float(low), float(high), error.size)
+
+
+def threshold_curve(error: ArrayLike | Tensor, thresholds: Sequence[float] = THRESHOLDS) -> list[Rate]:
+    """The recovery rate at each of the `thresholds`; see `recovery_rate`."""
+    return [recovery_rate(error, threshold) for threshold in thresholds]
+
+
+def rate_difference(
+    successes: ArrayLike, count: ArrayLike, other_successes: ArrayLike, other_count: ArrayLike, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One share minus another, of independent images, and the bounds of its interval, element by element.
+
+    The interval is Newcombe's, from the two Wilson score intervals (1998, method 10); it holds for shares of 0 and 1.
+    """
+    (share, low, high), (other, other_low, other_high) = (
+        _wilson(successes, count, confidence),
+        _wilson(other_successes, other_count, confidence),
+    )
+    below = np.sqrt((share - low) ** 2 + (other_high - other) ** 2)
+    above = np.sqrt((high - share) ** 2 + (other - other_low) ** 2)
+    return share - other, share - other - below, share - other + above
+
+
+def _wilson(successes: ArrayLike, count: ArrayLike, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The share and the bounds of its score interval (Wilson, 1927)."""
+    count = np.asarray(count, dtype=np.float64)
+    share = np.asarray(successes, dtype=np.float64) / count
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre, scale = share + z**2 / (2 * count), 1 + z**2 / count
+    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return share, (centre - half) / scale, (centre + half) / scale
 
 
 def clopper_pearson(successes: ArrayLike, count: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

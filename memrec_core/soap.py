@@ -45,6 +45,7 @@ class Soap(Optimizer):
         state = self.state[parameter]
         if not state:
             _start(state, gradient, vector=parameter.ndim < 2)
+            return  # in its own eigenbasis a gradient is diagonal, and the rest of it rounding errors
         state["step"] += 1
         decay, decay_second = group["betas"]
         state["mean"].lerp_(gradient, 1 - decay)

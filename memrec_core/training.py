@@ -1,9 +1,9 @@
 """Training an autoencoder down a ladder of loss targets, with a checkpoint at each.
 
 The optimisers and their schedules are ours (the paper does not state its own): the learning rate warms up over the
-first steps and then falls with a root of the loss. At a constant rate the loss stalls and spikes below 1e-6; halving the
-rate on a plateau spends most of its steps on plateaus. Fully connected networks get there with Adam; a U-Net without
-skip connections stalls at 1e-4 with it, and gets there with SOAP.
+first steps and then falls with a root of the loss. At a constant rate the loss stalls and spikes below 1e-6; halving
+the rate on a plateau spends most of its steps on plateaus. Fully connected networks get there with Adam; a U-Net
+without skip connections stalls at 1e-4 with it, and gets there with SOAP.
 """
 
 import json

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.dataset
 from rich.table import Table
 
-from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson
-from workflows.experiment import Experiment
+from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
+from workflows.experiment import GENERIC, Experiment
 from workflows.plan import Unit, load_plan, remaining
 from workflows.schema import SCHEMA
 from workflows.store import RATES, Store
+from workflows.store import THRESHOLDS as THRESHOLDS_FILE
 
 GROUP = [
     "model",
@@ -30,6 +31,8 @@ METHOD_TITLES = {
     "unknown_mask": "unknown mask",
     "known_mask": "known mask",
     "autoencoder_iterations": "AE iterations",
+    "ddnm": "DDNM",
+    "biharmonic": "biharmonic",
 }
 
 _QUERY = f"""
@@ -38,6 +41,7 @@ _QUERY = f"""
            count(*) FILTER (mse < {ACCURATE})             AS accurate_count,
            count(*) FILTER (mse < {APPROXIMATE})          AS approximate_count,
            avg(psnr)                                      AS mean_psnr,
+           avg(mse_missing)                               AS mean_mse_missing,
            avg(mask_error)                                AS mean_mask_error,
            avg(evaluations)                               AS mean_evaluations,
            count(*) FILTER (status = 'converged')         AS converged,
@@ -47,33 +51,60 @@ _QUERY = f"""
     FROM results
     GROUP BY ALL
 """
+_THRESHOLDS_QUERY = f"""
+    SELECT {", ".join(GROUP)}, threshold, count(*) AS images, count(*) FILTER (mse < threshold) AS recovered
+    FROM results, (SELECT unnest({list(THRESHOLDS)}::DOUBLE[]) AS threshold)
+    GROUP BY ALL
+"""
 
 
 def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split).
 
     Only units of the plan count, so a foreign or half-written file never does. Columns: the identity, `images`, and
-    for accurate and approximate recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds; the mean
-    PSNR in dB, the mean share of the mask estimated wrongly, mean evaluations, images by status and total seconds.
+    for accurate and approximate recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds, and, for
+    training images beside a control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds;
+    the mean PSNR in dB, the mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean
+    evaluations, images by status and total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet,
+    a row a threshold.
     """
     units = load_plan(store)
     unfinished = {unit.name for unit in remaining(store, units)}
     results = _dataset(store, [unit for unit in units if unit.name not in unfinished])
     with duckdb.connect() as database:
         database.register("results", results)
-        rates = database.execute(_QUERY).df()
+        rates, thresholds = (database.execute(query).df() for query in (_QUERY, _THRESHOLDS_QUERY))
     for kind in ("accurate", "approximate"):
-        rates[f"{kind}_rate"] = rates[f"{kind}_count"] / rates["images"]
-        rates[f"{kind}_low"], rates[f"{kind}_high"] = clopper_pearson(rates[f"{kind}_count"], rates["images"])
-    rates = _in_order(rates, experiment)
-    store.write_table(RATES, pa.Table.from_pandas(rates, preserve_index=False))
+        _add_rate(rates, kind, f"{kind}_count")
+        _add_excess(rates, kind)
+    _add_rate(thresholds, "recovery", "recovered")
+    rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
+    for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
+        store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
     return rates
 
 
+def _add_rate(table: pd.DataFrame, kind: str, count: str) -> None:
+    table[f"{kind}_rate"] = table[count] / table["images"]
+    table[f"{kind}_low"], table[f"{kind}_high"] = clopper_pearson(table[count], table["images"])
+
+
+def _add_excess(rates: pd.DataFrame, kind: str) -> None:
+    """The rate of training images minus that of control images, beside the former."""
+    columns = [f"{kind}_count", "images"]
+    identity = [column for column in GROUP if column != "split"]
+    control = rates[rates["split"] == "control"][[*identity, *columns]]
+    both = rates.merge(control, "left", identity, suffixes=("", "_control")).where(rates["split"] == "train")
+    counts = (both[column].astype("float64") for column in (*columns, *(f"{column}_control" for column in columns)))
+    for name, values in zip(("excess", "excess_low", "excess_high"), rate_difference(*counts), strict=True):
+        rates[f"{kind}_{name}"] = values
+
+
 def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
-    """Sorted as the experiment lists its models, degradations and methods, from the highest training loss down."""
+    """Sorted as the experiment lists its models, degradations and methods, from the highest training loss down, and
+    from the highest threshold."""
     places = {
-        "model": [model.label for model in experiment.models],
+        "model": [*(model.label for model in experiment.models), GENERIC],
         "degradation": [degradation.label for degradation in experiment.degradations],
         "method": list(experiment.methods),
         "split": ["train", "control"],
@@ -82,8 +113,8 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     def key(column: pd.Series) -> pd.Series:
         return column.map(places[column.name].index) if column.name in places else -column
 
-    by = ["model", "target_loss", "degradation", "method", "split"]
-    return rates.sort_values(by, key=key, ignore_index=True)
+    by = ["model", "target_loss", "degradation", "method", "split", "threshold"]
+    return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
 
 
 def _dataset(store: Store, units: Sequence[Unit]) -> pyarrow.dataset.Dataset:
@@ -100,7 +131,8 @@ def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:
 
 
 def _rates_table(model: str, rates: pd.DataFrame, kind: str) -> Table:
-    title = f"{model}: {kind} recovery, % of the images (95 % interval)"
+    name = "generic inpainting, without the autoencoder" if model == GENERIC else model
+    title = f"{name}: {kind} recovery, % of the images (95 % interval)"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)
     table.add_column("mask", overflow="fold")
@@ -111,12 +143,14 @@ def _rates_table(model: str, rates: pd.DataFrame, kind: str) -> Table:
         if has_control:
             table.add_column("\ncontrol", justify="right", no_wrap=True)
     previous = None
-    for (loss, degradation), group in rates.groupby(["target_loss", "degradation"], sort=False):
+    for (loss, degradation), group in rates.fillna({"target_loss": 0}).groupby(
+        ["target_loss", "degradation"], sort=False
+    ):
         if previous not in (None, loss):
             table.add_row()
         previous = loss
         rows = {(row.method, row.split): row for row in group.itertuples()}
-        cells = [f"{loss:.0e}", degradation]
+        cells = [f"{loss:.0e}" if loss else "-", degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))
             cells += [_percent(rows.get((method, "control")), kind)] if has_control else []

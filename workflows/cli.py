@@ -23,7 +23,12 @@ app = typer.Typer(
 )
 
 ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the name of a shipped one.")]
-RunOption = Annotated[str, typer.Option("--run", help="The run's folder: a path, or a URI such as s3://bucket/run.")]
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", help="The run's folder: a path, or a URI such as s3://bucket/run.", show_default="runs/NAME"),
+]
+Variant = Annotated[str | None, typer.Option(help="A smaller form of the experiment that its file describes: cpu.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the data set first: cifar10 or svhn.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override an entry, such as data.count=100.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster; without it a local one starts.")]
@@ -33,34 +38,43 @@ Actors = Annotated[int | None, typer.Option(min=1, help="How many actors; one fo
 @app.command()
 def run(
     experiment: ExperimentName,
-    run: RunOption,
+    run: RunOption = None,
+    variant: Variant = None,
     set_: Overrides = None,
     address: Address = None,
     actors: Actors = None,
+    download: Download = False,
 ) -> None:
     """Train, recover, aggregate and report. Run again, it does only what is missing."""
-    _all_steps(experiments.load(experiment, set_), run, address, actors)
+    _all_steps(_load(experiment, variant, set_, download), run, address, actors)
 
 
 @app.command()
-def train(experiment: ExperimentName, run: RunOption, set_: Overrides = None) -> None:
+def train(
+    experiment: ExperimentName,
+    run: RunOption = None,
+    variant: Variant = None,
+    set_: Overrides = None,
+    download: Download = False,
+) -> None:
     """Train the experiment's networks, with a checkpoint at each loss target."""
     from workflows.train import train_models
 
-    loaded, store = _claim(experiments.load(experiment, set_), run)
+    loaded, store = _claim(_load(experiment, variant, set_, download), run)
     train_models(loaded, store)
 
 
 @app.command()
 def recover(
     experiment: ExperimentName,
-    run: RunOption,
+    run: RunOption = None,
+    variant: Variant = None,
     set_: Overrides = None,
     address: Address = None,
     actors: Actors = None,
 ) -> None:
     """Recover the images from their degraded versions, with the trained checkpoints, on Ray."""
-    loaded, store = _claim(experiments.load(experiment, set_), run)
+    loaded, store = _claim(experiments.load(experiment, set_, variant), run)
     if _recover(loaded, store, address, actors).failed:
         raise typer.Exit(1)
 
@@ -83,6 +97,21 @@ def report(run: RunArgument) -> None:
 
 
 @app.command()
+def picture(
+    run: RunArgument,
+    degradation: Annotated[str | None, typer.Option(help="Which of the run's; the first where left out.")] = None,
+    image: Annotated[int, typer.Option(min=0, help="Which image of the run, training images first.")] = 0,
+    model: Annotated[str | None, typer.Option(help="Which of the run's networks; the first where left out.")] = None,
+) -> None:
+    """Draw a recovery's course: the iterates of both methods side by side, and the estimates of the mask."""
+    from workflows.report.course import draw_course
+
+    store = Store(run)
+    for name in draw_course(experiment_of(store), store, degradation, image, model):
+        console.print(f"picture: {store.show(name)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def status(run: RunArgument) -> None:
     """Say what of a run is done, what is left, and what failed and why."""
     from workflows.status import print_status
@@ -92,7 +121,7 @@ def status(run: RunArgument) -> None:
 
 
 @app.command()
-def demo(run: RunOption = "runs/demo", actors: Actors = 2) -> None:
+def demo(run: RunOption = None, actors: Actors = 2) -> None:
     """The whole job on 48 embedded photographs, in 75 seconds on two cores."""
     _all_steps(experiments.load("demo"), run, None, actors)
 
@@ -100,8 +129,9 @@ def demo(run: RunOption = "runs/demo", actors: Actors = 2) -> None:
 @app.command()
 def submit(
     experiment: ExperimentName,
-    run: RunOption,
+    run: Annotated[str, typer.Option("--run", help="A folder that all nodes share, or a URI: s3://bucket/run.")],
     address: Annotated[str, typer.Option(help="The cluster's dashboard, such as http://127.0.0.1:8265.")],
+    variant: Variant = None,
     set_: Overrides = None,
     actors: Actors = None,
 ) -> None:
@@ -109,7 +139,7 @@ def submit(
     from workflows.submit import JobError, submit_job
 
     try:
-        submit_job(experiments.load(experiment, set_), run, address, actors)
+        submit_job(experiments.load(experiment, set_, variant), run, address, actors)
     except JobError as error:
         _fail(error, 1)
 
@@ -131,19 +161,27 @@ def _fail(error: object, status: int) -> None:
     sys.exit(status)
 
 
-def _claim(experiment: Experiment, run: str) -> tuple[Experiment, Store]:
+def _load(source: str, variant: str | None, overrides: list[str] | None, download: bool) -> Experiment:
+    if download:
+        from workflows import data_folder
+
+        data_folder.download(experiments.data_set_of(source, overrides, variant))
+    return experiments.load(source, overrides, variant)
+
+
+def _claim(experiment: Experiment, run: str | None) -> tuple[Experiment, Store]:
     """The run's folder, made the experiment's if it is new; not before the experiment is known to be sound, so that
     a corrected one can have the same folder."""
     from workflows import preflight
 
-    store = Store(run)
+    store = Store(run or f"runs/{experiment.name}")
     if not is_claimed(store, experiment):
         preflight.check(experiment)
         claim(store, experiment)
     return experiment, store
 
 
-def _all_steps(experiment: Experiment, run: str, address: str | None, actors: int | None) -> None:
+def _all_steps(experiment: Experiment, run: str | None, address: str | None, actors: int | None) -> None:
     from workflows.report import write_report
     from workflows.train import train_models
 

@@ -10,9 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from memrec_core.degradations import MASKS
 from memrec_core.errors import InputError, unknown
+from workflows.data_folder import default_root
 
 SHIPPED = Path(__file__).parent / "experiments"
-Method = Literal["unknown_mask", "known_mask", "autoencoder_iterations"]
+PRIORS = Path(__file__).parent / "priors"
+Method = Literal["unknown_mask", "known_mask", "autoencoder_iterations", "ddnm", "biharmonic"]
+GENERIC_METHODS = ("ddnm", "biharmonic")
+"""Inpainting that uses no autoencoder: done once for an experiment, not for each of its checkpoints."""
+GENERIC = "generic"
+"""What stands for the model in the results of those methods."""
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
@@ -66,6 +72,8 @@ class Model(Section):
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+        if self.label == GENERIC:
+            raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
         return self
 
     @property
@@ -96,6 +104,14 @@ class Degradation(Section):
 
     mask: str
     noise_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    per_image: bool = False
+    """Whether each image has a random mask of its own."""
+
+    @model_validator(mode="after")
+    def _random_per_image(self) -> "Degradation":
+        if self.per_image and not self.mask.startswith("random_"):
+            raise ValueError(f"per_image is for random masks; {self.mask} is the same for all images")
+        return self
 
     @field_validator("mask", mode="before")
     @classmethod
@@ -104,7 +120,9 @@ class Degradation(Section):
 
     @property
     def label(self) -> str:
-        return self.mask if self.noise_std == 0 else f"{self.mask}-noise_{self.noise_std:g}"
+        own = "-per_image" if self.per_image else ""
+        noise = f"-noise_{self.noise_std:g}" if self.noise_std else ""
+        return f"{self.mask}{own}{noise}"
 
 
 class Recovery(Section):
@@ -115,6 +133,22 @@ class Recovery(Section):
     max_autoencoder_iterations: Count = 1000
     first_mask: Literal["coin_flips", "zeros"] | None = None
     """The paper's for each architecture where left out."""
+
+
+class Ddnm(Section):
+    """The diffusion prior of the method ddnm, and the constants of its sampling."""
+
+    prior: str
+    """A folder in diffusers' layout, the name of one in workflows/priors, or a name on the Hugging Face hub."""
+    may_have_seen: str = "not stated"
+    """Whether the prior may have been trained on the audited images, in words for the report."""
+    steps: Count = 100
+    eta: Annotated[float, Field(ge=0, le=1)] = 0.85
+
+    @property
+    def source(self) -> str:
+        """What diffusion_prior.load takes."""
+        return str(PRIORS / self.prior) if (PRIORS / self.prior).is_dir() else self.prior
 
 
 class Experiment(Section):
@@ -129,6 +163,7 @@ class Experiment(Section):
     degradations: Annotated[list[Degradation], Field(min_length=1)]
     methods: Annotated[list[Method], Field(min_length=1)] = ["unknown_mask", "known_mask", "autoencoder_iterations"]
     recovery: Recovery = Recovery()
+    ddnm: Ddnm | None = None
     images_per_unit: Count = 100
     """How many images one work unit recovers: they share a batch, and one Parquet file."""
     pictures: Annotated[int, Field(ge=0)] = 0
@@ -144,6 +179,8 @@ class Experiment(Section):
         ):
             if len(set(labels)) < len(labels):
                 raise ValueError(f"{what} has an entry twice ({', '.join(labels)}); give each once, or its own label")
+        if "ddnm" in self.methods and self.ddnm is None:
+            raise ValueError("method ddnm needs ddnm.prior, the folder of a diffusion model; see README.md")
         return self
 
     @property
@@ -160,23 +197,35 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def load(source: str, overrides: list[str] | None = None) -> Experiment:
+def load(source: str, overrides: list[str] | None = None, variant: str | None = None) -> Experiment:
     """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
 
-    Raises InputError, in one sentence, for a file that is missing or not YAML, and for any wrong key or value.
+    `variant` is one of the file's own, such as `cpu`: a smaller form of the experiment. A data set whose root the file
+    leaves open is looked for where data_folder says. Raises InputError, in one sentence, for a file that is missing or
+    not YAML, and for any wrong key or value.
     """
+    experiment = parse(*_read(source), overrides, variant)
+    root = experiment.data.root or default_root(experiment.data.name)
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"root": root})})
+
+
+def data_set_of(source: str, overrides: list[str] | None = None, variant: str | None = None) -> str:
+    """The name of the data set, which need not be there yet; the rest as for `load`."""
+    return parse(*_read(source), overrides, variant).data.name
+
+
+def _read(source: str) -> tuple[str, str]:
+    """The experiment's text, and what to call it in error messages."""
     if source in shipped():
-        text, origin = (SHIPPED / f"{source}.yaml").read_text(), f"experiment {source}"
-    elif Path(source).is_file():
-        text, origin = Path(source).read_text(errors="replace"), source
-    elif source.endswith((".yaml", ".yml")) or "/" in source:
+        return (SHIPPED / f"{source}.yaml").read_text(), f"experiment {source}"
+    if Path(source).is_file():
+        return Path(source).read_text(errors="replace"), source
+    if source.endswith((".yaml", ".yml")) or "/" in source:
         raise InputError(f"experiment file {source} does not exist; give a YAML file or one of {', '.join(shipped())}")
-    else:
-        raise unknown("experiment", source, shipped())
-    return parse(text, origin, overrides)
+    raise unknown("experiment", source, shipped())
 
 
-def parse(text: str, origin: str, overrides: list[str] | None = None) -> Experiment:
+def parse(text: str, origin: str, overrides: list[str] | None = None, variant: str | None = None) -> Experiment:
     """The experiment that the YAML `text` describes; `origin` names it in error messages."""
     try:
         tree = yaml.safe_load(text)
@@ -184,12 +233,29 @@ def parse(text: str, origin: str, overrides: list[str] | None = None) -> Experim
         raise InputError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise InputError(f"{origin} is not an experiment: expected a YAML mapping with name, data, models, ...")
+    variants = tree.pop("variants", None) or {}
+    if variant is not None:
+        if not isinstance(variants, dict) or variant not in variants:
+            raise unknown(f"variant of {origin}", variant, list(variants))
+        tree = _merged(tree, {"name": f"{tree.get('name')}-{variant}", **variants[variant]})
     for override in overrides or []:
         _override(tree, override)
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
         raise InputError(f"{origin}: {_sentence(error)}") from error
+
+
+def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`tree` with the entries of `changes` in place of its own, mapping by mapping; lists are replaced whole."""
+    both = {
+        key: _merged(tree[key], value) if _mappings(tree.get(key), value) else value for key, value in changes.items()
+    }
+    return {**tree, **both}
+
+
+def _mappings(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def _override(tree: Any, override: str) -> None:
@@ -221,7 +287,14 @@ def _sentence(error: ValidationError) -> str:
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The valid keys of the section that `location` leads to."""
     section: type[BaseModel] = Experiment
-    kinds = {"data": Data, "models": Model, "training": Training, "degradations": Degradation, "recovery": Recovery}
+    kinds: dict[str, type[BaseModel]] = {
+        "data": Data,
+        "models": Model,
+        "training": Training,
+        "degradations": Degradation,
+        "recovery": Recovery,
+        "ddnm": Ddnm,
+    }
     for part in location:
         section = kinds.get(str(part), section)
     return list(section.model_fields)

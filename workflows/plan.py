@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from memrec_core.errors import InputError
 from workflows.audit_set import AuditSet
-from workflows.experiment import Degradation, Experiment, Model
+from workflows.experiment import GENERIC, GENERIC_METHODS, Degradation, Experiment, Model
 from workflows.schema import SCHEMA, VERSION
 from workflows.store import PLAN, RECOVERY, Store
 
@@ -16,11 +16,12 @@ from workflows.store import PLAN, RECOVERY, Store
 @dataclass(frozen=True)
 class Unit:
     """What one task recovers, and one Parquet file holds: images start to stop of the audit set, one checkpoint,
-    one degradation, one method."""
+    one degradation, one method. A method that uses no network has the model `generic`, no training loss, and for a
+    checkpoint the digest of its prior, or nothing."""
 
     name: str
     model: str
-    target_loss: float
+    target_loss: float | None
     checkpoint: str
     degradation: str
     method: str
@@ -29,8 +30,8 @@ class Unit:
 
     @property
     def file(self) -> str:
-        loss = loss_label(self.target_loss)
-        return f"{RECOVERY}/{self.model}/{loss}/{self.degradation}/{self.method}/{self.name}.parquet"
+        network = GENERIC if self.target_loss is None else f"{self.model}/{loss_label(self.target_loss)}"
+        return f"{RECOVERY}/{network}/{self.degradation}/{self.method}/{self.name}.parquet"
 
 
 def loss_label(loss: float) -> str:
@@ -46,33 +47,39 @@ def degradation_of(experiment: Experiment, unit: Unit) -> Degradation:
     return next(entry for entry in experiment.degradations if entry.label == unit.degradation)
 
 
-def make_plan(experiment: Experiment, audit: AuditSet, checkpoints: list[dict[str, Any]]) -> list[Unit]:
+def make_plan(
+    experiment: Experiment, audit: AuditSet, checkpoints: list[dict[str, Any]], prior: str = ""
+) -> list[Unit]:
     """All units, those of one checkpoint side by side, the slow methods of each first.
 
-    `checkpoints` are the metadata of the experiment's checkpoints. A unit's name follows from what it computes, so that
-    the same work has the same file.
+    `checkpoints` are the metadata of the experiment's checkpoints, `prior` the digest of ddnm's. A unit's name follows
+    from what it computes, so that the same work has the same file.
     """
-    size = experiment.images_per_unit
-    slices = [(start, min(start + size, len(audit))) for start in range(0, len(audit), size)]
     units = []
+    for method in experiment.methods:
+        if method in GENERIC_METHODS:
+            digest = prior if method == "ddnm" else ""
+            units += _units(experiment, audit, method, GENERIC, None, digest)
+    networked = [method for method in experiment.methods if method not in GENERIC_METHODS]
     for checkpoint in checkpoints:
-        for method in sorted(experiment.methods, key=lambda method: method == "known_mask"):
-            for degradation in experiment.degradations:
-                for start, stop in slices:
-                    images = (*audit.splits[start:stop], *audit.ids[start:stop])
-                    content = (checkpoint["model"], checkpoint["digest"], degradation.label, method, *images)
-                    units.append(
-                        Unit(
-                            name=hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16],
-                            model=checkpoint["model"],
-                            target_loss=checkpoint["target"],
-                            checkpoint=checkpoint["digest"],
-                            degradation=degradation.label,
-                            method=method,
-                            start=start,
-                            stop=stop,
-                        )
-                    )
+        model, target, digest = (checkpoint[key] for key in ("model", "target", "digest"))
+        for method in sorted(networked, key=lambda method: method == "known_mask"):
+            units += _units(experiment, audit, method, model, target, digest)
+    return units
+
+
+def _units(
+    experiment: Experiment, audit: AuditSet, method: str, model: str, target_loss: float | None, checkpoint: str
+) -> list[Unit]:
+    """One unit for each degradation and each slice of the images."""
+    size, units = experiment.images_per_unit, []
+    for degradation in experiment.degradations:
+        for start in range(0, len(audit), size):
+            stop = min(start + size, len(audit))
+            images = (*audit.splits[start:stop], *audit.ids[start:stop])
+            content = (model, checkpoint, degradation.label, method, *images)
+            name = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
+            units.append(Unit(name, model, target_loss, checkpoint, degradation.label, method, start, stop))
     return units
 
 

@@ -10,6 +10,7 @@ import ray
 import torch
 from ray.exceptions import RayActorError, RayTaskError
 
+from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows.audit_set import AuditSet, load_audit_set
 from workflows.experiment import Experiment
@@ -17,7 +18,7 @@ from workflows.plan import Unit, load_plan, make_plan, remaining, save_plan
 from workflows.progress import Bar, console, progress_bar
 from workflows.store import FAILURES, PLAN, Store
 from workflows.train import load_checkpoint, trained_checkpoints
-from workflows.unit import recover_unit
+from workflows.unit import Held, recover_unit
 
 ATTEMPTS = 3
 """How often a unit is tried before it is given up and recorded as failed."""
@@ -47,15 +48,16 @@ class Recoverer:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
         self.experiment, self.store, self.audit = experiment, Store(run), audit
-        self.held: tuple[str, float] | None = None
+        self.held = Held()
 
     def recover(self, unit: Unit) -> int:
         """Write the unit's Parquet file; returns its number of images."""
-        if self.held != (unit.model, unit.target_loss):
-            self.model, self.checkpoint = load_checkpoint(self.store, unit.model, unit.target_loss)
-            self.model.to(self.device)
-            self.held = (unit.model, unit.target_loss)
-        table = recover_unit(unit, self.experiment, self.audit, self.model, self.checkpoint)
+        if unit.method == "ddnm":
+            self.held.prior = self.held.prior or diffusion_prior.load(self.experiment.ddnm.source).to(self.device)
+        elif unit.target_loss is not None and unit.checkpoint != self.held.checkpoint.get("digest"):
+            self.held.model, self.held.checkpoint = load_checkpoint(self.store, unit.model, unit.target_loss)
+            self.held.model.to(self.device)
+        table = recover_unit(unit, self.experiment, self.audit, self.held, self.device)
         self.store.write_table(unit.file, table)
         return table.num_rows
 
@@ -73,7 +75,8 @@ def recover(experiment: Experiment, store: Store, address: str | None = None, ac
     else:
         checkpoints = trained_checkpoints(experiment, store)
         audit = load_audit_set(experiment)
-        units = make_plan(experiment, audit, checkpoints)
+        prior = diffusion_prior.load(experiment.ddnm.source).digest if "ddnm" in experiment.methods else ""
+        units = make_plan(experiment, audit, checkpoints, prior)
         save_plan(store, units)
     todo = remaining(store, units)
     found = len(units) - len(todo)

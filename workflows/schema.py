@@ -8,10 +8,18 @@ PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """PNG, in the struct that Hugging Face `datasets` shows as an image."""
 
 _COLUMNS: list[tuple[str, pa.DataType, str]] = [
-    ("model", pa.string(), "label of the network in the experiment"),
-    ("checkpoint", pa.string(), "digest of the checkpoint's weights file"),
-    ("target_loss", pa.float64(), "target of the training ladder that the checkpoint was kept for (MSE)"),
-    ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images)"),
+    ("model", pa.string(), "label of the network in the experiment; generic for a method that uses none"),
+    (
+        "checkpoint",
+        pa.string(),
+        "digest of the weights file, of the checkpoint or of ddnm's prior; empty for biharmonic",
+    ),
+    (
+        "target_loss",
+        pa.float64(),
+        "target of the training ladder that the checkpoint was kept for (MSE); null for generic",
+    ),
+    ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images); null for generic"),
     ("data_set", pa.string(), "name of the data set"),
     ("split", pa.string(), "train, or control for images that were not trained on"),
     ("image_id", pa.string(), "id of the image in its data set; unique within its split"),
@@ -19,7 +27,7 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     ("degradation", pa.string(), "name of the mask, and the noise where there is some"),
     ("fraction_missing", pa.float64(), "share of missing entries, in [0, 1]"),
     ("noise_std", pa.float64(), "standard deviation of the noise; pixels are in [0, 1]"),
-    ("method", pa.string(), "unknown_mask, known_mask or autoencoder_iterations"),
+    ("method", pa.string(), "unknown_mask, known_mask, autoencoder_iterations, ddnm or biharmonic"),
     ("seed", pa.int64(), "seed of the experiment"),
     ("mse", pa.float64(), "mean squared error of the recovered image"),
     ("psnr", pa.float64(), "10 log10(1 / mse), dB"),

@@ -3,9 +3,10 @@
 experiment.yaml                as resolved
 plan.parquet                   one row a work unit
 checkpoints/<model>/<loss>.safetensors and .json
-recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet
+recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet, or recovery/generic/<degradation>/...
 failures/<unit>.json           why a unit was given up
 rates.parquet                  the aggregate
+thresholds.parquet             the rates at all thresholds
 report/index.html
 """
 
@@ -23,6 +24,7 @@ from memrec_core.errors import InputError
 from workflows.experiment import Experiment, parse
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
+THRESHOLDS = "thresholds.parquet"
 RECOVERY, FAILURES, CHECKPOINTS = "recovery", "failures", "checkpoints"
 
 

@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -10,40 +11,47 @@ from PIL import Image
 from torch import Tensor, nn
 
 from memrec_core import degradations, metrics, recovery
+from memrec_core.diffusion_prior import DiffusionPrior
 from workflows.audit_set import AuditSet
-from workflows.experiment import Experiment
+from workflows.experiment import Degradation, Experiment
 from workflows.plan import Unit, degradation_of, model_of
 from workflows.schema import SCHEMA
 
 
-def recover_unit(
-    unit: Unit, experiment: Experiment, audit: AuditSet, model: nn.Module, checkpoint: dict[str, Any]
-) -> pa.Table:
-    """The unit's rows in the schema of the results, in the order of its images. Runs on the model's device."""
+@dataclass
+class Held:
+    """What a unit may need to work with: a checkpoint's network and its metadata, and the diffusion prior."""
+
+    model: nn.Module | None = None
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+    prior: DiffusionPrior | None = None
+
+
+def recover_unit(unit: Unit, experiment: Experiment, audit: AuditSet, held: Held, device: str = "cpu") -> pa.Table:
+    """The unit's rows in the schema of the results, in the order of its images. What is held lies on `device`."""
     began = time.perf_counter()
-    device = next(model.parameters()).device
     part = slice(unit.start, unit.stop)
     degradation = degradation_of(experiment, unit)
     # The images may lie in memory that actors share and can't write to: copy the unit's own.
     images = torch.tensor(audit.images[part], device=device)
     # An image of the control set may have the id of a training image.
     ids = [f"{split}/{id_}" for split, id_ in zip(audit.splits[part], audit.ids[part], strict=True)]
-    mask = degradations.mask(degradation.mask, tuple(images.shape[1:]), experiment.seed).to(device)
+    mask = masks_of_images(degradation, tuple(images.shape[1:]), experiment.seed, ids).to(device)
     degraded = degradations.degrade(images, mask, degradation.noise_std, experiment.seed, ids)
-    found = _recover(unit, experiment, model, degraded, mask, ids)
+    found = _recover(unit, experiment, held, degraded, mask, ids)
     error = metrics.mse(found.images, images)
     count = len(ids)
     columns = {
         "model": [unit.model] * count,
         "checkpoint": [unit.checkpoint] * count,
         "target_loss": [unit.target_loss] * count,
-        "train_loss": [checkpoint["loss"]] * count,
+        "train_loss": [None if unit.target_loss is None else held.checkpoint["loss"]] * count,
         "data_set": [experiment.data.name] * count,
         "split": audit.splits[part],
         "image_id": audit.ids[part],
         "label": audit.labels[part],
         "degradation": [unit.degradation] * count,
-        "fraction_missing": [degradations.fraction_missing(mask)] * count,
+        "fraction_missing": [degradations.fraction_missing(own) for own in mask],
         "noise_std": [degradation.noise_std] * count,
         "method": [unit.method] * count,
         "seed": [experiment.seed] * count,
@@ -62,26 +70,40 @@ def recover_unit(
     return pa.Table.from_pydict(columns, schema=SCHEMA)
 
 
+def masks_of_images(degradation: Degradation, image_shape: tuple[int, ...], seed: int, ids: list[str]) -> Tensor:
+    """The mask of each image (N, C, H, W)."""
+    if degradation.per_image:
+        return torch.stack([degradations.mask(degradation.mask, image_shape, seed, id_) for id_ in ids])
+    return degradations.mask(degradation.mask, image_shape, seed).expand(len(ids), *image_shape)
+
+
 def _recover(
-    unit: Unit, experiment: Experiment, model: nn.Module, degraded: Tensor, mask: Tensor, ids: list[str]
+    unit: Unit, experiment: Experiment, held: Held, degraded: Tensor, mask: Tensor, ids: list[str]
 ) -> recovery.Recovery:
-    settings, described = experiment.recovery, model_of(experiment, unit)
-    gamma = described.gamma
-    if unit.method == "unknown_mask":
-        return recovery.recover_unknown_mask(
-            model,
-            degraded,
-            gamma,
-            ids,
-            experiment.seed,
-            first_mask=settings.first_mask or described.first_mask,
-            inner_iterations=settings.inner_iterations,
-            max_iterations=settings.max_iterations,
-        )
+    seed, settings = experiment.seed, experiment.recovery
+    match unit.method:
+        case "biharmonic":
+            return recovery.inpaint_biharmonic(degraded, mask)
+        case "ddnm":
+            constants = experiment.ddnm
+            return recovery.recover_ddnm(held.prior, degraded, mask, ids, seed, constants.steps, constants.eta)
+        case "autoencoder_iterations":
+            return recovery.iterate_autoencoder(held.model, degraded, settings.max_autoencoder_iterations)
+    described = model_of(experiment, unit)
     if unit.method == "known_mask":
         noise_std = degradation_of(experiment, unit).noise_std
-        return recovery.recover_known_mask(model, degraded, mask, gamma, noise_std, settings.inner_iterations)
-    return recovery.iterate_autoencoder(model, degraded, settings.max_autoencoder_iterations)
+        inner = settings.inner_iterations
+        return recovery.recover_known_mask(held.model, degraded, mask, described.gamma, noise_std, inner)
+    return recovery.recover_unknown_mask(
+        held.model,
+        degraded,
+        described.gamma,
+        ids,
+        seed,
+        first_mask=settings.first_mask or described.first_mask,
+        inner_iterations=settings.inner_iterations,
+        max_iterations=settings.max_iterations,
+    )
 
 
 def _mask_error(unit: Unit, estimated: Tensor | None, mask: Tensor, count: int) -> list[float | None]:

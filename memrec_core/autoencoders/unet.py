@@ -81,7 +81,7 @@ def _check(image_shape: tuple[int, int, int], channels: Sequence[int], skips: Se
 def unet(
     image_shape: tuple[int, int, int],
     activation: str = "leaky_relu",
-    channels: Sequence[int] = (64, 64, 64, 64),
+    channels: Sequence[int] = (64, 128, 128, 128),
     skips: Sequence[int] = (),
 ) -> UNet:
     """The U-Net; the paper shows its channels and depth only as a picture, so the defaults are ours.

@@ -46,11 +46,12 @@ def _checkerboard(height: int, width: int) -> Tensor:
     return ((rows[:, None] + columns[None, :]) % 2 == 0).float()
 
 
-def _random(height: int, width: int, percent: int, seed: int) -> Tensor:
+def _random(height: int, width: int, percent: int, seed: int, image_id: str | None) -> Tensor:
     """`percent` of the pixels are missing, chosen at random; the count is exact."""
     missing = round(height * width * percent / 100)
+    purpose = ("mask", percent) if image_id is None else ("mask", percent, image_id)
     plane = torch.ones(height * width)
-    plane[torch.randperm(height * width, generator=generator(seed, "mask", percent))[:missing]] = 0
+    plane[torch.randperm(height * width, generator=generator(seed, *purpose))[:missing]] = 0
     return plane.view(height, width)
 
 
@@ -66,16 +67,17 @@ MASKS = {1: "center", 2: "bottom", 3: "random_80", 4: "border", 5: "stripes", 6:
 """The numbers that the paper gives its masks, and our names for them."""
 
 
-def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42) -> Tensor:
+def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, image_id: str | None = None) -> Tensor:
     """A mask of shape (C, H, W), float32: 1 where a pixel is kept, 0 where it is missing in all channels.
 
     `name` is a pattern, `random_P` with P per cent of the pixels missing, or a number from 1 to 6, the paper's.
-    The seed matters to random masks alone. Raises InputError for an unknown name.
+    The seed matters to random masks alone; with `image_id` they are that image's own. Raises InputError for an unknown
+    name.
     """
     channels, height, width = image_shape
     name = MASKS[int(name)] if str(name).isdigit() and int(name) in MASKS else str(name)
     if (random := re.fullmatch(r"random_(\d{1,2})", name)) and int(random[1]) > 0:
-        plane = _random(height, width, int(random[1]), seed)
+        plane = _random(height, width, int(random[1]), seed, image_id)
     elif name in _PATTERNS:
         plane = _PATTERNS[name](height, width)
     else:

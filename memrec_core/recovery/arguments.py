@@ -16,3 +16,13 @@ def check_arguments(degraded: Tensor, gamma: float | None, *iterations: int) -> 
         raise InputError(f"gamma {gamma} is not a positive number; the paper uses 0.1 to 1")
     if any(count < 1 for count in iterations):
         raise InputError(f"iteration counts {iterations} must be at least 1")
+
+
+def masks_of(mask: Tensor, degraded: Tensor) -> Tensor:
+    """`mask`, (C, H, W) or (N, C, H, W), as one for each image. Raises InputError where it is of another size."""
+    if mask.shape not in (degraded.shape[1:], degraded.shape):
+        raise InputError(
+            f"the mask is of size {tuple(mask.shape)} but the images are of size {tuple(degraded.shape[1:])}; "
+            "give the mask that degraded them"
+        )
+    return mask.to(degraded).expand_as(degraded)

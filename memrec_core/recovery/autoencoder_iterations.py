@@ -1,5 +1,7 @@
 """The method of earlier work: nothing but the autoencoder, applied again and again (Radhakrishnan et al., 2020)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,17 +20,21 @@ def iterate_autoencoder(
     max_iterations: int = 1000,
     tolerance: float = 1e-12,
     patience: int = 3,
+    on_iteration: Callable[[Tensor], None] | None = None,
 ) -> Recovery:
     """Apply x = f(x) from x = `degraded` (N, C, H, W) until each image has come to rest.
 
     The tolerance on the MSE between successive iterates is stricter than the unknown-mask method's 1e-9: these
     iterations approach a training image slowly, and at 1e-9 most stop short of the accurate threshold, which would
-    count against the rival. `mask` of the result is None: the method has no notion of one.
+    count against the rival. `mask` of the result is None: the method has no notion of one. `on_iteration` is called
+    with the images of each iteration that still move.
     """
     check_arguments(degraded, None, max_iterations)
 
     def step(x: Tensor) -> tuple[Tensor, tuple[Tensor]]:
         estimate = model(x)
+        if on_iteration is not None:
+            on_iteration(estimate)
         return estimate, (estimate,)
 
     end = iterate(step, degraded, (degraded,), StoppingRule(max_iterations, tolerance, patience))

@@ -4,11 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memrec_core.errors import InputError
 from memrec_core.metrics import mse
 from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import Autoencoder, solve
-from memrec_core.recovery.arguments import check_arguments
+from memrec_core.recovery.arguments import check_arguments, masks_of
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
 
 
@@ -30,12 +29,7 @@ def recover_known_mask(
     mask is of another size than the images or an argument is out of range.
     """
     check_arguments(degraded, gamma, iterations)
-    if mask.shape not in (degraded.shape[1:], degraded.shape):
-        raise InputError(
-            f"the mask is of size {tuple(mask.shape)} but the images are of size {tuple(degraded.shape[1:])}; "
-            "give the mask that degraded them"
-        )
-    theta = mask.to(degraded).expand_as(degraded)
+    theta = masks_of(mask, degraded)
     x, previous = solve(model, degraded, theta, gamma, iterations)
     change = mse(x, previous)
     finite = x.flatten(1).isfinite().all(1)

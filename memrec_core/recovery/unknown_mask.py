@@ -1,6 +1,6 @@
 """The paper's method: the image and the unknown mask are estimated in turn (section 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ def recover_unknown_mask(
     max_iterations: int = 50,
     tolerance: float = 1e-9,
     patience: int = 3,
+    on_iteration: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Recovery:
     """Recover images from `degraded` (N, C, H, W) without knowing which pixels are missing.
 
@@ -38,7 +39,8 @@ def recover_unknown_mask(
     The paper states no cap; `max_iterations` is ours. `first_mask` is `zeros` for a U-Net, otherwise `coin_flips`,
     drawn from the seed and the image's id (its index where no ids are given), so that neither batch nor order
     matters. The paper's gamma is 0.5 for fc10 with LeakyReLU and 0.1 with PReLU. Raises InputError for arguments out
-    of range; an image that does not converge is a result, not an error.
+    of range; an image that does not converge is a result, not an error. `on_iteration` is called with the images and
+    masks of each outer iteration, of those images that still move.
     """
     check_arguments(degraded, gamma, inner_iterations, max_iterations)
     ids = range(len(degraded)) if ids is None else ids
@@ -46,7 +48,10 @@ def recover_unknown_mask(
 
     def step(y: Tensor, theta: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         x, _ = solve(model, y, theta, gamma, inner_iterations)
-        return x, (y, estimate_mask(x, y))
+        theta = estimate_mask(x, y)
+        if on_iteration is not None:
+            on_iteration(x, theta)
+        return x, (y, theta)
 
     end = iterate(step, degraded, (degraded, theta), StoppingRule(max_iterations, tolerance, patience))
     return Recovery(end.images, end.inputs[1], end.status, end.iterations, end.iterations * inner_iterations)

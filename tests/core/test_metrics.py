@@ -61,3 +61,15 @@ def test_wrong_input_is_named():
         metrics.recovery_rate([])
     with pytest.raises(InputError, match=r"\(4, 3, 8, 8\)"):
         metrics.mse(ESTIMATE, TRUTH[:2])
+
+
+def test_difference_of_rates_is_newcombes():
+    """His examples: 56/70 - 48/80, and the extreme 10/10 - 0/10 (1998, table II, method 10)."""
+    assert metrics.rate_difference(56, 70, 48, 80) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert metrics.rate_difference(10, 10, 0, 10) == pytest.approx((1.0, 0.6075, 1.0), abs=5e-5)
+
+
+def test_threshold_curve_counts_what_lies_under_each():
+    rates = metrics.threshold_curve([5e-4, 5e-6, 5e-9], [1e-3, 1e-5, 1e-8, 1e-9])
+    assert [round(rate.value * rate.count) for rate in rates] == [3, 2, 1, 0]
+    assert (metrics.THRESHOLDS[0], metrics.THRESHOLDS[-1]) == (1e-3, 1e-8)

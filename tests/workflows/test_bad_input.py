@@ -84,7 +84,8 @@ def test_tar_member_that_would_escape(memrec, tmp_path: Path):
     assert not list(tmp_path.parent.rglob("escaped.txt"))
 
 
-def test_tiny_imagenet_without_a_root_says_how_to_give_it(memrec, tmp_path: Path):
+def test_tiny_imagenet_without_a_root_says_how_to_give_it(memrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MEMREC_DATA", str(tmp_path))
     called = memrec("run", "tiny-imagenet-100", "--run", tmp_path / "run")
     assert_one_sentence(called, "--set data.root=PATH")
 

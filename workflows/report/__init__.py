@@ -9,10 +9,10 @@ import plotly.offline
 from memrec_core.errors import InputError
 from workflows.aggregate import METHOD_TITLES
 from workflows.experiment import Experiment
-from workflows.report.curves import rate_curves
-from workflows.report.findings import findings
+from workflows.report.curves import rate_curves, threshold_curves
+from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
-from workflows.store import RATES, RECOVERY, REPORT, Store
+from workflows.store import RATES, RECOVERY, REPORT, THRESHOLDS, Store
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 
@@ -24,12 +24,15 @@ def write_report(experiment: Experiment, store: Store) -> None:
     rates = store.read_table(RATES).to_pandas()
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+    degradations = [degradation.label for degradation in experiment.degradations]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(TEMPLATE.read_text()).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
         findings=findings(rates),
-        curves=rate_curves(rates, [degradation.label for degradation in experiment.degradations]),
+        curves=rate_curves(rates, degradations),
+        threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations),
+        prior_words=prior_words(experiment),
         pictures=picture_rows(experiment, store),
         rates=_rows(rates),
         recovery_path=store.show(RECOVERY),
@@ -40,5 +43,5 @@ def write_report(experiment: Experiment, store: Store) -> None:
 
 def _rows(rates: pd.DataFrame) -> list[dict[str, object]]:
     """The rates as the page's table shows them."""
-    titled = rates.assign(method=rates["method"].map(METHOD_TITLES))
-    return titled.to_dict("records")
+    titled = rates.assign(method=rates["method"].map(METHOD_TITLES)).astype(object)
+    return titled.where(rates.notna(), None).to_dict("records")

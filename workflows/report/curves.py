@@ -1,4 +1,6 @@
-"""Recovery rate against training loss: a panel for each degradation, a line for each method, as in figure 3."""
+"""Recovery rates as curves: a panel for each degradation, a line for each method, as in figures 3 and F.2 to F.4."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -6,28 +8,57 @@ from markupsafe import Markup
 from plotly.subplots import make_subplots
 
 from workflows.aggregate import METHOD_TITLES
+from workflows.experiment import GENERIC
 
-COLOURS = {"unknown_mask": "#e6550d", "known_mask": "#3182bd", "autoencoder_iterations": "#31a354"}
+COLOURS = {
+    "unknown_mask": "#e6550d",
+    "known_mask": "#3182bd",
+    "autoencoder_iterations": "#31a354",
+    "ddnm": "#c51b8a",
+    "biharmonic": "#756bb1",
+}
 PANEL_HEIGHT = 290
 
 
 def rate_curves(rates: pd.DataFrame, degradations: list[str]) -> list[tuple[str, Markup]]:
-    """A title and an HTML figure for each model and measure."""
+    """A title and an HTML figure for each model and measure, against the training loss."""
     figures = []
-    for model, of_model in rates.groupby("model", sort=False):
+    for model, own in rates[rates["model"] != GENERIC].groupby("model", sort=False):
+        of_model = pd.concat([own, _at_every_loss(rates[rates["model"] == GENERIC], own["target_loss"].unique())])
         for title, value, unit in (
             ("Accurate recovery (MSE < 1e-7)", "accurate", "%"),
             ("Approximate recovery (MSE < 5e-4)", "approximate", "%"),
             ("Mean PSNR", "mean_psnr", "dB"),
         ):
-            figure = _figure(of_model, degradations, value, unit)
-            html = figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False})
-            figures.append((f"{title}: {model}", Markup(html)))
+            figure = _figure(of_model, degradations, "target_loss", value, unit)
+            figure.update_xaxes(autorange="reversed", title_text="training loss")
+            figures.append((f"{title}: {model}", _html(figure)))
     return figures
 
 
-def _figure(rates: pd.DataFrame, degradations: list[str], value: str, unit: str) -> go.Figure:
-    columns = min(len(degradations), 4)
+def threshold_curves(thresholds: pd.DataFrame, degradations: list[str]) -> list[tuple[str, Markup]]:
+    """A title and an HTML figure for each model, at its lowest training loss: the rate against the MSE threshold."""
+    figures = []
+    for model, own in thresholds[thresholds["model"] != GENERIC].groupby("model", sort=False):
+        lowest = own["target_loss"].min()
+        of_model = pd.concat([own[own["target_loss"] == lowest], thresholds[thresholds["model"] == GENERIC]])
+        figure = _figure(of_model, degradations, "threshold", "recovery", "%")
+        figure.update_xaxes(autorange="reversed", title_text="MSE threshold")
+        figures.append((f"Recovery at a training loss of {lowest:g}: {model}", _html(figure)))
+    return figures
+
+
+def _at_every_loss(generic: pd.DataFrame, losses: Sequence[float]) -> pd.DataFrame:
+    """The rates of the methods without a network, which are the same at every training loss."""
+    return generic.drop(columns="target_loss").merge(pd.DataFrame({"target_loss": losses}), "cross")
+
+
+def _html(figure: go.Figure) -> Markup:
+    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False}))
+
+
+def _figure(rates: pd.DataFrame, degradations: list[str], x: str, value: str, unit: str) -> go.Figure:
+    columns = min(len(degradations), 4 if len(degradations) != 6 else 3)
     rows = -(-len(degradations) // columns)
     figure = make_subplots(rows, columns, subplot_titles=degradations, shared_yaxes=True, horizontal_spacing=0.02)
     for i, degradation in enumerate(degradations):
@@ -37,8 +68,8 @@ def _figure(rates: pd.DataFrame, degradations: list[str], value: str, unit: str)
                 (rates["degradation"] == degradation) & (rates["method"] == method) & (rates["split"] == split)
             ]
             if not chosen.empty:
-                figure.add_trace(_line(chosen, method, split, value, legend=i == 0), row, column)
-    figure.update_xaxes(type="log", autorange="reversed", exponentformat="power", dtick=1, title_text="training loss")
+                figure.add_trace(_line(chosen, method, split, x, value, legend=i == 0), row, column)
+    figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title_text=unit, col=1)
     if unit == "%":
         figure.update_yaxes(range=[-3, 103])
@@ -51,8 +82,8 @@ def _figure(rates: pd.DataFrame, degradations: list[str], value: str, unit: str)
     return figure
 
 
-def _line(rates: pd.DataFrame, method: str, split: str, value: str, legend: bool) -> go.Scatter:
-    rates = rates.sort_values("target_loss")
+def _line(rates: pd.DataFrame, method: str, split: str, x: str, value: str, legend: bool) -> go.Scatter:
+    rates = rates.sort_values(x)
     if value == "mean_psnr":
         y, error = rates[value], None
     else:
@@ -60,7 +91,7 @@ def _line(rates: pd.DataFrame, method: str, split: str, value: str, legend: bool
         error = {"type": "data", "array": high - y, "arrayminus": y - low, "thickness": 1, "width": 2}
     trained = split == "train"
     return go.Scatter(
-        x=rates["target_loss"].tolist(),
+        x=rates[x].tolist(),
         y=y.tolist(),
         error_y=error if trained else None,
         name=METHOD_TITLES[method] if trained else f"{METHOD_TITLES[method]}, control",

@@ -3,25 +3,40 @@
 import pandas as pd
 
 from workflows.aggregate import METHOD_TITLES
+from workflows.experiment import GENERIC, Experiment
 
 
 def findings(rates: pd.DataFrame) -> list[str]:
-    """One sentence for each model and degradation, about the checkpoint with the lowest training loss."""
+    """One sentence for each model and degradation, about the checkpoint with the lowest training loss, and one for each
+    degradation about the methods that use no network."""
     sentences = []
     for (model, degradation), group in rates.groupby(["model", "degradation"], sort=False):
-        last = group[group["target_loss"] == group["target_loss"].min()]
+        lowest = group["target_loss"].min()
+        last = group if model == GENERIC else group[group["target_loss"] == lowest]
         trained = last[last["split"] == "train"].set_index("method")
         control = last[last["split"] == "control"].set_index("method")
         parts = [
             _share(trained.loc[method], METHOD_TITLES[method]) for method in METHOD_TITLES if method in trained.index
         ]
-        sentence = f"{model}, {degradation}, at a training loss of {last['target_loss'].iloc[0]:g}: {'; '.join(parts)}."
+        if model == GENERIC:
+            what = f"Generic inpainting, which uses no autoencoder, {degradation}"
+        else:
+            what = f"{model}, {degradation}, at a training loss of {lowest:g}"
+        sentence = f"{what}: {'; '.join(parts)}."
         if not control.empty:
             best = control.loc[control["accurate_count"].idxmax()]
             count = f"at most {int(best.accurate_count)}" if best.accurate_count else "none"
             sentence += f" Of the {int(best.images)} control images: {count}."
         sentences.append(sentence)
     return sentences
+
+
+def prior_words(experiment: Experiment) -> str:
+    """Which prior ddnm used; empty without ddnm."""
+    if "ddnm" not in experiment.methods or experiment.ddnm is None:
+        return ""
+    seen = experiment.ddnm.may_have_seen
+    return f"DDNM's diffusion prior: {experiment.ddnm.prior}. May it have seen the audited images? {seen}."
 
 
 def _share(row: pd.Series, title: str) -> str:

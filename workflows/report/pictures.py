@@ -8,7 +8,7 @@ import pyarrow.dataset
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.aggregate import METHOD_TITLES
-from workflows.experiment import Experiment
+from workflows.experiment import GENERIC, Experiment
 from workflows.plan import load_plan
 from workflows.store import Store
 
@@ -51,7 +51,8 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
             units = [
                 unit
                 for unit in load_plan(store)
-                if (unit.model, unit.target_loss, unit.degradation) == (model.label, lowest, degradation.label)
+                if (unit.model, unit.target_loss) in ((model.label, lowest), (GENERIC, None))
+                and unit.degradation == degradation.label
             ]
             files = [store.path(unit.file) for unit in units if store.exists(unit.file)]
             if not files:

@@ -1,0 +1,25 @@
+"""Generic inpainting without any prior: the biharmonic equation (Damelin & Hoang, 2018), as scikit-image solves it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memrec_core.recovery.arguments import check_arguments, masks_of
+from memrec_core.recovery.result import CONVERGED, Recovery
+
+
+def inpaint_biharmonic(degraded: Tensor, mask: Tensor) -> Recovery:
+    """Fill the missing pixels of `degraded` (N, C, H, W) smoothly from the kept ones around them.
+
+    `mask` is (C, H, W) or (N, C, H, W): 1 kept, 0 missing. Knows the mask and nothing of the autoencoder: what it gets
+    back is no memory of a training image. Raises InputError where the mask is of another size than the images.
+    """
+    from skimage.restoration import inpaint_biharmonic as inpaint  # here, so that the core runs on torch and numpy
+
+    check_arguments(degraded, None)
+    theta = masks_of(mask, degraded)
+    planes, holes = degraded.flatten(0, 1).double().cpu().numpy(), (theta == 0).flatten(0, 1).cpu().numpy()
+    filled = np.stack([inpaint(plane, hole) for plane, hole in zip(planes, holes, strict=True)])
+    images = torch.where(theta > 0, degraded, torch.from_numpy(filled).to(degraded).view_as(degraded))
+    none = torch.zeros(len(degraded), dtype=torch.int64)
+    return Recovery(images, theta, np.full(len(degraded), CONVERGED, dtype=object), none + 1, none)

@@ -1,0 +1,68 @@
+"""Generic inpainting with a diffusion model: the Denoising Diffusion Null-space Model (Wang, Yu & Zhang, 2023)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from memrec_core.diffusion_prior import DiffusionPrior
+from memrec_core.errors import InputError
+from memrec_core.precision import full_float32
+from memrec_core.recovery.arguments import check_arguments, masks_of
+from memrec_core.recovery.result import CONVERGED, NON_FINITE, Recovery
+from memrec_core.seeding import generator
+
+
+@torch.no_grad()
+@full_float32()
+def recover_ddnm(
+    prior: DiffusionPrior,
+    degraded: Tensor,
+    mask: Tensor,
+    ids: Sequence[str] | None = None,
+    seed: int = 42,
+    steps: int = 100,
+    eta: float = 0.85,
+) -> Recovery:
+    """Fill the missing pixels of `degraded` (N, C, H, W) with what `prior` expects there, given the kept ones.
+
+    `mask` is (C, H, W) or (N, C, H, W): 1 kept, 0 missing. With data in [-1, 1] and abar the cumulative product of
+    1 - beta, each of the `steps` goes from time t to the next time s:
+        x0  = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)
+        xh  = m y + (1 - m) x0
+        x_s = sqrt(abar_s) xh + sqrt(1 - abar_s) (eta z + sqrt(1 - eta^2) eps)
+    and the last one returns xh; this eta is not that of DDIM. The noise depends on the seed and the image's id (its
+    index where no ids are given), so that neither batch nor order matters. Images smaller than the prior's are enlarged
+    by repeating pixels, and averaged back. Raises InputError where the prior's size is no multiple of the images', the
+    mask is of another size, or an argument is out of range.
+    """
+    check_arguments(degraded, None, steps)
+    if not 0 <= eta <= 1 or steps > len(prior.abar):
+        raise InputError(f"ddnm needs eta in [0, 1] and at most {len(prior.abar)} steps, not {eta} and {steps}")
+    theta = masks_of(mask, degraded)
+    factor = prior.enlargement(tuple(degraded.shape[1:]))
+    y, m = (_enlarge(tensor, factor) for tensor in (2 * degraded - 1, theta))
+    random = [generator(seed, "ddnm", id_) for id_ in (range(len(degraded)) if ids is None else ids)]
+    times = torch.linspace(len(prior.abar) - 1, 0, steps).round().long().tolist()
+    x = _noise(random, y)
+    for t, s in zip(times, [*times[1:], None], strict=True):
+        eps, abar = prior.noise(x, t), prior.abar[t]
+        xh = torch.where(m > 0, y, (x - (1 - abar).sqrt() * eps) / abar.sqrt())
+        if s is not None:
+            fresh = eta * _noise(random, y) + (1 - eta**2) ** 0.5 * eps
+            x = prior.abar[s].sqrt() * xh + (1 - prior.abar[s]).sqrt() * fresh
+    found = torch.where(theta > 0, degraded, (functional.avg_pool2d(xh, factor) + 1) / 2)
+    finite = found.flatten(1).isfinite().all(1)
+    status = np.where(finite.cpu().numpy(), CONVERGED, NON_FINITE).astype(object)
+    found = torch.where(finite[:, None, None, None], found, degraded)
+    return Recovery(found, theta, status, *(torch.full((len(degraded),), steps) for _ in range(2)))
+
+
+def _enlarge(images: Tensor, factor: int) -> Tensor:
+    return images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+
+
+def _noise(random: Sequence[torch.Generator], like: Tensor) -> Tensor:
+    return torch.stack([torch.randn(like.shape[1:], generator=source) for source in random]).to(like)

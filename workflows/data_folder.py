@@ -1,0 +1,51 @@
+"""Where the data sets lie when an experiment does not say, and how to fetch them."""
+
+import os
+from pathlib import Path
+
+from memrec_core.errors import InputError
+from memrec_core.torchvision_import import import_torchvision
+
+VARIABLE = "MEMREC_DATA"
+FOLDERS = ("data", "../shared/data")
+PLACES = {"tiny_imagenet": "tiny-imagenet-200*", "cifar10": "cifar-10-batches-py", "svhn": "svhn"}
+"""The name of each data set below the data folder; of several that match, the first in alphabetical order."""
+
+
+def default_root(name: str) -> str | None:
+    """The data set's root below $MEMREC_DATA, or below `data` or `../shared/data`; None for one that needs none.
+
+    Raises InputError where it lies in none of them.
+    """
+    if name not in PLACES:
+        return None
+    folders = [os.environ[VARIABLE]] if VARIABLE in os.environ else list(FOLDERS)
+    for folder in folders:
+        if found := sorted(Path(folder).expanduser().glob(PLACES[name])):
+            return str(found[0].absolute())
+    fetch = ", or fetch it with --download" if name in ("cifar10", "svhn") else ""
+    raise InputError(
+        f"data set {name} is not in {' or '.join(folders)} (as {PLACES[name]}); give its place with "
+        f"--set data.root=PATH, name the folder that holds it in {VARIABLE}{fetch}"
+    )
+
+
+def download(name: str) -> None:
+    """Fetch CIFAR-10 or SVHN from its publisher, through torchvision, into $MEMREC_DATA or `data`; what is there and
+    whole is not fetched again. Raises InputError for another data set, and where the network fails."""
+    if name not in ("cifar10", "svhn"):
+        raise InputError(f"--download can fetch cifar10 and svhn, not {name}; fetch that one from its publisher")
+    folder = Path(os.environ.get(VARIABLE, FOLDERS[0])).expanduser()
+    datasets = import_torchvision().datasets
+    try:
+        if name == "cifar10":
+            datasets.CIFAR10(folder, download=True)
+        else:
+            for split in ("train", "test"):
+                datasets.SVHN(folder / PLACES["svhn"], split=split, download=True)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"data set {name} can't be fetched to {folder} ({reason}); check the network, or give its place with "
+            "--set data.root=PATH"
+        ) from error
