@@ -22,7 +22,7 @@ def default_root(name: str) -> str | None:
     folders = [os.environ[VARIABLE]] if VARIABLE in os.environ else list(FOLDERS)
     for folder in folders:
         if found := sorted(Path(folder).expanduser().glob(PLACES[name])):
-            return str(found[0].absolute())
+            return str(found[0].resolve())
     fetch = ", or fetch it with --download" if name in ("cifar10", "svhn") else ""
     raise InputError(
         f"data set {name} is not in {' or '.join(folders)} (as {PLACES[name]}); give its place with "

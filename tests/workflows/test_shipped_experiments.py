@@ -1,0 +1,76 @@
+"""The experiments that memrec ships: each can be loaded, whole and as its cpu variant."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from memrec_core import autoencoders
+from memrec_core.errors import InputError
+from tests.conftest import SMALL
+from workflows import experiment as experiments
+from workflows.data_folder import PLACES
+
+PAPER = [name for name in experiments.shipped() if name not in ("demo", "tiny-imagenet-100")]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder in which every data set seems to lie."""
+    for pattern in PLACES.values():
+        (tmp_path / pattern.replace("*", "")).mkdir()
+    monkeypatch.setenv("MEMREC_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("variant", [None, "cpu"])
+@pytest.mark.parametrize("name", PAPER)
+def test_every_experiment_of_the_paper_can_be_loaded(data: Path, name: str, variant: str | None):
+    loaded = experiments.load(name, variant=variant)
+    assert loaded.name == (f"{name}-{variant}" if variant else name)
+    assert loaded.data.root is not None
+    assert Path(loaded.data.root).parent == data
+    for model in loaded.models:
+        autoencoders.build(model.architecture, (3, 8, 8), **model.options | ({} if variant else narrow(model)))
+
+
+def narrow(model: experiments.Model) -> dict[str, object]:
+    """Options that make the full-sized network small enough for a test."""
+    return {"channels": [4, 4]} if model.architecture == "unet" else {"width": 8}
+
+
+def test_paper_sizes_are_stated():
+    sizes = {name: yaml.safe_load((experiments.SHIPPED / f"{name}.yaml").read_text())["data"] for name in PAPER}
+    assert {sizes[name]["count"] for name in PAPER if name.startswith("figure3-fc")} == {600}
+    assert {sizes[name]["count"] for name in PAPER if name.startswith("figure3-unet")} == {50}
+    assert (sizes["table1"]["count"], sizes["table2"]["count"]) == (25000, 1000)
+
+
+def test_unknown_variant_is_named(tmp_path: Path):
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL + "variants:\n  tiny: {data: {count: 3}, training: {targets: [1e-1]}}\n")
+    with pytest.raises(InputError, match=r"unknown variant.*'tniy'.*tiny"):
+        experiments.load(str(path), variant="tniy")
+    loaded = experiments.load(str(path), ["data.size=8"], "tiny")
+    assert (loaded.name, loaded.data.count, loaded.data.size, loaded.data.name) == ("small-tiny", 3, 8, "photos")
+    assert loaded.training.targets == [1e-1]
+    assert experiments.load(str(path)).data.count == 6
+
+
+def test_data_set_that_is_nowhere_says_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MEMREC_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"svhn is not in .*--set data\.root=PATH.*MEMREC_DATA.*--download"):
+        experiments.load("figure3-unet-leaky_relu")
+
+
+def test_download_of_what_cannot_be_fetched_is_refused(memrec, data: Path):
+    called = memrec("train", "figure3-fc10-leaky_relu", "--download")
+    assert called.status == 2
+    assert "can fetch cifar10 and svhn, not tiny_imagenet" in called.err
+
+
+def test_run_has_a_folder_of_its_own_name(memrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mine.yaml").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    assert memrec("train", "mine.yaml").status == 0
+    assert (tmp_path / "runs" / "small" / "experiment.yaml").is_file()
