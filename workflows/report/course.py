@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -87,8 +88,7 @@ def _unknown_mask_course(
 
 def _moments(count: int) -> list[int]:
     """At most COLUMNS numbers from 1 to `count`, dense at the start, the last one among them."""
-    wanted = [1, 2, 3, 4, 6, 10, 20, 50, 100, 200, 500]
-    return sorted({*[t for t in wanted if t < count][: COLUMNS - 1], count})
+    return sorted({round(t) for t in np.geomspace(1, count, COLUMNS)})
 
 
 def _captioned(symbol: str, iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tensor]]:
