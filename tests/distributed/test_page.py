@@ -41,9 +41,9 @@ def test_page_opens_from_the_disk_and_shows_curves_pictures_and_numbers(browser:
     browser.get(page.as_uri())
     assert browser.title == "memrec: small"
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    # Accurate, approximate and PSNR; a panel for each degradation; six lines (three methods, two splits) in each.
-    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) == 3
-    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .scatterlayer .trace")) == 3 * 2 * 6
+    # Accurate, approximate, PSNR and thresholds; a panel for each degradation; six lines (methods, splits) in each.
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) == 4
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .scatterlayer .trace")) == 4 * 2 * 6
     pictures = browser.find_elements(By.CSS_SELECTOR, ".pictures img")
     assert len(pictures) == 2 * 2 * 2 * (2 + 3)  # degradations, splits, images, rows
     assert all(browser.execute_script("return arguments[0].naturalWidth", picture) == 16 for picture in pictures)
