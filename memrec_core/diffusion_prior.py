@@ -67,7 +67,9 @@ def load(source: str | Path) -> DiffusionPrior:
     if not weights.is_file():
         raise InputError(f"{weights} does not exist; save the prior with safe_serialization=True: pickles aren't read")
     try:
-        model = UNet2DModel.from_pretrained(model_folder, use_safetensors=True, local_files_only=True)
+        model = UNet2DModel.from_pretrained(
+            model_folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+        )
         abar = DDPMScheduler.from_config(scheduler).alphas_cumprod
     except Exception as error:  # diffusers and safetensors fail in many ways over a damaged folder
         reason = " ".join(str(error).split())[:200]
