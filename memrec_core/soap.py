@@ -53,7 +53,10 @@ class Soap(Optimizer):
         count = state["step"].item()
         mean = _rotate(state["mean"], state) / (1 - decay**count)
         scale = (state["variance"] / (1 - decay_second**count)).sqrt_().add_(group["epsilon"])
-        parameter.sub_(_rotate_back(mean / scale, state).view(parameter.shape), alpha=group["lr"])
+        # Of a sequence, the mean is never above the root of the mean square. Here it can be, by orders of magnitude:
+        # where a gradient is all rounding errors, and where a renewed basis finds second moments of the old one.
+        direction = (mean / scale).clamp_(-1, 1)
+        parameter.sub_(_rotate_back(direction, state).view(parameter.shape), alpha=group["lr"])
         for side, outer in (("rows", gradient @ gradient.T), ("columns", gradient.T @ gradient)):
             if f"{side}_factor" in state:
                 state[f"{side}_factor"].lerp_(outer, 1 - decay_second)
