@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -11,6 +12,20 @@ def write_bytes(path: Path, data: bytes) -> None:
     The temporary name starts with a dot, which Parquet readers ignore. Raises OSError, and leaves no temporary file
     behind, when the disk is full or the folder can't be written.
     """
+    _write(path, data, os.replace)
+
+
+def write_new_bytes(path: Path, data: bytes) -> bool:
+    """The same, but only where there is no such file yet; of several writers one succeeds. Returns whether it did."""
+    try:
+        _write(path, data, os.link)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None:
+    """Write a temporary file beside `path`, and let `place` give it that name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -18,10 +33,9 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
+        place(temporary, path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +29,34 @@ from memrec_core.soap import Soap
 WARMUP_STEPS = 100
 PATIENCE_STEPS = 3000
 """Training that improves its best loss by less than a hundredth over so many steps has no prospect of its target."""
+
+
+STATE_SHARE = 0.05
+"""Of the time, how much keeping the state may take, unless it is then kept ten times more seldom than asked."""
+
+
+class State(Protocol):
+    """Where the state of a training is kept, as one file that appears whole or not at all."""
+
+    name: str
+
+    def read(self) -> bytes | None:
+        """What was written last; None where nothing was."""
+
+    def write(self, data: bytes) -> None: ...
+
+
+class StateFile:
+    """A state in a local file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.name = Path(path), str(path)
+
+    def read(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def write(self, data: bytes) -> None:
+        write_bytes(self.path, data)
 
 
 @dataclass(frozen=True)
@@ -86,7 +116,7 @@ def train(
     learning_rate: float | None = None,
     batch_size: int | None = None,
     max_steps: int = 200_000,
-    state: str | Path | None = None,
+    state: str | Path | State | None = None,
     save_every_s: float = 20.0,
     on_step: Callable[[int, float], None] | None = None,
 ) -> History:
@@ -97,8 +127,9 @@ def train(
     seed fixes. The model's start is the caller's: call torch.manual_seed before building it. `optimiser` is adam or
     soap; where left out, soap for a network with convolutions and adam for any other, each with its own learning rate.
 
-    With `state`, a file, training is saved there every `save_every_s` seconds, and resumes
-    from it: the resumed course is that of an uninterrupted one. `on_step(step, loss)` is for progress displays.
+    With `state`, a file's path or a State, training is saved there every `save_every_s` seconds (more seldom where that
+    takes long), and resumes from it: the resumed course is that of an uninterrupted one. `on_step(step, loss)` is for
+    progress displays.
 
     Raises TrainingError when the loss is not finite, has not improved for long, or `max_steps` are used up, and
     InputError for targets or a state file that can't be used.
@@ -115,20 +146,22 @@ def train(
     if learning_rate is not None:
         recipe = replace(recipe, learning_rate=learning_rate)
     descent = recipe.optimiser(model.parameters(), lr=recipe.learning_rate)
+    state = StateFile(state) if isinstance(state, str | Path) else state
     progress = _Progress()
-    if state is not None and Path(state).exists():
-        progress = _restore(Path(state), model, descent)
+    if state is not None and (saved := state.read()) is not None:
+        progress = _restore(saved, state.name, model, descent)
     batches = _Batches(images, batch_size, seed)
     model.train()
-    saved = time.monotonic()
+    next_save = time.monotonic() + save_every_s
     while len(progress.history.reached) < len(ladder):
         loss = _gradient_step(model, descent, batches, progress, ladder, recipe, on_checkpoint)
         _check_prospects(progress, ladder, max_steps)
         if on_step is not None:
             on_step(progress.step, loss)
-        if state is not None and time.monotonic() - saved > save_every_s:
-            _save(Path(state), model, descent, progress)
-            saved = time.monotonic()
+        if state is not None and (now := time.monotonic()) > next_save:
+            state.write(_state(model, descent, progress))
+            took = time.monotonic() - now
+            next_save = now + min(max(save_every_s, took / STATE_SHARE), 10 * save_every_s)
     model.eval()
     return progress.history
 
@@ -224,32 +257,34 @@ def _check_prospects(progress: _Progress, ladder: list[float], max_steps: int) -
         )
 
 
-def _save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: _Progress) -> None:
-    """One safetensors file: the weights, the optimiser's tensors, and the rest as JSON in the header."""
+def _state(model: nn.Module, optimiser: torch.optim.Optimizer, progress: _Progress) -> bytes:
+    """One safetensors file: the weights, the optimiser's tensors, and the progress as JSON in a tensor of bytes."""
     import safetensors.torch  # here, so that training without a state runs on torch and numpy alone
 
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     for index, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
-    write_bytes(path, safetensors.torch.save(tensors, {"progress": json.dumps(asdict(progress))}))
+    text = json.dumps(asdict(progress)).encode()
+    tensors["progress"] = torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())
+    return safetensors.torch.save(tensors)
 
 
-def _restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> _Progress:
-    from safetensors import SafetensorError, safe_open
+def _restore(data: bytes, name: str, model: nn.Module, optimiser: torch.optim.Optimizer) -> _Progress:
+    import safetensors.torch
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            saved = json.loads((file.metadata() or {})["progress"])
+        tensors = safetensors.torch.load(data)
+        saved = json.loads(tensors.pop("progress").numpy().tobytes())
         slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, slot = name.split(".")
+        for key, tensor in tensors.items():
+            if key.startswith("optimiser."):
+                _, index, slot = key.split(".")
                 slots.setdefault(int(index), {})[slot] = tensor
-        model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+        model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
         optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} is not the state of this training ({error}); remove it to train afresh") from error
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name} is not the state of this training ({error}); remove it to train afresh") from error
     history = saved.pop("history")
     reached = [Reached(**entry) for entry in history["reached"]]
     return _Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.experiment import GENERIC, Experiment
-from workflows.plan import Unit, load_plan, remaining
+from workflows.plan import Unit, planned_units, survey
 from workflows.schema import SCHEMA
 from workflows.store import RATES, Store
 from workflows.store import THRESHOLDS as THRESHOLDS_FILE
@@ -68,9 +68,8 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     evaluations, images by status and total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet,
     a row a threshold.
     """
-    units = load_plan(store)
-    unfinished = {unit.name for unit in remaining(store, units)}
-    results = _dataset(store, [unit for unit in units if unit.name not in unfinished])
+    units, _ = planned_units(experiment, store)
+    results = _dataset(store, survey(store, units).done)
     with duckdb.connect() as database:
         database.register("results", results)
         rates, thresholds = (database.execute(query).df() for query in (_QUERY, _THRESHOLDS_QUERY))

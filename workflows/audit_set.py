@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from memrec_core import datasets
 from memrec_core.datasets import ImageSet
@@ -10,16 +12,33 @@ from workflows.experiment import Data, Experiment
 
 
 @dataclass(frozen=True)
-class AuditSet:
-    """Training images first, control images after them: pixels (N, C, H, W) float32, id, label and split of each."""
+class Catalogue:
+    """What the driver knows of the images: id, label and split of each, training images first."""
 
-    images: np.ndarray
     ids: tuple[str, ...]
     labels: tuple[str | None, ...]
     splits: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True)
+class AuditSet:
+    """The images of a catalogue (N, C, H, W), as uint8: they lie once in a node's memory, and its actors share it."""
+
+    catalogue: Catalogue
+    pixels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.catalogue)
+
+    def images(self, part: slice, device: str = "cpu") -> Tensor:
+        """Some of the images (N, C, H, W) as float32 in [0, 1], copied to `device`."""
+        return torch.tensor(self.pixels[part], device=device).float().div_(255)
+
+    def training_images(self, device: str = "cpu") -> Tensor:
+        return self.images(slice(0, self.catalogue.splits.count("train")), device)
 
 
 def load_split(experiment: Experiment, split: str) -> ImageSet:
@@ -36,9 +55,14 @@ def load_audit_set(experiment: Experiment) -> AuditSet:
     """All images of the experiment."""
     splits = ["train"] if experiment.data.control_count == 0 else ["train", "control"]
     parts = [load_split(experiment, split) for split in splits]
-    return AuditSet(
-        images=np.concatenate([part.images.numpy() for part in parts]),
+    catalogue = Catalogue(
         ids=sum((part.ids for part in parts), ()),
         labels=sum((part.labels for part in parts), ()),
         splits=sum(((split,) * len(part) for split, part in zip(splits, parts, strict=True)), ()),
     )
+    return AuditSet(catalogue, np.concatenate([_pixels(part) for part in parts]))
+
+
+def _pixels(part: ImageSet) -> np.ndarray:
+    """The images as uint8, which is what they were read as: nothing is lost."""
+    return part.images.mul(255).round_().byte().numpy()

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from memrec_core.errors import InputError, TrainingError
+from memrec_core.errors import InputError
 from workflows import experiment as experiments
+from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.progress import console
-from workflows.store import RATES, RECOVERY, REPORT, Store, claim, experiment_of, is_claimed
+from workflows.request import Request, Steps
+from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
 
 if TYPE_CHECKING:
-    from workflows.recover import Outcome
+    from workflows.job import Outcome
 
 app = typer.Typer(
     help="How much of its training data does an autoencoder give away?",
@@ -32,7 +34,19 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch the data set f
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override an entry, such as data.count=100.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster; without it a local one starts.")]
-Actors = Annotated[int | None, typer.Option(min=1, help="How many actors; one for each GPU, or each CPU.")]
+Actors = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many actors.", show_default="as many as the cluster has room for, as nodes come and go"
+    ),
+]
+GpusPerActor = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="GPUs of each actor, whole or a share of one; 0 for CPUs.", show_default="1 where there are any"
+    ),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
 @app.command()
@@ -43,10 +57,12 @@ def run(
     set_: Overrides = None,
     address: Address = None,
     actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
+    retry_failed: RetryFailed = False,
     download: Download = False,
 ) -> None:
     """Train, recover, aggregate and report. Run again, it does only what is missing."""
-    _all_steps(_load(experiment, variant, set_, download), run, address, actors)
+    _all_steps(_load(experiment, variant, set_, download), run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
 @app.command()
@@ -55,13 +71,16 @@ def train(
     run: RunOption = None,
     variant: Variant = None,
     set_: Overrides = None,
+    address: Address = None,
+    gpus_per_actor: GpusPerActor = None,
+    retry_failed: RetryFailed = False,
     download: Download = False,
 ) -> None:
     """Train the experiment's networks, with a checkpoint at each loss target."""
-    from workflows.train import train_models
-
-    loaded, store = _claim(_load(experiment, variant, set_, download), run)
-    train_models(loaded, store)
+    loaded = _load(experiment, variant, set_, download)
+    request = Request(address, None, gpus_per_actor)
+    if not _job(loaded, _store(loaded, run), request, Steps(recover=False, retry_failed=retry_failed)).complete:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -72,10 +91,13 @@ def recover(
     set_: Overrides = None,
     address: Address = None,
     actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Recover the images from their degraded versions, with the trained checkpoints, on Ray."""
-    loaded, store = _claim(experiments.load(experiment, set_, variant), run)
-    if _recover(loaded, store, address, actors).failed:
+    loaded = experiments.load(experiment, set_, variant)
+    request = Request(address, actors, gpus_per_actor)
+    if not _job(loaded, _store(loaded, run), request, Steps(train=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
 
 
@@ -123,7 +145,7 @@ def status(run: RunArgument) -> None:
 @app.command()
 def demo(run: RunOption = None, actors: Actors = 2) -> None:
     """The whole job on 48 embedded photographs, in 75 seconds on two cores."""
-    _all_steps(experiments.load("demo"), run, None, actors)
+    _all_steps(experiments.load("demo"), run, Request(actors=actors), retry_failed=False)
 
 
 @app.command()
@@ -134,14 +156,14 @@ def submit(
     variant: Variant = None,
     set_: Overrides = None,
     actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Do what `run` does, as a job on a Ray cluster, and follow its log to the end."""
-    from workflows.submit import JobError, submit_job
+    from workflows.submit import submit_job
 
-    try:
-        submit_job(experiments.load(experiment, set_, variant), run, address, actors)
-    except JobError as error:
-        _fail(error, 1)
+    loaded = experiments.load(experiment, set_, variant)
+    submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
 def main() -> None:
@@ -150,7 +172,7 @@ def main() -> None:
         app(standalone_mode=True)
     except InputError as error:
         _fail(error, 2)
-    except TrainingError as error:
+    except JobError as error:
         _fail(error, 1)
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on from here", 130)
@@ -169,26 +191,16 @@ def _load(source: str, variant: str | None, overrides: list[str] | None, downloa
     return experiments.load(source, overrides, variant)
 
 
-def _claim(experiment: Experiment, run: str | None) -> tuple[Experiment, Store]:
-    """The run's folder, made the experiment's if it is new; not before the experiment is known to be sound, so that
-    a corrected one can have the same folder."""
-    from workflows import preflight
-
-    store = Store(run or f"runs/{experiment.name}")
-    if not is_claimed(store, experiment):
-        preflight.check(experiment)
-        claim(store, experiment)
-    return experiment, store
+def _store(experiment: Experiment, run: str | None) -> Store:
+    return Store(run or f"runs/{experiment.name}")
 
 
-def _all_steps(experiment: Experiment, run: str | None, address: str | None, actors: int | None) -> None:
+def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> None:
     from workflows.report import write_report
-    from workflows.train import train_models
 
-    experiment, store = _claim(experiment, run)
-    train_models(experiment, store)
-    outcome = _recover(experiment, store, address, actors)
-    if outcome.nothing:
+    store = _store(experiment, run)
+    outcome = _job(experiment, store, request, Steps(retry_failed=retry_failed))
+    if not outcome.done:
         raise typer.Exit(1)
     _aggregate(experiment, store)
     write_report(experiment, store)
@@ -197,17 +209,19 @@ def _all_steps(experiment: Experiment, run: str | None, address: str | None, act
     console.print(f"rates:   {store.show(RATES)}", highlight=False, soft_wrap=True)
     line = f"import pandas; print(pandas.read_parquet('{store.show(RECOVERY)}'))"
     console.print(f'read:    {sys.executable} -c "{escape(line)}"', highlight=False, soft_wrap=True)
-    if outcome.failed:
+    if not outcome.complete:
         raise typer.Exit(1)
 
 
-def _recover(experiment: Experiment, store: Store, address: str | None, actors: int | None) -> "Outcome":
-    """Recover, and say which units failed."""
-    from workflows.recover import recover
+def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -> "Outcome":
+    """Train and recover, and say what failed."""
+    from workflows.job import run_job
 
-    outcome = recover(experiment, store, address, actors)
-    for unit, reason in outcome.failed.items():
-        print(f"failed: unit {unit}: {reason}", file=sys.stderr)
+    outcome = run_job(experiment, store, request, steps)
+    for what, reason in outcome.failed.items():
+        print(f"failed: {what}: {reason}", file=sys.stderr)
+    if outcome.failed:
+        print("what failed is taken up again with --retry-failed", file=sys.stderr)
     return outcome
 
 

@@ -164,8 +164,9 @@ class Experiment(Section):
     methods: Annotated[list[Method], Field(min_length=1)] = ["unknown_mask", "known_mask", "autoencoder_iterations"]
     recovery: Recovery = Recovery()
     ddnm: Ddnm | None = None
-    images_per_unit: Count = 100
-    """How many images one work unit recovers: they share a batch, and one Parquet file."""
+    images_per_unit: Count | None = None
+    """How many images one work unit recovers, and one Parquet file holds; where left out, so many that a unit takes two
+    minutes, as measured on the cluster."""
     pictures: Annotated[int, Field(ge=0)] = 0
     """Of how many images of each split the results keep pictures, as PNG."""
 

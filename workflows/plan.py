@@ -1,42 +1,70 @@
-"""From an experiment and its checkpoints to work units: deterministic, small, and kept in the run's folder."""
+"""From an experiment to work units: deterministic, small, and kept in the run's folder."""
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.audit_set import AuditSet
+from workflows.audit_set import Catalogue
+from workflows.checkpoint_files import loss_label, trained_checkpoints
 from workflows.experiment import GENERIC, GENERIC_METHODS, Degradation, Experiment, Model
 from workflows.schema import SCHEMA, VERSION
 from workflows.store import PLAN, RECOVERY, Store
+
+Sizes = Callable[[str, str], int]
+"""How many images a unit of a (model, method) holds."""
 
 
 @dataclass(frozen=True)
 class Unit:
     """What one task recovers, and one Parquet file holds: images start to stop of the audit set, one checkpoint,
-    one degradation, one method. A method that uses no network has the model `generic`, no training loss, and for a
-    checkpoint the digest of its prior, or nothing."""
+    one degradation, one method. A method that uses no network has the model `generic` and no training loss.
 
-    name: str
+    `images` is a digest of the images' ids, `checkpoint` that of the weights (of the prior, or nothing, for a method
+    that uses no network): None until the network is trained.
+    """
+
     model: str
     target_loss: float | None
-    checkpoint: str
     degradation: str
     method: str
     start: int
     stop: int
+    images: str
+    checkpoint: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Follows from what the unit computes, so that the same work has the same file."""
+        if self.checkpoint is None:
+            raise ValueError(f"the unit {self} has no name before its network is trained")
+        content = (self.model, self.checkpoint, self.degradation, self.method, self.images)
+        return hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
 
     @property
     def file(self) -> str:
+        return f"{self.folder}/{self.degradation}/{self.method}/{self.name}.parquet"
+
+    @property
+    def folder(self) -> str:
+        """The folder of all units with this checkpoint."""
         network = GENERIC if self.target_loss is None else f"{self.model}/{loss_label(self.target_loss)}"
-        return f"{RECOVERY}/{network}/{self.degradation}/{self.method}/{self.name}.parquet"
+        return f"{RECOVERY}/{network}"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
 
 
-def loss_label(loss: float) -> str:
-    """A training loss as the name of a file or folder: 1e-08."""
-    return f"{loss:g}"
+class Survey(NamedTuple):
+    """Of some units, those that have a valid file and those that have none; and the files in their folders that are
+    damaged or no unit's."""
+
+    done: list[Unit]
+    left: list[Unit]
+    stray: list[str]
 
 
 def model_of(experiment: Experiment, unit: Unit) -> Model:
@@ -47,52 +75,57 @@ def degradation_of(experiment: Experiment, unit: Unit) -> Degradation:
     return next(entry for entry in experiment.degradations if entry.label == unit.degradation)
 
 
-def make_plan(
-    experiment: Experiment, audit: AuditSet, checkpoints: list[dict[str, Any]], prior: str = ""
-) -> list[Unit]:
+def make_plan(experiment: Experiment, catalogue: Catalogue, sizes: Sizes, prior: str = "") -> list[Unit]:
     """All units, those of one checkpoint side by side, the slow methods of each first.
 
-    `checkpoints` are the metadata of the experiment's checkpoints, `prior` the digest of ddnm's. A unit's name follows
-    from what it computes, so that the same work has the same file.
+    `prior` is the digest of ddnm's diffusion model.
     """
     units = []
     for method in experiment.methods:
         if method in GENERIC_METHODS:
-            digest = prior if method == "ddnm" else ""
-            units += _units(experiment, audit, method, GENERIC, None, digest)
+            checkpoint = prior if method == "ddnm" else ""
+            units += _units(experiment, catalogue, method, GENERIC, None, sizes, checkpoint)
     networked = [method for method in experiment.methods if method not in GENERIC_METHODS]
-    for checkpoint in checkpoints:
-        model, target, digest = (checkpoint[key] for key in ("model", "target", "digest"))
-        for method in sorted(networked, key=lambda method: method == "known_mask"):
-            units += _units(experiment, audit, method, model, target, digest)
+    for model in experiment.models:
+        for target in sorted(experiment.training.targets, reverse=True):
+            for method in sorted(networked, key=lambda method: method == "known_mask"):
+                units += _units(experiment, catalogue, method, model.label, target, sizes)
     return units
 
 
 def _units(
-    experiment: Experiment, audit: AuditSet, method: str, model: str, target_loss: float | None, checkpoint: str
+    experiment: Experiment,
+    catalogue: Catalogue,
+    method: str,
+    model: str,
+    target_loss: float | None,
+    sizes: Sizes,
+    checkpoint: str | None = None,
 ) -> list[Unit]:
     """One unit for each degradation and each slice of the images."""
-    size, units = experiment.images_per_unit, []
-    for degradation in experiment.degradations:
-        for start in range(0, len(audit), size):
-            stop = min(start + size, len(audit))
-            images = (*audit.splits[start:stop], *audit.ids[start:stop])
-            content = (model, checkpoint, degradation.label, method, *images)
-            name = hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
-            units.append(Unit(name, model, target_loss, checkpoint, degradation.label, method, start, stop))
-    return units
+    size, slices = sizes(model, method), []
+    for start in range(0, len(catalogue), size):
+        stop = min(start + size, len(catalogue))
+        content = "\x1f".join((*catalogue.splits[start:stop], *catalogue.ids[start:stop]))
+        slices.append((start, stop, hashlib.sha256(content.encode()).hexdigest()[:16]))
+    return [
+        Unit(model, target_loss, degradation.label, method, *slice_, checkpoint)
+        for degradation in experiment.degradations
+        for slice_ in slices
+    ]
 
 
-def save_plan(store: Store, units: list[Unit]) -> None:
-    store.write_table(PLAN, pa.Table.from_pylist([asdict(unit) for unit in units]))
+def save_plan(store: Store, units: list[Unit]) -> list[Unit]:
+    """Keep the plan, unless another driver has kept one; returns the one that is kept."""
+    table = pa.Table.from_pylist([asdict(unit) for unit in units])
+    store.write_new_table(PLAN, table)
+    return load_plan(store)
 
 
 def load_plan(store: Store) -> list[Unit]:
     """The plan in the run's folder. Raises InputError where there is none yet."""
     if not store.exists(PLAN):
-        raise InputError(
-            f"{store.uri} has no plan yet: its networks are not trained; memrec run or memrec recover makes it"
-        )
+        raise InputError(f"{store.uri} has no plan yet; memrec run or memrec recover makes it")
     try:
         return [Unit(**row) for row in store.read_table(PLAN).to_pylist()]
     except TypeError as error:
@@ -101,16 +134,41 @@ def load_plan(store: Store) -> list[Unit]:
         ) from error
 
 
-def remaining(store: Store, units: list[Unit]) -> list[Unit]:
-    """The units without a valid file: one that is there, whole, of this schema, and with a row an image."""
-    present = set(store.names(RECOVERY, ".parquet"))
-    return [unit for unit in units if unit.file not in present or not _is_valid(store, unit)]
+def planned_units(experiment: Experiment, store: Store) -> tuple[list[Unit], list[Unit]]:
+    """The units of the run's plan whose checkpoint is there, and the others; raises as `load_plan` does."""
+    return with_checkpoints(load_plan(store), trained_checkpoints(experiment, store))
 
 
-def _is_valid(store: Store, unit: Unit) -> bool:
-    found = store.rows(unit.file)
+def with_checkpoints(units: list[Unit], digests: dict[tuple[str, float], str]) -> tuple[list[Unit], list[Unit]]:
+    """The units whose checkpoint is among `digests`, by (model, target loss), or that need none; and the others."""
+    named, waiting = [], []
+    for unit in units:
+        digest = digests.get((unit.model, unit.target_loss), unit.checkpoint)
+        (waiting if digest is None else named).append(replace(unit, checkpoint=digest))
+    return named, waiting
+
+
+def survey(store: Store, units: list[Unit]) -> Survey:
+    """Which of the units have a valid file: one that is there, whole, of this schema, and with a row an image."""
+    present = {name for folder in {unit.folder for unit in units} for name in store.names(folder, "")}
+    found = [unit for unit in units if unit.file in present]
+    valid = dict(zip(found, map(_fits, found, store.rows_of([unit.file for unit in found])), strict=True))
+    files = {unit.file for unit, fits in valid.items() if fits}
+    return Survey(
+        done=[unit for unit in units if valid.get(unit)],
+        left=[unit for unit in units if not valid.get(unit)],
+        stray=sorted(name for name in present - files if not name.rpartition("/")[2].startswith("_")),
+    )
+
+
+def is_done(store: Store, unit: Unit) -> bool:
+    """Whether the unit has a valid file."""
+    return _fits(unit, store.rows(unit.file))
+
+
+def _fits(unit: Unit, found: tuple[int, pa.Schema] | None) -> bool:
     if found is None:
         return False
     rows, schema = found
     version = (schema.metadata or {}).get(b"memrec_schema_version", b"").decode()
-    return rows == unit.stop - unit.start and schema.names == SCHEMA.names and version == VERSION
+    return rows == len(unit) and schema.names == SCHEMA.names and version == VERSION

@@ -1,13 +1,17 @@
 """What can be found wrong with an experiment before any work is done for it."""
 
 from memrec_core import autoencoders, degradations, diffusion_prior
-from workflows.audit_set import load_audit_set
+from workflows.audit_set import load_split
 from workflows.experiment import Experiment
 
 
 def check(experiment: Experiment) -> None:
-    """Read all images and the prior, build every network and mask; raises InputError for the first that can't be."""
-    image_shape = load_audit_set(experiment).images.shape[1:]
+    """Read one image, build every network and mask, open the prior; raises InputError for the first that can't be.
+
+    The other images are read by the job itself, once, on the cluster.
+    """
+    one = experiment.model_copy(update={"data": experiment.data.model_copy(update={"count": 1, "control_count": 1})})
+    image_shape = load_split(one, "train").images.shape[1:]
     for degradation in experiment.degradations:
         degradations.mask(degradation.mask, image_shape, experiment.seed)
     for model in experiment.models:

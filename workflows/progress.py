@@ -1,46 +1,71 @@
-"""Progress for people: bars in a terminal, a line now and then where there is none."""
+"""Progress for people: bars in a terminal, the same as a line now and then where there is none."""
 
+import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 console = Console()
 LINE_EVERY_S = 10.0
 
 
-class Bar:
-    """One task's progress, from 0 to `total`, with a note on where it stands."""
+class Display:
+    """The progress of a whole job for the length of a block: a line for each training, and one for the recovery."""
 
-    def __init__(self, title: str, total: float, bars: Progress | None) -> None:
-        self.title, self.total, self.bars = title, total, bars
-        self.task = bars.add_task(title, total=total, note="") if bars else None
-        self.last_line = time.monotonic()
+    def __init__(self) -> None:
+        self.bars: Progress | None = None
+        self.tasks: dict[str, TaskID] = {}
+        self.printed: dict[str, float] = {}
 
-    def update(self, done: float, note: str) -> None:
-        if self.bars is not None and self.task is not None:
-            self.bars.update(self.task, completed=done, note=note)
-        elif time.monotonic() - self.last_line > LINE_EVERY_S:
-            self.last_line = time.monotonic()
-            console.print(f"{self.title}: {100 * done / self.total:.0f} %, {note}", highlight=False)
+    def __enter__(self) -> "Display":
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+            self.bars = Progress(*columns, console=console, refresh_per_second=4)
+            self.bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+
+    def training(self, label: str, step: int, loss: float, target: float) -> None:
+        """A training's step, and its loss on the way down to `target`, in decades."""
+        share = min(max(math.log10(loss) / math.log10(target), 0), 1) if 0 < loss < 1 and target < 1 else 0.0
+        note = f"step {step}, loss {loss:.1e}" if step else "starting"
+        self._show(f"training {label}", share, note)
+
+    def recovery(self, standing: dict[str, Any]) -> None:
+        """The standing of a job, as `memrec status` has it too."""
+        self._show("recovery", standing["units_done"] / standing["units_planned"], standing_note(standing))
+
+    def _show(self, title: str, share: float, note: str) -> None:
+        note = f"{100 * share:3.0f} %, {note}"
+        if self.bars is not None:
+            if title not in self.tasks:
+                self.tasks[title] = self.bars.add_task(title, total=1, note="")
+            self.bars.update(self.tasks[title], completed=share, note=note)
+        elif time.monotonic() - self.printed.setdefault(title, time.monotonic()) > LINE_EVERY_S:
+            self.printed[title] = time.monotonic()
+            console.print(f"{title}: {note.strip()}", highlight=False, soft_wrap=True)
 
 
-@contextmanager
-def progress_bar(title: str, total: float) -> Iterator[Bar]:
-    """A bar for the length of the block."""
-    if not console.is_terminal:
-        yield Bar(title, total, None)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, refresh_per_second=4) as bars:
-        yield Bar(title, total, bars)
+def standing_note(standing: dict[str, Any]) -> str:
+    """Units, images a second, time left, actors and failures in a line."""
+    left, failed = standing["seconds_left"], standing["failed"]
+    parts = [
+        f"{standing['units_done']} of {standing['units_planned']} units",
+        f"{standing['images_per_second']:.3g} images a second",
+        "time left unknown" if left is None else f"{duration(left)} left",
+        f"{standing['actors']} actor{'' if standing['actors'] == 1 else 's'}",
+    ]
+    return ", ".join(parts + ([f"{failed} failed"] if failed else []))
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 42 s, 7 min, 3 h 20 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

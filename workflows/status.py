@@ -1,30 +1,54 @@
 """What of a run is done, what is left, and what failed and why: read from the run's folder alone."""
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 from rich.table import Table
 
+from workflows.checkpoint_files import trained_checkpoints
 from workflows.experiment import Experiment
-from workflows.plan import load_plan, remaining
-from workflows.progress import console
-from workflows.store import CHECKPOINTS, PLAN, RATES, REPORT, Store
+from workflows.plan import planned_units, survey
+from workflows.progress import console, duration, standing_note
+from workflows.store import PLAN, PROGRESS, RATES, REPORT, Store
+
+SILENT_S = 60.0
+"""A driver that has not written for so long has died, or can't."""
 
 
 def print_status(experiment: Experiment, store: Store) -> None:
-    """Print a line for each step of the run, then the failed units."""
+    """Print a line for each step of the run, what its driver does, and then what failed."""
     table = Table(title=f"{experiment.name}: {store.uri}", title_justify="left")
     for title in ("step", "done", "left"):
         table.add_column(title, justify="left" if title == "step" else "right")
+    digests = trained_checkpoints(experiment, store)
     wanted = len(experiment.models) * len(experiment.training.targets)
-    trained = len(store.names(CHECKPOINTS, ".json"))
-    table.add_row("checkpoints", str(trained), str(wanted - trained))
+    table.add_row("checkpoints", str(len(digests)), str(wanted - len(digests)))
+    seen = None
     if store.exists(PLAN):
-        units = load_plan(store)
-        left = len(remaining(store, units))
-        table.add_row("recovery units", str(len(units) - left), str(left))
+        units, waiting = planned_units(experiment, store)
+        seen = survey(store, units)
+        table.add_row("recovery units", str(len(seen.done)), str(len(seen.left) + len(waiting)))
     else:
         table.add_row("recovery units", "0", "not planned yet")
     for title, file in (("rates", RATES), ("page", REPORT)):
         done = store.exists(file)
         table.add_row(title, "1" if done else "0", "0" if done else "1")
     console.print(table)
-    for unit, reason in store.failures().items():
-        console.print(f"failed: unit {unit}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    if store.exists(PROGRESS):
+        console.print(_driver(json.loads(store.read(PROGRESS))), highlight=False, soft_wrap=True)
+    for name in seen.stray if seen else []:
+        console.print(f"damaged, or not of this run's plan: {name}", highlight=False, markup=False, soft_wrap=True)
+    for what, reason in store.failures().items():
+        console.print(f"failed: {what}: {reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _driver(entry: dict[str, Any]) -> str:
+    """What the driver said last, and how long ago."""
+    silent = (datetime.now(UTC) - datetime.fromisoformat(entry["time"])).total_seconds()
+    if entry["state"] == "done":
+        return f"the last driver ended {duration(silent)} ago"
+    said = f"{standing_note(entry)}" if entry["units_planned"] else "training"
+    if silent > SILENT_S:
+        return f"no driver has written for {duration(silent)}; the last one stood at {said}; the same command resumes"
+    return f"running, {duration(silent)} ago: {said}"

@@ -4,7 +4,9 @@ experiment.yaml                as resolved
 plan.parquet                   one row a work unit
 checkpoints/<model>/<loss>.safetensors and .json
 recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet, or recovery/generic/<degradation>/...
-failures/<unit>.json           why a unit was given up
+failures/<unit>.json           why a unit, or a network's training, was given up
+set_aside/                     files of recovery/ that are not whole, or not of the plan
+progress.json                  where the last driver stood, and when
 rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
 report/index.html
@@ -12,20 +14,30 @@ report/index.html
 
 import io
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from memrec_core.atomic import write_bytes
+from memrec_core.atomic import write_bytes, write_new_bytes
 from memrec_core.errors import InputError
+from workflows.errors import StoreError
 from workflows.experiment import Experiment, parse
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
 THRESHOLDS = "thresholds.parquet"
-RECOVERY, FAILURES, CHECKPOINTS = "recovery", "failures", "checkpoints"
+RECOVERY, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "failures", "checkpoints", "set_aside"
+PROGRESS = "progress.json"
+OPTIONS: dict[str, dict[str, Any]] = {"s3": {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}}}}
+"""How each kind of object store is opened: S3 answers 500 or 503 now and then, and asks its clients to try again."""
+CONNECTIONS = 16
+"""How many files are looked at side by side: an object store's answer takes its time, however small the file."""
 
 
 class Store:
@@ -34,7 +46,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(uri)
+            self.fs, self.root = fsspec.core.url_to_fs(uri, **OPTIONS.get(uri.partition("://")[0], {}))
         except (ValueError, ImportError) as error:
             raise InputError(
                 f"run folder {uri} can't be opened ({error}); give a path or a URI such as s3://..."
@@ -56,15 +68,31 @@ class Store:
 
     def write(self, name: str, data: bytes) -> None:
         """Local: a temporary file, fsync, rename. Object store: one upload, which is atomic there."""
-        try:
+        with self._writing(name):
             if self.is_local:
                 write_bytes(Path(self.path(name)), data)
             else:
                 self.fs.pipe_file(self.path(name), data)
+
+    def write_new(self, name: str, data: bytes) -> bool:
+        """The same, where there is no such file yet; of several drivers one succeeds. Returns whether it did."""
+        with self._writing(name):
+            if self.is_local:
+                return write_new_bytes(Path(self.path(name)), data)
+            try:
+                self.fs.pipe_file(self.path(name), data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise InputError(
-                f"{self.show(name)} can't be written ({error.strerror or error}); "
-                "free the disk or choose another --run: what is already written stays valid"
+            raise StoreError(
+                f"{self.show(name)} can't be written ({error.strerror or error}); free the disk, or mend what refuses "
+                "it, and give the same command again: what is already written stays valid"
             ) from error
 
     def remove(self, name: str) -> None:
@@ -81,9 +109,11 @@ class Store:
         return sorted(p for p in paths if p.endswith(suffix) and not p.rpartition("/")[2].startswith("."))
 
     def write_table(self, name: str, table: pa.Table) -> None:
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        self.write(name, buffer.getvalue())
+        self.write(name, _parquet(table))
+
+    def write_new_table(self, name: str, table: pa.Table) -> bool:
+        """The same, as `write_new` does it."""
+        return self.write_new(name, _parquet(table))
 
     def read_table(self, name: str) -> pa.Table:
         try:
@@ -102,13 +132,33 @@ class Store:
         except pa.ArrowInvalid:
             return None
 
-    def record_failure(self, unit: str, reason: str) -> None:
-        self.write(f"{FAILURES}/{unit}.json", json.dumps({"unit": unit, "reason": reason}).encode())
+    def rows_of(self, names: list[str]) -> list[tuple[int, pa.Schema] | None]:
+        """`rows` of each of them, in their order."""
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            return list(pool.map(self.rows, names))
+
+    def set_aside(self, name: str) -> str:
+        """Move a file that does not belong where it is out of the way of readers; returns its new name."""
+        new = f"{SET_ASIDE}/{name.replace('/', '_')}"
+        with self._writing(new), suppress(FileNotFoundError):  # another driver may have been first
+            self.fs.makedirs(self.path(SET_ASIDE), exist_ok=True)
+            self.fs.mv(self.path(name), self.path(new))
+        return new
+
+    def record_failure(self, what: str, reason: str) -> None:
+        """Keep why a unit, or the training of a network, was given up; `what` is its name."""
+        self.write(f"{FAILURES}/{what}.json", json.dumps({"what": what, "reason": reason}).encode())
 
     def failures(self) -> dict[str, str]:
-        """The reason by unit, of those that were given up."""
+        """The reason by name, of what was given up."""
         entries = [json.loads(self.read(name)) for name in self.names(FAILURES, ".json")]
-        return {entry["unit"]: entry["reason"] for entry in entries}
+        return {entry["what"]: entry["reason"] for entry in entries}
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def is_claimed(store: Store, experiment: Experiment) -> bool:
@@ -132,7 +182,11 @@ def is_claimed(store: Store, experiment: Experiment) -> bool:
 def claim(store: Store, experiment: Experiment) -> None:
     """Make the run's folder this experiment's; raises as `is_claimed` does."""
     if not is_claimed(store, experiment):
-        store.write(EXPERIMENT, experiment.to_yaml().encode())
+        try:
+            store.write_new(EXPERIMENT, experiment.to_yaml().encode())
+        except StoreError as error:
+            raise InputError(f"{store.uri} can't be a run's folder: {error}") from error
+        is_claimed(store, experiment)  # another driver may have been first
 
 
 def experiment_of(store: Store) -> Experiment:

@@ -9,23 +9,22 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from memrec_core.errors import InputError
+from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.progress import console
+from workflows.request import Request
 
 POLL_S = 1.0
 AGENT_TIMEOUT_S = 30.0
 
 
-class JobError(RuntimeError):
-    """The job ended, and not well. The run's folder can be resumed."""
-
-
-def submit_job(experiment: Experiment, run: str, address: str, actors: int | None) -> None:
+def submit_job(experiment: Experiment, run: str, request: Request, retry_failed: bool = False) -> None:
     """Submit `memrec run` with the experiment, follow its log, and return when it has succeeded.
 
     memrec must be installed on the cluster; `run` must be a folder that all its nodes share, or an object store's URI.
     Raises InputError where no cluster answers, and JobError where the job failed or was stopped.
     """
+    address = str(request.address)
     try:
         client = JobSubmissionClient(address)
     except AuthenticationError as error:
@@ -36,7 +35,9 @@ def submit_job(experiment: Experiment, run: str, address: str, actors: int | Non
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"no Ray dashboard answers at {address} ({reason}); give its URL, http://HOST:8265") from error
     command = ["memrec", "run", "experiment.yaml", "--run", run, "--address", "auto"]
-    command += ["--actors", str(actors)] if actors else []
+    command += ["--actors", str(request.actors)] if request.actors else []
+    command += [] if request.gpus_per_actor is None else ["--gpus-per-actor", str(request.gpus_per_actor)]
+    command += ["--retry-failed"] if retry_failed else []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml())
         job = _submit(client, address, shlex.join(command), folder)

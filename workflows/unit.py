@@ -32,10 +32,9 @@ def recover_unit(unit: Unit, experiment: Experiment, audit: AuditSet, held: Held
     began = time.perf_counter()
     part = slice(unit.start, unit.stop)
     degradation = degradation_of(experiment, unit)
-    # The images may lie in memory that actors share and can't write to: copy the unit's own.
-    images = torch.tensor(audit.images[part], device=device)
+    images = audit.images(part, device)
     # An image of the control set may have the id of a training image.
-    ids = [f"{split}/{id_}" for split, id_ in zip(audit.splits[part], audit.ids[part], strict=True)]
+    ids = [f"{split}/{id_}" for split, id_ in zip(audit.catalogue.splits[part], audit.catalogue.ids[part], strict=True)]
     mask = masks_of_images(degradation, tuple(images.shape[1:]), experiment.seed, ids).to(device)
     degraded = degradations.degrade(images, mask, degradation.noise_std, experiment.seed, ids)
     found = _recover(unit, experiment, held, degraded, mask, ids)
@@ -47,9 +46,9 @@ def recover_unit(unit: Unit, experiment: Experiment, audit: AuditSet, held: Held
         "target_loss": [unit.target_loss] * count,
         "train_loss": [None if unit.target_loss is None else held.checkpoint["loss"]] * count,
         "data_set": [experiment.data.name] * count,
-        "split": audit.splits[part],
-        "image_id": audit.ids[part],
-        "label": audit.labels[part],
+        "split": audit.catalogue.splits[part],
+        "image_id": audit.catalogue.ids[part],
+        "label": audit.catalogue.labels[part],
         "degradation": [unit.degradation] * count,
         "fraction_missing": [degradations.fraction_missing(own) for own in mask],
         "noise_std": [degradation.noise_std] * count,
@@ -115,8 +114,8 @@ def _mask_error(unit: Unit, estimated: Tensor | None, mask: Tensor, count: int) 
 
 def _pictured(experiment: Experiment, audit: AuditSet, part: slice) -> list[bool]:
     """Whether the results keep pictures of an image: of the first few of each split."""
-    first = {split: audit.splits.index(split) for split in set(audit.splits)}
-    return [i - first[audit.splits[i]] < experiment.pictures for i in range(part.start, part.stop)]
+    first = {split: audit.catalogue.splits.index(split) for split in set(audit.catalogue.splits)}
+    return [i - first[audit.catalogue.splits[i]] < experiment.pictures for i in range(part.start, part.stop)]
 
 
 def _png(image: Tensor) -> dict[str, Any]:

@@ -15,10 +15,13 @@ DEADLINE_S = 120
 class Job:
     """`memrec run` as a process; what it prints goes to a file, so that it never blocks."""
 
-    def __init__(self, experiment: Path, run: Path, *options: object) -> None:
-        self.run, self.log = run, run.with_suffix(".log")
-        command = [sys.executable, "-m", "workflows.cli", "run", experiment, "--run", run, "--actors", 2, *options]
-        with self.log.open("wb") as log:
+    def __init__(
+        self, experiment: Path, run: Path, *options: object, actors: int | None = 2, log: Path | None = None
+    ) -> None:
+        self.run, self.log = run, log or run.with_suffix(".log")
+        command = [sys.executable, "-m", "workflows.cli", "run", experiment, "--run", run, *options]
+        command += [] if actors is None else ["--actors", actors]
+        with self.log.open("ab") as log:
             self.process = psutil.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT)
 
     def wait(self) -> int:
@@ -59,8 +62,8 @@ def start(small_file: Path) -> Iterator[Callable[..., Job]]:
     """Starts `memrec run` on the small experiment; whatever still runs is ended with the test."""
     jobs: list[Job] = []
 
-    def start_job(run: Path, *options: object, experiment: Path = small_file) -> Job:
-        jobs.append(Job(experiment, run, *options))
+    def start_job(run: Path, *options: object, experiment: Path = small_file, log: Path | None = None) -> Job:
+        jobs.append(Job(experiment, run, *options, log=log))
         return jobs[-1]
 
     yield start_job

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import psutil
 import pytest
+import requests
 from ray.job_submission import JobSubmissionClient
 
 from tests.conftest import SMALL, results
@@ -28,31 +29,35 @@ def free_port() -> int:
 
 
 class Head(NamedTuple):
-    """A head node: the URL of its dashboard, a client for it, and the environment with its token."""
+    """A head node: the URLs of its dashboard and of its metrics, a client, and the environment with its token."""
 
     url: str
+    metrics: str
     client: JobSubmissionClient
     environment: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    port, dashboard_port, agent_port, token = free_port(), free_port(), free_port(), secrets.token_hex(32)
+    port, dashboard_port, agent_port, metrics_port = (free_port() for _ in range(4))
+    token = secrets.token_hex(32)
     log = tmp_path_factory.mktemp("head") / "head.log"
     command = [PROGRAMS / "ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
     command += [f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1", "--include-dashboard=true"]
-    command += [f"--dashboard-agent-listen-port={agent_port}", "--num-cpus=2"]
+    command += [f"--dashboard-agent-listen-port={agent_port}", f"--metrics-export-port={metrics_port}", "--num-cpus=2"]
     command += [f"--object-store-memory={2**27}", "--disable-usage-stats"]
     environment = os.environ | {
         "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
+        "RAY_metrics_report_interval_ms": "500",
     }
     with log.open("wb") as out:
         node = psutil.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=environment)
     url = f"http://127.0.0.1:{dashboard_port}"
     try:
-        yield Head(url, wait_for_dashboard(url, token, node, log), environment)
+        client = wait_for_dashboard(url, token, node, log)
+        yield Head(url, f"http://127.0.0.1:{metrics_port}/metrics", client, environment)
     finally:
         family = [node, *node.children(recursive=True)]
         node.send_signal(signal.SIGTERM)
@@ -95,6 +100,27 @@ def test_submitted_job_gives_the_rows_of_a_local_run(submit, small_file: Path, u
     assert called.returncode == 0, called
     assert "recovery: 36 units" in called.stdout  # the job's own log, followed
     assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+def test_rays_metrics_count_the_recovered_images(submit, head: Head, small_file: Path, tmp_path: Path):
+    seen: list[str] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.5):
+            text = requests.get(head.metrics, timeout=10).text
+            seen.extend(line for line in text.splitlines() if line.startswith("ray_memrec_"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    called = submit(small_file, tmp_path / "run")
+    done.set()
+    looking.join()
+    assert called.returncode == 0, called
+    counted = [line for line in seen if line.startswith("ray_memrec_images_recovered")]
+    assert any(float(line.split()[-1]) >= 4 for line in counted)
+    assert all('method="' in line and 'model="fc10-leaky_relu"' in line for line in counted)
+    assert any(line.startswith("ray_memrec_units_left") for line in seen)
 
 
 def test_job_that_fails_is_no_success_and_its_reason_is_seen(submit, small_file: Path, tmp_path: Path):

@@ -15,13 +15,14 @@ from tests.conftest import SMALL
 def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
     """A run whose network is trained, and nothing more."""
     from workflows import experiment
+    from workflows.audit_set import load_audit_set
     from workflows.store import Store, claim
-    from workflows.train import train_models
+    from workflows.train import train_model
 
     run = tmp_path_factory.mktemp("runs") / "trained"
     loaded, store = experiment.load(str(small_file)), Store(str(run))
     claim(store, loaded)
-    train_models(loaded, store)
+    train_model(loaded, loaded.models[0], load_audit_set(loaded).training_images(), store)
     return run
 
 

@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -5,54 +6,83 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workflows.audit_set import AuditSet, load_audit_set
+from workflows.audit_set import Catalogue, load_audit_set
 from workflows.experiment import Experiment
-from workflows.plan import Unit, load_plan, make_plan, remaining, save_plan
+from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.schema import SCHEMA
 from workflows.store import Store
 
-CHECKPOINTS = [
-    {"digest": "d1", "model": "fc10-leaky_relu", "target": 1e-2, "loss": 0.009},
-    {"digest": "d2", "model": "fc10-leaky_relu", "target": 1e-3, "loss": 0.0009},
-]
+DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
+
+
+def four(model: str, method: str) -> int:
+    return 4
 
 
 @pytest.fixture
-def audit(small: Experiment) -> AuditSet:
-    return load_audit_set(small)
+def catalogue(small: Experiment) -> Catalogue:
+    return load_audit_set(small).catalogue
 
 
-def test_every_image_is_in_exactly_one_unit_of_each_checkpoint_degradation_and_method(small, audit):
+@pytest.fixture
+def units(small: Experiment, catalogue: Catalogue) -> list[Unit]:
+    """The units of the small experiment, with the digests of their checkpoints."""
+    return with_checkpoints(make_plan(small, catalogue, four), DIGESTS)[0]
+
+
+def test_every_image_is_in_exactly_one_unit_of_each_checkpoint_degradation_and_method(units):
     covered = Counter(
         (unit.checkpoint, unit.degradation, unit.method, image)
-        for unit in make_plan(small, audit, CHECKPOINTS)
+        for unit in units
         for image in range(unit.start, unit.stop)
     )
     assert len(covered) == 2 * 2 * 3 * 12
     assert set(covered.values()) == {1}
 
 
-def test_plan_is_the_same_each_time_and_its_files_are_distinct(small, audit):
-    plan = make_plan(small, audit, CHECKPOINTS)
-    assert make_plan(small, audit, CHECKPOINTS) == plan
-    assert len({unit.file for unit in plan}) == len({unit.name for unit in plan}) == len(plan)
+def test_plan_is_the_same_each_time_and_its_files_are_distinct(small, catalogue, units):
+    assert make_plan(small, catalogue, four) == make_plan(small, catalogue, four)
+    assert len({unit.file for unit in units}) == len({unit.name for unit in units}) == len(units)
 
 
-def test_unit_of_another_checkpoint_has_another_name(small, audit):
-    names = {unit.name for unit in make_plan(small, audit, CHECKPOINTS)}
-    changed = [{**checkpoint, "digest": checkpoint["digest"] + "x"} for checkpoint in CHECKPOINTS]
-    assert names.isdisjoint(unit.name for unit in make_plan(small, audit, changed))
+def test_unit_of_another_checkpoint_has_another_name(small, catalogue, units):
+    changed, _ = with_checkpoints(make_plan(small, catalogue, four), {key: d + "x" for key, d in DIGESTS.items()})
+    assert {unit.name for unit in units}.isdisjoint(unit.name for unit in changed)
 
 
-def test_audit_set_is_train_then_control_without_a_shared_image(small, audit):
-    assert audit.splits == ("train",) * 6 + ("control",) * 6
-    assert len(set(audit.ids)) == 12
+def test_units_wait_for_their_own_checkpoint_alone(small, catalogue):
+    plan = make_plan(small, catalogue, four)
+    ready, waiting = with_checkpoints(plan, {("fc10-leaky_relu", 1e-2): "d1"})
+    assert {unit.target_loss for unit in ready} == {1e-2}
+    assert {unit.target_loss for unit in waiting} == {1e-3}
+    assert len(ready) + len(waiting) == len(plan)
 
 
-def test_saved_plan_is_loaded_as_it_was(small, audit, tmp_path: Path):
-    store, plan = Store(str(tmp_path)), make_plan(small, audit, CHECKPOINTS)
-    save_plan(store, plan)
+def test_audit_set_is_train_then_control_without_a_shared_image(catalogue):
+    assert catalogue.splits == ("train",) * 6 + ("control",) * 6
+    assert len(set(catalogue.ids)) == 12
+
+
+def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogue, tmp_path: Path):
+    store, plan = Store(str(tmp_path)), make_plan(small, catalogue, four)
+    assert save_plan(store, plan) == plan
+    assert save_plan(store, make_plan(small, catalogue, lambda model, method: 12)) == plan
     assert load_plan(store) == plan
+
+
+def test_millions_of_recoveries_are_planned_in_seconds(small):
+    """25,000 images and 1,000 control ones, 6 masks, 4 methods, 5 checkpoints."""
+    masks = [{"mask": number} for number in range(1, 7)]
+    methods = ["unknown_mask", "known_mask", "autoencoder_iterations", "biharmonic"]
+    training = {"targets": [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]}
+    tree = small.model_dump() | {"degradations": masks, "methods": methods, "training": training}
+    ids = tuple(f"n{i:08}" for i in range(26_000))
+    catalogue = Catalogue(ids, ids, ("train",) * 25_000 + ("control",) * 1_000)
+    began = time.perf_counter()
+    plan = make_plan(Experiment.model_validate(tree), catalogue, lambda model, method: 100)
+    ready, _ = with_checkpoints(plan, {("fc10-leaky_relu", target): f"d{target}" for target in training["targets"]})
+    assert len({unit.name for unit in ready}) == 260 * 6 * (3 * 5 + 1)
+    assert time.perf_counter() - began < 20  # it takes less than one: a bound that a busy machine keeps too
 
 
 def write_rows(store: Store, unit: Unit, rows: int, schema=SCHEMA) -> None:
@@ -60,14 +90,18 @@ def write_rows(store: Store, unit: Unit, rows: int, schema=SCHEMA) -> None:
     store.write_table(unit.file, pa.table(columns, schema=schema))
 
 
-def test_remaining_are_the_units_without_a_valid_file(small, audit, tmp_path: Path):
-    store, plan = Store(str(tmp_path)), make_plan(small, audit, CHECKPOINTS)
-    whole, short, truncated, old = plan[:4]
+def test_survey_tells_what_is_done_left_and_stray(units, tmp_path: Path):
+    store = Store(str(tmp_path))
+    whole, short, truncated, old = units[:4]
     write_rows(store, whole, 4)
     write_rows(store, short, 3)
     write_rows(store, truncated, 4)
     write_rows(store, old, 4, SCHEMA.with_metadata({"memrec_schema_version": "0"}))
     damaged = tmp_path / truncated.file
     damaged.write_bytes(damaged.read_bytes()[:-5])
-    assert remaining(store, plan) == plan[1:]
+    store.write(f"{whole.folder}/notes.txt", b"mine")
+    seen = survey(store, units)
+    assert seen.done == [whole]
+    assert seen.left == units[1:]
+    assert seen.stray == sorted([short.file, truncated.file, old.file, f"{whole.folder}/notes.txt"])
     assert pq.read_schema(tmp_path / whole.file).equals(SCHEMA)

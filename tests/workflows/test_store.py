@@ -8,6 +8,7 @@ import pytest
 
 from memrec_core.atomic import write_bytes
 from memrec_core.errors import InputError
+from workflows.errors import StoreError
 from workflows.experiment import Experiment
 from workflows.store import Store, claim
 
@@ -30,9 +31,26 @@ def test_failed_write_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"No space left on device.*stays valid"):
+    with pytest.raises(StoreError, match=r"No space left on device.*stays valid"):
         Store(str(tmp_path)).write("rates.parquet", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["{tmp}", "memory://bucket/new"])
+def test_of_several_writers_of_a_new_file_the_first_one_stays(tmp_path: Path, uri: str):
+    store = Store(uri.format(tmp=tmp_path))
+    assert store.write_new("a/plan.parquet", b"first")
+    assert not store.write_new("a/plan.parquet", b"second")
+    assert store.read("a/plan.parquet") == b"first"
+    assert store.names("a", "") == ["a/plan.parquet"]
+
+
+def test_file_that_is_set_aside_is_kept_where_readers_do_not_look(tmp_path: Path):
+    store = Store(str(tmp_path))
+    store.write("recovery/a/1.parquet", b"damaged")
+    new = store.set_aside("recovery/a/1.parquet")
+    assert store.names("recovery", "") == []
+    assert store.read(new) == b"damaged"
 
 
 def test_table_comes_back_and_its_rows_are_counted_from_the_footer(tmp_path: Path):

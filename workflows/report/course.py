@@ -4,16 +4,15 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from memrec_core import degradations, metrics, recovery
 from memrec_core.errors import InputError, unknown
 from workflows.audit_set import load_audit_set
+from workflows.checkpoint_files import load_checkpoint
 from workflows.experiment import Experiment
 from workflows.store import Store
-from workflows.train import load_checkpoint
 from workflows.unit import masks_of_images
 
 COLUMNS = 8
@@ -32,7 +31,8 @@ def draw_course(
     if image >= len(audit):
         raise InputError(f"the run has images 0 to {len(audit) - 1}, not {image}; choose another --image")
     network, _ = load_checkpoint(store, described.label, min(experiment.training.targets))
-    original, id_ = torch.tensor(audit.images[image : image + 1]), f"{audit.splits[image]}/{audit.ids[image]}"
+    original = audit.images(slice(image, image + 1))
+    id_ = f"{audit.catalogue.splits[image]}/{audit.catalogue.ids[image]}"
     mask = masks_of_images(chosen, tuple(original.shape[1:]), experiment.seed, [id_])
     degraded = degradations.degrade(original, mask, chosen.noise_std, experiment.seed, [id_])
     estimates, masks = _unknown_mask_course(network, degraded, described, experiment, id_)

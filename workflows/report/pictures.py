@@ -9,7 +9,7 @@ import pyarrow.dataset
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.aggregate import METHOD_TITLES
 from workflows.experiment import GENERIC, Experiment
-from workflows.plan import load_plan
+from workflows.plan import planned_units
 from workflows.store import Store
 
 COLUMNS = ["split", "image_id", "method", "mse", "original", "degraded", "recovered"]
@@ -45,12 +45,13 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
     if experiment.pictures == 0:
         return []
     lowest = min(experiment.training.targets)
+    planned, _ = planned_units(experiment, store)
     blocks = []
     for model in experiment.models:
         for degradation in experiment.degradations:
             units = [
                 unit
-                for unit in load_plan(store)
+                for unit in planned
                 if (unit.model, unit.target_loss) in ((model.label, lowest), (GENERIC, None))
                 and unit.degradation == degradation.label
             ]

@@ -1,0 +1,75 @@
+"""The Dockerfile, as far as it can be checked without building it."""
+
+import re
+import shlex
+from fnmatch import fnmatch
+from typing import NamedTuple
+
+import pytest
+
+from tests.cluster.versions import CLUSTER, PROJECT, PYTHON, RAY, ROOT
+
+
+class Instruction(NamedTuple):
+    name: str
+    arguments: str
+
+
+def instructions() -> list[Instruction]:
+    lines = (CLUSTER / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    return [Instruction(*line.split(maxsplit=1)) for line in lines if line and not line.startswith("#")]
+
+
+def arguments(name: str) -> list[str]:
+    return [instruction.arguments for instruction in instructions() if instruction.name == name]
+
+
+def copied() -> list[str]:
+    """The sources of the COPY instructions."""
+    words = [[word for word in shlex.split(copy) if not word.startswith("--")] for copy in arguments("COPY")]
+    return [source for sources in words for source in sources[:-1]]
+
+
+def is_ignored(path: str) -> bool:
+    """Whether .dockerignore keeps a file or folder of the root out of the build: its last line that matches decides."""
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        if fnmatch(path, line.removeprefix("!")):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+def test_the_base_is_rays_image_of_the_pinned_ray_and_python() -> None:
+    assert arguments("FROM") == [f"rayproject/ray:{RAY}-py{PYTHON.replace('.', '')}-cpu"]
+
+
+@pytest.mark.parametrize("source", copied())
+def test_what_is_copied_exists_and_reaches_the_build(source: str) -> None:
+    assert (ROOT / source).exists()
+    assert not is_ignored(source)
+
+
+def test_secrets_and_bulk_do_not_reach_the_build() -> None:
+    assert [path.name for path in ROOT.iterdir() if not is_ignored(path.name) and path.name not in copied()] == []
+
+
+def test_all_that_the_package_is_made_of_is_copied() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    named = {"pyproject.toml", "constraints.txt", PROJECT["readme"], *PROJECT["license-files"]}
+    assert set(copied()) == packages | named
+
+
+def test_memrec_is_installed_with_the_constraints_and_both_object_stores() -> None:
+    with_dependencies = [run for run in arguments("RUN") if "--constraint memrec/constraints.txt" in run]
+    assert len(with_dependencies) == 1
+    extras = re.search(r"\./memrec\[(.*?)\]", with_dependencies[0])
+    assert extras is not None
+    assert set(extras[1].split(",")) == {"s3", "gcs"} <= set(PROJECT["optional-dependencies"])
+    rest = [run for run in arguments("RUN") if run not in with_dependencies and "pip install" in run]
+    assert all("--no-deps" in run for run in rest)
+
+
+def test_nothing_runs_as_root() -> None:
+    users = [(name, value) for name, value in instructions() if name in ("USER", "RUN")]
+    assert users[0] == ("USER", "1000")
+    assert [value for name, value in users if name == "USER"] == ["1000"]

@@ -1,0 +1,124 @@
+"""Runs on clusters of several nodes, of which parts are killed at random moments, over and over."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import KEY, SMALL, results
+from tests.distributed.conftest import DEADLINE_S, Job
+from tests.distributed.nodes import Nodes, nodes_of_one_cpu, workers
+
+# 72 units of two images.
+EXPERIMENT = SMALL.replace("images_per_unit: 4", "images_per_unit: 2").replace(
+    "recovery: {max_iterations: 5, max_autoencoder_iterations: 50}",
+    "recovery: {max_iterations: 30, max_autoencoder_iterations: 1000}",
+)
+UNITS = 72
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with nodes_of_one_cpu(2) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def experiment_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("experiments") / "chaos.yaml"
+    file.write_text(EXPERIMENT)
+    return file
+
+
+@pytest.fixture(scope="module")
+def calm(nodes: Nodes, experiment_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the same cluster that nothing disturbed."""
+    job = Job(experiment_file, tmp_path_factory.mktemp("runs") / "calm", "--address", nodes.address, actors=None)
+    assert job.wait() == 0, job.log.read_text()
+    return job.run
+
+
+def kill_actor(job: Job, nodes: Nodes, chance: random.Random) -> None:
+    for worker in workers("Recoverer") or workers("Trainer"):
+        worker.kill()
+        return
+
+
+def kill_node(job: Job, nodes: Nodes, chance: random.Random) -> None:
+    nodes.kill_one(chance)
+    nodes.add()
+
+
+def kill_driver(job: Job, nodes: Nodes, chance: random.Random) -> None:
+    job.process.kill()
+    job.process.wait(DEADLINE_S)
+
+
+def kill_everything(job: Job, nodes: Nodes, chance: random.Random) -> None:
+    kill_driver(job, nodes, chance)
+    while nodes.nodes:
+        nodes.kill_one(chance)
+    nodes.add()
+    nodes.add()
+
+
+KILLS: list[Callable[[Job, Nodes, random.Random], None]] = [kill_actor, kill_node, kill_driver, kill_everything]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("rounds", [pytest.param(4, id="short"), pytest.param(20, id="long", marks=pytest.mark.chaos)])
+def test_killed_at_random_over_and_over_ends_with_the_undisturbed_rows(
+    nodes: Nodes, experiment_file: Path, calm: Path, tmp_path: Path, rounds: int
+):
+    chance, run = random.Random(rounds), tmp_path / "run"
+    kills = [KILLS[i % len(KILLS)] for i in range(rounds)]
+    chance.shuffle(kills)
+    job = Job(experiment_file, run, "--address", nodes.address, actors=None)
+    written: dict[Path, int] = {}
+    for number, kill in enumerate(kills):
+        share = (number + chance.random()) / rounds  # so that all rounds find something to kill
+        job.wait_for(lambda job=job, share=share: len(job.units()) >= int(share * UNITS * 0.95))
+        time.sleep(chance.random())
+        if job.process.poll() is None:
+            kill(job, nodes, chance)
+        for path in job.units():  # no unit that has its file is ever computed again
+            assert written.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
+        if job.process.poll() is not None:
+            job = Job(experiment_file, run, "--address", nodes.address, actors=None)
+    assert job.wait() == 0, job.log.read_text()
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    rows = results(run)
+    assert not rows.duplicated(KEY).any()
+    assert len(job.units()) == UNITS
+    assert rows.equals(results(calm))
+
+
+def standing(run: Path) -> dict:
+    file = run / "progress.json"
+    return json.loads(file.read_text()) if file.exists() else {"actors": 0}
+
+
+def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Path, nodes: Nodes):
+    nodes.kill_one(random.Random(0))
+    slow = tmp_path / "slow.yaml"
+    slow.write_text(EXPERIMENT.replace("max_autoencoder_iterations: 1000", "max_autoencoder_iterations: 100000"))
+    job = Job(slow, tmp_path / "run", "--address", nodes.address, actors=None)
+    try:
+        job.wait_for(lambda: standing(job.run)["actors"] == 1 and len(job.units()) >= 2)
+        nodes.add()
+        job.wait_for(lambda: standing(job.run)["actors"] == 2)
+        job.wait_for(lambda: len(workers("Recoverer")) == 2)
+    finally:
+        kill_driver(job, nodes, random.Random(0))
+
+
+def test_trainer_that_dies_goes_on_from_its_last_state(experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path):
+    job = Job(experiment_file, tmp_path / "run", "--address", nodes.address, actors=None)
+    job.wait_for(lambda: bool(workers("Trainer.train")))
+    for worker in workers("Trainer"):
+        worker.kill()
+    assert job.wait() == 0, job.log.read_text()
+    assert results(job.run).equals(results(calm))

@@ -1,0 +1,124 @@
+"""What fails, and what is refused: recorded, named, and no hindrance to the rest."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from memrec_core import checkpoints
+from tests.conftest import SMALL, results
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, too small for a run."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_full_disk_ends_the_run_with_a_word_and_the_run_goes_on_once_there_is_room(
+    start, small_disk: Path, undisturbed: Path
+):
+    run = small_disk / "run"
+    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
+    shutil.copy(undisturbed / "experiment.yaml", run)
+    log = small_disk.parent / "log"
+    job = start(run, log=log)
+    assert job.wait() == 1, log.read_text()
+    assert re.search(r"^error: .*can't be written \(No space left on device\).*stays valid$", log.read_text(), re.M)
+    assert "Traceback" not in log.read_text()
+    before = {path: path.stat().st_mtime_ns for path in job.units()}
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
+    job = start(run, log=log)
+    assert job.wait() == 0, log.read_text()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert results(run).equals(results(undisturbed))
+
+
+def spoil(run: Path) -> None:
+    """Make the weights of the last checkpoint not finite, with a sidecar that fits them."""
+    file = run / "checkpoints" / "fc10-leaky_relu" / "0.001.safetensors"
+    tensors = safetensors.torch.load_file(file)
+    next(iter(tensors.values()))[:] = torch.nan
+    old, new = checkpoints.digest(file.read_bytes()), safetensors.torch.save(tensors)
+    file.write_bytes(new)
+    sidecar = file.with_suffix(".json")
+    sidecar.write_text(sidecar.read_text().replace(old, checkpoints.digest(new)))
+
+
+def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_asked(
+    start, memrec, undisturbed: Path, tmp_path: Path
+):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
+    shutil.copy(undisturbed / "experiment.yaml", run)
+    sound = {path.name: path.read_bytes() for path in (run / "checkpoints" / "fc10-leaky_relu").iterdir()}
+    spoil(run)
+    job = start(run)
+    assert job.wait() == 1, job.log.read_text()
+    assert job.log.read_text().count("weights that are not finite") == 18  # of 36 units; the others are done
+    assert "--retry-failed" in job.log.read_text()
+    assert len(job.units()) == 18
+    status = memrec("status", run)
+    assert re.search(r"recovery units\s+│\s+18 │\s+18", status.out)
+    assert status.out.count("not finite") == 18
+    assert "(3 attempts)" in status.out
+    assert (run / "report" / "index.html").exists()
+
+    again = start(run)
+    assert again.wait() == 1
+    assert len(again.units()) == 18  # not tried again unless asked to
+
+    for name, data in sound.items():
+        (run / "checkpoints" / "fc10-leaky_relu" / name).write_bytes(data)
+    retried = start(run, "--retry-failed")
+    assert retried.wait() == 0, retried.log.read_text()
+    assert memrec("status", run).out.count("failed:") == 0
+    assert results(run).equals(results(undisturbed))
+
+
+def test_training_that_can_not_reach_its_target_does_not_stop_the_others(start, memrec, tmp_path: Path):
+    two = tmp_path / "two.yaml"
+    models = "models: [{architecture: fc10, width: 48}, {architecture: fc10, width: 1, label: narrow}]"
+    text = SMALL.replace("models: [{architecture: fc10, width: 48}]", models)
+    two.write_text(text.replace("targets: [1e-2, 1e-3]", "targets: [1e-2, 1e-3], max_steps: 600"))
+    job = start(tmp_path / "run", experiment=two)
+    assert job.wait() == 1, job.log.read_text()
+    assert len(job.units()) == 36  # all of the one that could be trained
+    status = memrec("status", tmp_path / "run")
+    assert status.out.count("failed: training-narrow") == 1
+    assert "raise max_steps" in status.out
+
+
+def test_files_that_are_no_units_are_named_and_set_aside(start, undisturbed: Path, tmp_path: Path):
+    run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    units = sorted(run.glob("recovery/**/*.parquet"))
+    units[0].write_bytes(units[0].read_bytes()[:-20])
+    (units[1].parent / "notes.txt").write_text("mine")
+    job = start(run)
+    assert job.wait() == 0, job.log.read_text()
+    said = job.log.read_text()
+    assert f"set aside: {units[0]}" in said
+    assert "notes.txt" in said
+    assert len(list((run / "set_aside").iterdir())) == 2
+    assert results(run).equals(results(undisturbed))
+
+
+def test_two_drivers_on_one_run_lose_and_duplicate_nothing(start, undisturbed: Path, tmp_path: Path):
+    jobs = [start(tmp_path / "run", log=tmp_path / f"{name}.log") for name in ("first", "second")]
+    assert [job.wait() for job in jobs] == [0, 0], [job.log.read_text() for job in jobs]
+    assert len(jobs[0].units()) == 36
+    assert not list((tmp_path / "run").glob("set_aside/*"))
+    assert results(tmp_path / "run").equals(results(undisturbed))

@@ -1,0 +1,71 @@
+"""A run whose folder is a bucket of an S3 server that is slow and now and then answers 500."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import KEY, results
+from tests.distributed import s3
+
+RUN = f"s3://{s3.BUCKET}/run"
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[s3.Proxy]:
+    with s3.s3_server() as port, s3.unreliable(port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def bucket(proxy: s3.Proxy, monkeypatch: pytest.MonkeyPatch) -> s3.Proxy:
+    for name, value in s3.environment(proxy.url).items():
+        monkeypatch.setenv(name, value)
+    return proxy
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "workflows.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+
+
+def page_without_places(text: str, run: str) -> str:
+    """The page, less the names of the folder and the times, which differ from run to run."""
+    return re.sub(r"\d+(\.\d+)? ?s\b", "", text.replace(run, "RUN"))
+
+
+def test_bucket_gives_the_rows_and_the_rates_of_a_folder(bucket: s3.Proxy, small_file: Path, undisturbed: Path):
+    called = call("run", small_file, "--run", RUN, "--actors", 2)
+    assert called.returncode == 0, called
+    assert bucket.injected > 5
+    rows = pd.read_parquet(f"{RUN}/recovery").drop(columns="seconds").sort_values(KEY, ignore_index=True)
+    pd.testing.assert_frame_equal(rows, results(undisturbed))
+    rates = pd.read_parquet(f"{RUN}/rates.parquet").drop(columns="seconds")
+    pd.testing.assert_frame_equal(rates, pd.read_parquet(undisturbed / "rates.parquet").drop(columns="seconds"))
+
+    again = call("run", small_file, "--run", RUN, "--actors", 2)
+    assert again.returncode == 0, again
+    assert "all 36 units are done" in again.stdout
+    status = call("status", RUN)
+    assert status.returncode == 0, status
+    assert re.search(r"recovery units\s+│\s+36 │\s+0", status.stdout)
+    assert json.loads(page_data(RUN))["units_done"] == 36
+
+
+def page_data(run: str) -> str:
+    import fsspec
+
+    with fsspec.open(f"{run}/progress.json") as file:
+        return file.read().decode()
+
+
+def test_bucket_that_does_not_exist_is_named(bucket: s3.Proxy, small_file: Path):
+    called = call("run", small_file, "--run", "s3://nobucket/run", "--actors", 1)
+    assert called.returncode == 2, called
+    assert called.stderr.count("\n") == 1
+    assert "nobucket" in called.stderr

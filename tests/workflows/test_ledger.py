@@ -1,0 +1,84 @@
+"""The book of units: what is started next, what counts, and what is given up."""
+
+import pytest
+
+from workflows.ledger import ATTEMPTS, Ledger
+from workflows.plan import Unit
+
+
+def unit(number: int, method: str = "unknown_mask", images: int = 10) -> Unit:
+    return Unit("fc10", 1e-8, "center", method, number * images, (number + 1) * images, f"images {number}", "digest")
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Four units of which three took a second each; the fourth has been at work since the time 0."""
+    ledger = Ledger()
+    ledger.add(unit(number) for number in range(4))
+    units = [ledger.next(0.0) for _ in range(4)]
+    for done in units[:3]:
+        ledger.finish(done, 10, 1.0)
+    return ledger
+
+
+def test_units_are_started_in_their_order_and_no_unit_twice():
+    ledger = Ledger()
+    ledger.add(unit(number) for number in range(3))
+    assert [ledger.next(0.0) for _ in range(4)] == [unit(0), unit(1), unit(2), None]
+
+
+def test_unit_far_slower_than_its_peers_is_started_a_second_time_and_no_third(ledger: Ledger):
+    assert ledger.next(29.0) is None
+    assert ledger.next(31.0) == unit(3)
+    assert ledger.next(1000.0) is None
+
+
+def test_slow_unit_is_measured_by_its_own_kind_and_size():
+    ledger = Ledger()
+    ledger.add([*(unit(number) for number in range(3)), unit(9, "known_mask"), unit(1, images=10_000)])
+    for _ in range(5):
+        ledger.next(0.0)
+    for number in range(3):
+        ledger.finish(unit(number), 10, 1.0)
+    assert ledger.next(900.0) is None  # no peer of the one, and the other has a thousand times the images
+
+
+def test_first_copy_to_end_counts_and_the_other_is_forgotten(ledger: Ledger):
+    ledger.next(31.0)
+    assert ledger.finish(unit(3), 10, 40.0)
+    assert not ledger.finish(unit(3), 10, 45.0)
+    assert not ledger.fail(unit(3), "its actor died")
+    assert (ledger.images, ledger.failed, list(ledger.waiting)) == (40, {}, [])
+
+
+def test_copy_that_fails_leaves_the_other_at_work(ledger: Ledger):
+    ledger.next(31.0)
+    assert not ledger.fail(unit(3), "its actor died")
+    assert unit(3) in ledger.at_work
+    assert not ledger.waiting
+
+
+def test_unit_is_given_up_after_its_attempts_and_others_go_on():
+    ledger = Ledger()
+    ledger.add([unit(0), unit(1)])
+    for attempt in range(ATTEMPTS):
+        failing = next(found for found in (ledger.next(0.0), ledger.next(0.0)) if found == unit(0))
+        ledger.finish(unit(1), 10, 1.0)
+        assert ledger.fail(failing, "it is odd") == (attempt == ATTEMPTS - 1)
+    assert ledger.failed == {unit(0).name: f"it is odd ({ATTEMPTS} attempts)"}
+    assert ledger.done == {unit(1).name}
+    assert ledger.next(0.0) is None
+
+
+def test_node_that_goes_away_is_not_the_units_fault():
+    ledger = Ledger()
+    ledger.add([unit(0)])
+    for _ in range(10 * ATTEMPTS):
+        assert not ledger.fail(ledger.next(0.0), "its node died", charged=False)
+    assert list(ledger.waiting) == [unit(0)]
+
+
+def test_time_left_is_what_the_units_usually_take(ledger: Ledger):
+    assert Ledger().seconds_left([unit(0)]) is None
+    assert ledger.seconds_left([]) == pytest.approx(1.0)
+    assert ledger.seconds_left([unit(7, images=100)]) == pytest.approx(11.0)

@@ -1,0 +1,95 @@
+"""The Ray cluster that a job runs on: the connection, and what its nodes have room for."""
+
+import os
+from typing import Any
+
+import ray
+
+from memrec_core.errors import InputError
+from workflows.experiment import Experiment
+from workflows.request import Request
+
+OBJECT_STORE_SPARE = 256 * 2**20
+"""What a local cluster's object store holds beside the images: checkpoints."""
+
+
+class Cluster:
+    """A connection to Ray for the length of a block: to a running cluster, or to a local one of this machine.
+
+    An actor has `gpus` of a GPU (a whole one where the cluster has some, unless the user says otherwise), or `cpus`
+    CPUs, and `threads` threads. Raises InputError where no cluster answers.
+    """
+
+    def __init__(self, request: Request, experiment: Experiment) -> None:
+        self.request, self.experiment = request, experiment
+
+    def __enter__(self) -> "Cluster":
+        # An actor without GPUs still sees those of its node, and picks the CPU by itself; Ray need not warn of it.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        address = self.request.address or "local"
+        options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+        if address == "local":
+            options |= {"include_dashboard": False, "object_store_memory": _object_store_size(self.experiment)}
+        try:
+            ray.init(address, **options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"no Ray cluster answers at {address} ({' '.join(str(error).split())[:200]}); "
+                "start one with ray start --head, or leave --address out"
+            ) from error
+        asked, total = self.request.gpus_per_actor, ray.cluster_resources()
+        self.gpus = asked if asked is not None else 1.0 if total.get("GPU") else 0.0
+        self.cpus, self.threads = 1.0, 1
+        if not self.gpus and self.request.actors and total.get("CPU"):
+            share = total["CPU"] / self.request.actors
+            self.threads = int(max(1, min(share, self._largest_node())))
+            self.cpus = min(share, float(self.threads))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        ray.shutdown()
+
+    def wanted_actors(self, trainings: int, reserved: float) -> int:
+        """How many actors there should be: as many as were asked for, or as there is room for beside so many trainings,
+        each of which has `reserved` GPUs, or CPUs where there is no GPU."""
+        if self.request.actors:
+            return self.request.actors
+        room = sum(self._room(node) for node in alive_nodes()) - trainings * reserved / (self.gpus or self.cpus)
+        return max(int(room), 0 if trainings else 1)
+
+    def training_threads(self, trainings: int) -> int:
+        """The threads of each of so many trainings, which share the CPUs where there is no GPU."""
+        if self.gpus:
+            return 1
+        share = ray.cluster_resources().get("CPU", 1) // max(trainings, 1)
+        return int(max(1, min(share, self._largest_node())))
+
+    def training_resources(self, trainings: int) -> dict[str, float]:
+        """What Ray reserves for each training: a whole GPU, or its CPUs."""
+        return {"num_gpus": max(self.gpus, 1.0) if self.gpus else 0, "num_cpus": self.training_threads(trainings)}
+
+    def actor_resources(self) -> dict[str, float]:
+        return {"num_gpus": self.gpus, "num_cpus": self.cpus}
+
+    def _room(self, node: dict[str, float]) -> int:
+        """How many actors fit on a node."""
+        by_cpu = (node.get("CPU", 0) + 1e-6) // self.cpus
+        return int(min(by_cpu, (node.get("GPU", 0) + 1e-6) // self.gpus) if self.gpus else by_cpu)
+
+    def _largest_node(self) -> float:
+        return max((node.get("CPU", 0) for node in alive_nodes()), default=1) or 1
+
+
+def alive_nodes() -> list[dict[str, float]]:
+    """The resources of each node of the cluster."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def is_alive(node_id: str) -> bool:
+    return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
+
+
+def _object_store_size(experiment: Experiment) -> int:
+    """Bytes for a local cluster's object store: twice the images, and something to spare."""
+    count, side = experiment.data.count or 100_000, experiment.data.size
+    return 2 * 2 * count * 3 * side**2 + OBJECT_STORE_SPARE

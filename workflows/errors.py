@@ -1,0 +1,13 @@
+"""What ends a job before its time, through nobody's mistake in what was asked: the same command resumes it."""
+
+
+class JobError(RuntimeError):
+    """A job ended, and not well. The run's folder can be resumed."""
+
+
+class StoreError(JobError):
+    """The run's folder can't be written: a full disk, a refusal. What is written already stays valid."""
+
+
+class ActorsError(JobError):
+    """No actor can be started on the cluster."""

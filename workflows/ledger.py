@@ -1,0 +1,85 @@
+"""The book of a job's units: which wait, which are at work, how long they take, and which were given up."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from statistics import median
+
+from workflows.plan import Unit
+
+ATTEMPTS = 3
+"""How often a unit is tried before it is given up and recorded as failed."""
+SLOW_FACTOR, SLOW_SECONDS, PEERS = 4.0, 30.0, 3
+"""A unit is started a second time once it takes SLOW_FACTOR times as long an image as its peers did, at least PEERS of
+them, and SLOW_SECONDS in any case."""
+
+
+class Ledger:
+    """Every unit is waiting, at work, done, or failed; one that is done stays so, whatever becomes of its copies."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Unit] = deque()
+        self.at_work: dict[Unit, list[float]] = {}
+        self.done: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self.attempts: dict[str, int] = defaultdict(int)
+        self.paces: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.images = 0
+        self.busy_seconds = 0.0
+
+    def add(self, units: Iterable[Unit]) -> None:
+        self.waiting.extend(units)
+
+    def next(self, now: float) -> Unit | None:
+        """A unit to start at the time `now`: one that waits, or else one that is far slower than its peers."""
+        unit = self.waiting.popleft() if self.waiting else self._straggler(now)
+        if unit is not None:
+            self.at_work.setdefault(unit, []).append(now)
+        return unit
+
+    def finish(self, unit: Unit, images: int, seconds: float) -> bool:
+        """Returns whether the unit's end is news, rather than that of a copy."""
+        self.at_work.pop(unit, None)
+        if unit.name in self.done:
+            return False
+        self.done.add(unit.name)
+        self.failed.pop(unit.name, None)
+        self.images += images
+        self.busy_seconds += seconds
+        if seconds:
+            self.paces[unit.model, unit.method].append(seconds / len(unit))
+        return True
+
+    def fail(self, unit: Unit, reason: str, charged: bool = True) -> bool:
+        """The unit has failed, or lost its actor, which is not its fault where it is not `charged`; it waits again.
+        Returns whether it is given up."""
+        copies = self.at_work.get(unit, [])
+        if unit.name in self.done:
+            return False
+        if len(copies) > 1:
+            copies.pop()
+            return False
+        self.at_work.pop(unit, None)
+        self.attempts[unit.name] += charged
+        if self.attempts[unit.name] < ATTEMPTS:
+            self.waiting.append(unit)
+            return False
+        self.failed[unit.name] = f"{reason} ({ATTEMPTS} attempts)"
+        return True
+
+    def seconds_left(self, planned: Iterable[Unit]) -> float | None:
+        """The work in the waiting units and in those `planned` beside, in seconds of one actor; None while nothing is
+        known of it."""
+        if not self.images:
+            return None
+        overall = self.busy_seconds / self.images
+        usual = {key: median(paces) for key, paces in self.paces.items()}
+        return sum(len(u) * usual.get((u.model, u.method), overall) for u in (*self.waiting, *self.at_work, *planned))
+
+    def _straggler(self, now: float) -> Unit | None:
+        for unit, starts in self.at_work.items():
+            peers = self.paces[unit.model, unit.method]
+            if len(starts) == 1 and len(peers) >= PEERS:
+                usual = median(peers) * len(unit)
+                if now - starts[0] > max(SLOW_FACTOR * usual, SLOW_SECONDS):
+                    return unit
+        return None

@@ -1,0 +1,117 @@
+"""How many images a work unit holds: minutes of work, by what an image was measured to cost."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray.exceptions import RayTaskError
+
+from memrec_core import autoencoders, degradations, diffusion_prior, recovery
+from memrec_core.errors import InputError
+from memrec_core.precision import full_float32
+from workflows.audit_set import AuditSet
+from workflows.cluster import Cluster
+from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
+from workflows.plan import Sizes
+from workflows.worker import LARGEST_BATCH, device
+
+UNIT_SECONDS = 120.0
+UNITS_PER_ACTOR = 4
+"""So that the actors end at about the same time."""
+USUAL_ITERATIONS = 20
+"""Outer iterations of the unknown-mask method that an image is taken to need, at most."""
+
+Costs = dict[tuple[str, str], float]
+"""Seconds an image, by (model, method)."""
+
+
+def unit_sizes(experiment: Experiment, images: int, cluster: Cluster, audit: ray.ObjectRef[AuditSet]) -> Sizes:
+    """The sizes of the units of a run with so many `images`: the experiment's, or else from a measurement on the
+    cluster, each network on a device as an actor has it."""
+    if experiment.images_per_unit is not None:
+        return lambda model, method: experiment.images_per_unit
+    task = ray.remote(measure).options(**cluster.actor_resources(), max_retries=5)
+    labels = [model.label for model in experiment.models]
+    if set(experiment.methods) & set(GENERIC_METHODS):
+        labels.append(GENERIC)
+    costs: Costs = {}
+    try:
+        for of_model in ray.get([task.remote(experiment, label, audit, cluster.threads) for label in labels]):
+            costs |= of_model
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise
+    sizes = sizes_of(costs, images, _repeats(experiment), cluster.wanted_actors(0, 0))
+    return lambda model, method: sizes[model, method]
+
+
+def sizes_of(costs: Costs, images: int, repeats: Callable[[str], int], actors: int) -> dict[tuple[str, str], int]:
+    """Units of UNIT_SECONDS; smaller ones where there would not be enough for the `actors`.
+
+    `repeats` tells for a method how often its (model, method) comes back in a plan: for each degradation, and for each
+    checkpoint.
+    """
+    sizes = {key: min(max(int(UNIT_SECONDS / cost), 1), images) for key, cost in costs.items()}
+    units = sum(math.ceil(images / size) * repeats(method) for (_, method), size in sizes.items())
+    wanted = UNITS_PER_ACTOR * actors
+    if units < wanted:
+        sizes = {key: max(size * units // wanted, 1) for key, size in sizes.items()}
+    return sizes
+
+
+def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> Costs:
+    """What an image costs by each method that uses `model`; the weights don't matter to that."""
+    torch.set_num_threads(threads)
+    images = audit.images(slice(0, min(len(audit), LARGEST_BATCH)), device())
+    if model == GENERIC:
+        return _generic_costs(experiment, images)
+    described = next(entry for entry in experiment.models if entry.label == model)
+    network = autoencoders.build(described.architecture, tuple(images.shape[1:]), **described.options).to(images.device)
+    settings = experiment.recovery
+    applications = {
+        "unknown_mask": settings.inner_iterations * min(settings.max_iterations, USUAL_ITERATIONS),
+        "known_mask": settings.inner_iterations,
+        "autoencoder_iterations": settings.max_autoencoder_iterations,
+    }
+    application = _seconds(lambda: network(images)) / len(images)
+    return {
+        (model, method): count * application for method, count in applications.items() if method in experiment.methods
+    }
+
+
+def _generic_costs(experiment: Experiment, images: torch.Tensor) -> Costs:
+    costs = {}
+    if "ddnm" in experiment.methods:
+        prior = diffusion_prior.load(experiment.ddnm.source).to(images.device)
+        batch = images[:16].repeat_interleave(prior.enlargement(tuple(images.shape[1:])), 2)
+        batch = batch.repeat_interleave(prior.enlargement(tuple(images.shape[1:])), 3)
+        costs[GENERIC, "ddnm"] = experiment.ddnm.steps * _seconds(lambda: prior.noise(batch, 0)) / len(batch)
+    if "biharmonic" in experiment.methods:
+        mask = degradations.mask(experiment.degradations[0].mask, tuple(images.shape[1:]), experiment.seed)
+        one = degradations.degrade(images[:1].cpu(), mask)
+        costs[GENERIC, "biharmonic"] = _seconds(lambda: recovery.inpaint_biharmonic(one, mask))
+    return costs
+
+
+@torch.no_grad()
+@full_float32()
+def _seconds(work: Callable[[], Any], times: int = 3) -> float:
+    """The shortest of a few times that `work` takes, after a first one that does not count."""
+    taken = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - began)
+    return float(np.min(taken[1:]))
+
+
+def _repeats(experiment: Experiment) -> Callable[[str], int]:
+    checkpoints = len(experiment.training.targets)
+    return lambda method: len(experiment.degradations) * (1 if method in GENERIC_METHODS else checkpoints)

@@ -1,0 +1,120 @@
+"""The actors of a job: each lies on a device, holds a checkpoint, takes units, and writes their Parquet."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import ray
+import torch
+from ray.util.metrics import Counter
+
+from memrec_core import checkpoints, diffusion_prior
+from memrec_core.errors import InputError
+from workflows.audit_set import AuditSet
+from workflows.checkpoint_files import checkpoint_file, load_checkpoint, sidecar
+from workflows.experiment import Experiment
+from workflows.plan import Unit, is_done
+from workflows.store import Store
+from workflows.unit import Held, recover_unit
+
+LARGEST_BATCH = 512
+"""Images that are recovered side by side, at most; fewer where they don't fit the device's memory."""
+
+
+class Weights(NamedTuple):
+    """A checkpoint's two files as they lie in a node's shared memory, and what to call them in error messages."""
+
+    data: np.ndarray
+    sidecar: bytes
+    name: str
+
+
+class Recovered(NamedTuple):
+    """How many images a unit holds and how long they took; `found` where its file was there already."""
+
+    images: int
+    seconds: float
+    found: bool
+
+
+class Recoverer:
+    """Recovers units, one after the other, and keeps the last checkpoint that it needed on its device."""
+
+    def __init__(self, experiment: Experiment, run: str, audit: AuditSet, threads: int) -> None:
+        torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
+        self.device = device()
+        self.experiment, self.store, self.audit = experiment, Store(run), audit
+        self.held, self.batch = Held(), LARGEST_BATCH
+        tags = ("model", "method")
+        self.images = Counter("memrec_images_recovered", "images that memrec has recovered", tags)
+        self.units = Counter("memrec_units_recovered", "work units that memrec has written", tags)
+
+    def node(self) -> str:
+        """The id of the actor's node; answers once the actor is there."""
+        return ray.get_runtime_context().get_node_id()
+
+    def recover(self, unit: Unit, weights: list[ray.ObjectRef]) -> Recovered:
+        """Write the unit's Parquet file, unless another driver has. `weights` holds a reference to the Weights of the
+        unit's checkpoint, none for a method that uses none."""
+        began = time.monotonic()
+        if is_done(self.store, unit):
+            return Recovered(len(unit), 0.0, True)
+        self._hold(unit, weights)
+        table, self.batch = in_batches(
+            unit, self.batch, lambda part: recover_unit(part, self.experiment, self.audit, self.held, self.device)
+        )
+        self.store.write_table(unit.file, table)
+        tags = {"model": unit.model, "method": unit.method}
+        self.images.inc(len(unit), tags)
+        self.units.inc(1, tags)
+        return Recovered(len(unit), time.monotonic() - began, False)
+
+    def _hold(self, unit: Unit, weights: list[ray.ObjectRef]) -> None:
+        """Put what the unit needs on the device."""
+        if unit.method == "ddnm":
+            self.held.prior = self.held.prior or diffusion_prior.load(self.experiment.ddnm.source).to(self.device)
+        elif weights and unit.checkpoint != self.held.checkpoint.get("digest"):
+            found: Weights = ray.get(weights[0])
+            model, metadata = checkpoints.from_bytes(found.data.tobytes(), found.sidecar, found.name)
+            if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+                raise InputError(f"{found.name} has weights that are not finite; remove it, and train that model again")
+            self.held.model, self.held.checkpoint, self.batch = model.to(self.device), metadata, LARGEST_BATCH
+
+
+def device() -> str:
+    """The device of this worker. An actor without a GPU sees those of its node all the same."""
+    return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
+
+
+def read_weights(run: str, model: str, target: float) -> tuple[str, Weights]:
+    """A checkpoint's digest, and its files for the nodes' shared memory. Raises InputError where they don't fit."""
+    store, file = Store(run), checkpoint_file(model, target)
+    _, metadata = load_checkpoint(store, model, target)
+    weights = np.frombuffer(store.read(file), dtype=np.uint8)
+    return metadata["digest"], Weights(weights, store.read(sidecar(file)), store.show(file))
+
+
+def in_batches(unit: Unit, batch: int, recover: Callable[[Unit], pa.Table]) -> tuple[pa.Table, int]:
+    """The unit's rows, recovered `batch` images at a time, and the batch that fitted: one that does not fit the
+    device's memory is halved and tried again. Raises the device's error where a single image does not fit."""
+    tables, start = [], unit.start
+    while start < unit.stop:
+        part = replace(unit, start=start, stop=min(start + batch, unit.stop))
+        try:
+            tables.append(recover(part))
+            start = part.stop
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(part) == 1:
+                raise
+        torch.cuda.empty_cache()  # only now, without the error and its frames, is the batch's memory free
+        batch = len(part) // 2
+    return pa.concat_tables(tables), batch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's memory was too small; a CPU has no error class of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
