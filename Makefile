@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test chaos lint clean
 
 help:
 	@echo "make demo   train, recover, aggregate and report on the embedded photographs (75 seconds on two cores)"
 	@echo "make test   run the tests"
+	@echo "make chaos  kill and resume a run twenty times (some minutes)"
 	@echo "make lint   check the style"
 	@echo "make clean  remove the virtual environment and the demo's run"
 
@@ -28,6 +29,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest
+
+chaos: setup
+	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import KEY, SMALL, results
 from tests.distributed.conftest import DEADLINE_S, Job
-from tests.distributed.nodes import Nodes, nodes_of_one_cpu, workers
+from tests.distributed.nodes import NODE, Nodes, nodes_of_one_cpu, workers
 
 # 72 units of two images.
 EXPERIMENT = SMALL.replace("images_per_unit: 4", "images_per_unit: 2").replace(
@@ -122,3 +122,17 @@ def test_trainer_that_dies_goes_on_from_its_last_state(experiment_file: Path, tm
         worker.kill()
     assert job.wait() == 0, job.log.read_text()
     assert results(job.run).equals(results(calm))
+
+
+def test_share_of_a_gpu_makes_room_for_as_many_actors(experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path):
+    """The GPU is Ray's book-keeping alone: there is none on most machines that run this."""
+    node = nodes.cluster.add_node(**{**NODE, "num_cpus": 2, "num_gpus": 1})
+    try:
+        options = ("--address", nodes.address, "--gpus-per-actor", 0.5)
+        job = Job(experiment_file, tmp_path / "run", *options, actors=None)
+        job.wait_for(lambda: standing(job.run)["actors"] == 2)
+        assert len(workers("Recoverer")) <= 2
+        assert job.wait() == 0, job.log.read_text()
+        assert results(job.run).equals(results(calm))
+    finally:
+        nodes.cluster.remove_node(node)
