@@ -1,5 +1,6 @@
 """The images that a run tries to recover: the training set, then the control set."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,11 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def digest(self, start: int, stop: int) -> str:
+        """Changes with any of the images from start to stop, as far as their splits and ids tell."""
+        content = "\x1f".join((*self.splits[start:stop], *self.ids[start:stop]))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,25 @@ def loss_label(loss: float) -> str:
     return f"{loss:g}"
 
 
-def trained_checkpoints(experiment: Experiment, store: Store) -> dict[tuple[str, float], str]:
-    """The digest of each checkpoint that is there, by (model, target loss)."""
-    found = {}
+Checkpoint = tuple[str, float]
+"""A model's label and a target of the training loss."""
+
+
+def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
+    """What the experiment's trainings end with."""
+    targets = sorted(experiment.training.targets, reverse=True)
+    return [(model.label, target) for model in experiment.models for target in targets]
+
+
+def trained_checkpoints(
+    experiment: Experiment, store: Store, known: dict[Checkpoint, str] | None = None
+) -> dict[Checkpoint, str]:
+    """The digest of each checkpoint that is there; those that are `known` already are not looked for again."""
+    found = dict(known or {})
     for model in experiment.models:
         for target in experiment.training.targets:
             name = checkpoint_file(model.label, target)
-            if store.exists(sidecar(name)):
+            if (model.label, target) not in found and store.exists(sidecar(name)):
                 found[model.label, target] = _read_sidecar(store, name)["digest"]
     return found
 

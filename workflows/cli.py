@@ -174,8 +174,6 @@ def main() -> None:
         _fail(error, 2)
     except JobError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from here", 130)
 
 
 def _fail(error: object, status: int) -> None:
@@ -217,11 +215,17 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
     """Train and recover, and say what failed."""
     from workflows.job import run_job
 
-    outcome = run_job(experiment, store, request, steps)
+    try:
+        outcome = run_job(experiment, store, request, steps)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from here", 130)
     for what, reason in outcome.failed.items():
         print(f"failed: {what}: {reason}", file=sys.stderr)
     if outcome.failed:
         print("what failed is taken up again with --retry-failed", file=sys.stderr)
+    elif not outcome.complete:
+        left = outcome.planned - outcome.done
+        print(f"{left} of {outcome.planned} units are left: their checkpoints are missing", file=sys.stderr)
     return outcome
 
 

@@ -1,14 +1,20 @@
 """The Ray cluster that a job runs on: the connection, and what its nodes have room for."""
 
 import os
+from math import floor
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError, RayError, RayTaskError
 
 from memrec_core.errors import InputError
+from workflows.errors import JobError, first_line
 from workflows.experiment import Experiment
+from workflows.progress import console
 from workflows.request import Request
 
+PATIENCE_S = 20.0
+LARGEST_OBJECT_STORE = 4 * 2**30
 OBJECT_STORE_SPARE = 256 * 2**20
 """What a local cluster's object store holds beside the images: checkpoints."""
 
@@ -21,6 +27,9 @@ class Cluster:
     """
 
     def __init__(self, request: Request, experiment: Experiment) -> None:
+        share = request.gpus_per_actor
+        if share is not None and share > 1 and share != int(share):
+            raise InputError(f"--gpus-per-actor {share} is neither a share of one GPU nor a whole number of them")
         self.request, self.experiment = request, experiment
 
     def __enter__(self) -> "Cluster":
@@ -29,13 +38,22 @@ class Cluster:
         address = self.request.address or "local"
         options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
         if address == "local":
-            options |= {"include_dashboard": False, "object_store_memory": _object_store_size(self.experiment)}
+            options |= {"include_dashboard": False, "_system_config": {"task_oom_retries": 3}}
+            options |= _object_store_size(self.experiment)
         try:
             ray.init(address, **options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except AuthenticationError as error:
             raise InputError(
-                f"no Ray cluster answers at {address} ({' '.join(str(error).split())[:200]}); "
-                "start one with ray start --head, or leave --address out"
+                f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN"
+            ) from error
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            if address == "local":
+                raise JobError(f"Ray can't be started on this machine ({reason})") from error
+            raise InputError(
+                f"no Ray cluster answers at {address} ({reason}); start one with ray start --head, or leave --address "
+                "out"
             ) from error
         asked, total = self.request.gpus_per_actor, ray.cluster_resources()
         self.gpus = asked if asked is not None else 1.0 if total.get("GPU") else 0.0
@@ -43,19 +61,19 @@ class Cluster:
         if not self.gpus and self.request.actors and total.get("CPU"):
             share = total["CPU"] / self.request.actors
             self.threads = int(max(1, min(share, self._largest_node())))
-            self.cpus = min(share, float(self.threads))
+            self.cpus = min(floor(1e4 * share) / 1e4, float(self.threads))  # Ray counts in ten-thousandths
         return self
 
     def __exit__(self, *exception: object) -> None:
         ray.shutdown()
 
-    def wanted_actors(self, trainings: int, reserved: float) -> int:
-        """How many actors there should be: as many as were asked for, or as there is room for beside so many trainings,
-        each of which has `reserved` GPUs, or CPUs where there is no GPU."""
+    def wanted_actors(self, reserved: float = 0.0) -> int:
+        """How many actors there should be: as many as were asked for, or as there is room for beside trainings that
+        have `reserved` GPUs, or CPUs where there is no GPU."""
         if self.request.actors:
             return self.request.actors
-        room = sum(self._room(node) for node in alive_nodes()) - trainings * reserved / (self.gpus or self.cpus)
-        return max(int(room), 0 if trainings else 1)
+        room = sum(self._room(node) for node in alive_nodes()) - reserved / (self.gpus or self.cpus)
+        return max(int(room), 0 if reserved else 1)
 
     def training_threads(self, trainings: int) -> int:
         """The threads of each of so many trainings, which share the CPUs where there is no GPU."""
@@ -89,7 +107,24 @@ def is_alive(node_id: str) -> bool:
     return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
 
 
-def _object_store_size(experiment: Experiment) -> int:
-    """Bytes for a local cluster's object store: twice the images, and something to spare."""
-    count, side = experiment.data.count or 100_000, experiment.data.size
-    return 2 * 2 * count * 3 * side**2 + OBJECT_STORE_SPARE
+def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
+    """What tasks returned; the InputError of one, if that is what it raised. Says so where the cluster has no room."""
+    if not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
+        console.print("waiting for a node with room ...", highlight=False)
+    try:
+        return ray.get(refs)
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise JobError(f"{type(error.cause).__name__}: {first_line(error.cause)}") from error
+    except RayError as error:
+        raise JobError(f"a task of the job was lost: {first_line(error)}") from error
+
+
+def _object_store_size(experiment: Experiment) -> dict[str, int]:
+    """The size of a local cluster's object store: twice the images of both splits, and something to spare. Ray's own
+    choice where the number of images is not known, or they are too many."""
+    if experiment.data.count is None:
+        return {}
+    size = 2 * 2 * experiment.data.count * 3 * experiment.data.size**2 + OBJECT_STORE_SPARE
+    return {"object_store_memory": size} if size < LARGEST_OBJECT_STORE else {}

@@ -6,8 +6,13 @@ class JobError(RuntimeError):
 
 
 class StoreError(JobError):
-    """The run's folder can't be written: a full disk, a refusal. What is written already stays valid."""
+    """The run's folder can't be read or written: a full disk, a refusal. What is written already stays valid."""
 
 
 class ActorsError(JobError):
     """No actor can be started on the cluster."""
+
+
+def first_line(error: BaseException) -> str:
+    """The beginning of an error's message, which may be a traceback's."""
+    return (str(error).strip().splitlines() or ["no message"])[0][:300]

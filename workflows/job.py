@@ -3,29 +3,30 @@ recovered as soon as it exists."""
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 from ray.util.metrics import Gauge
 
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows import preflight
 from workflows.audit_set import AuditSet, Catalogue, load_audit_set
-from workflows.checkpoint_files import checkpoint_file, trained_checkpoints
-from workflows.cluster import Cluster
-from workflows.experiment import Experiment
+from workflows.checkpoint_files import Checkpoint, all_checkpoints, checkpoint_file, trained_checkpoints
+from workflows.cluster import Cluster, wait_for
+from workflows.errors import StoreError
+from workflows.experiment import Experiment, Model
 from workflows.ledger import Ledger
-from workflows.plan import Unit, load_plan, make_plan, planned_units, save_plan, survey, with_checkpoints
+from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.pool import End, Pool
 from workflows.progress import Display, console, duration
 from workflows.request import Request, Steps
 from workflows.sizes import unit_sizes
 from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
-from workflows.trainings import Trainings
+from workflows.trainings import TrainingEnd, Trainings
 from workflows.worker import read_weights
 
 LOOK_S = 1.0
@@ -52,22 +53,27 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
     """Do what is missing of the run's steps. What fails is recorded, and does not stop the rest.
 
     Raises InputError for what is wrong with the experiment, its data or the run's folder, before the folder is claimed,
-    and StoreError where the folder can't be written.
+    and JobError where the job can't go on.
     """
     new = not is_claimed(store, experiment)
     if new:
         preflight.check(experiment)
+    if steps.retry_failed:
+        for what in store.failures():
+            store.remove(f"{FAILURES}/{what}.json")
+    digests = trained_checkpoints(experiment, store)
     if not steps.train:
-        _check_trained(experiment, store)
-    if (found := _found_done(experiment, store, steps)) is not None:
+        _check_trained(experiment, store, digests)
+    if (found := _found_done(experiment, store, steps, digests)) is not None:
         return found
     with Cluster(request, experiment) as cluster:
-        prepared = ray.remote(prepare).options(num_returns=2, num_cpus=1, max_retries=5).remote(experiment)
-        catalogue, prior = _get(prepared[0])
+        task = ray.remote(prepare).options(num_returns=2, num_cpus=1, max_retries=-1)
+        known, audit = task.remote(experiment)
+        [(catalogue, prior)] = wait_for([known])
         if new:
             claim(store, experiment)
-        job = _Job(experiment, store, cluster, catalogue, prior, prepared[1], steps)
-        return job.run()
+        planned = _plan(experiment, store, cluster, catalogue, prior, audit) if steps.recover else []
+        return _Job(experiment, store, cluster, audit, planned, digests, steps).run()
 
 
 def prepare(experiment: Experiment) -> tuple[tuple[Catalogue, str], AuditSet]:
@@ -78,78 +84,65 @@ def prepare(experiment: Experiment) -> tuple[tuple[Catalogue, str], AuditSet]:
 
 
 class _Job:
+    """The driver's loop. `blocked` are the units whose checkpoint is not there yet."""
+
     def __init__(
         self,
         experiment: Experiment,
         store: Store,
         cluster: Cluster,
-        catalogue: Catalogue,
-        prior: str,
         audit: ray.ObjectRef,
+        planned: list[Unit],
+        digests: dict[Checkpoint, str],
         steps: Steps,
     ) -> None:
-        self.experiment, self.store, self.cluster, self.steps = experiment, store, cluster, steps
-        self.failures = _given_up(store, steps)
-        self.began = time.monotonic()
-        untrained = [model for model in experiment.models if _is_untrained(experiment, store, model)]
-        wanted = [model for model in untrained if f"training-{model.label}" not in self.failures] if steps.train else []
-        self.ledger, self.blocked = Ledger(), []
-        self.weights: dict[str, ray.ObjectRef] = {}
-        self.planned: list[Unit] = []
-        if steps.recover:
-            self.planned = self.blocked = _plan(experiment, store, cluster, catalogue, prior, audit)
-        self.found = 0
-        self.trainings = Trainings(
-            experiment,
-            store.uri,
-            audit,
-            cluster.training_threads(len(wanted)),
-            cluster.training_resources(len(wanted)),
-        )
-        for model in experiment.models:
-            if model not in untrained:
-                console.print(f"training: {model.label} is done already", highlight=False)
-        for model in wanted:
-            self.trainings.start(model)
-        self.pool = Pool(experiment, store.uri, audit, cluster)
+        self.experiment, self.store, self.cluster, self.planned = experiment, store, cluster, planned
+        self.failures = store.failures()
+        self.digests, self.blocked, self.found = digests, planned, 0
+        self.ledger, self.weights = Ledger(), {}
+        self.pool = Pool(experiment, store.location, audit, cluster)
+        self.trainings = Trainings(experiment, store.location, audit, cluster)
+        self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
-        self.looked = self.kept = -float("inf")
         self.recovering_since: float | None = None
-        self.most_actors = 0
+        self.kept, self.looked, self.most_actors = 0.0, 0.0, 0
+        if steps.train:
+            self._start_trainings()
 
     def run(self) -> Outcome:
-        with Display() as display:
-            while self._unfinished():
-                self._look()
+        with self.display:
+            self._look()
+            while self.trainings or self.ledger.waiting or self.ledger.at_work:
                 self._assign()
-                refs = [*self.trainings.refs(), *self.pool.refs()]
-                ready, _ = ray.wait(refs, num_returns=1, timeout=LOOK_S) if refs else ([], [])
-                for ref in ready:
-                    self._settle(ref)
-                self._show(display)
+                self._settle_all()
+                if time.monotonic() - self.looked > LOOK_S:
+                    self._look()
         self._keep_progress("done")
         return self._outcome()
 
-    def _unfinished(self) -> bool:
-        return bool(self.trainings or self.ledger.waiting or self.ledger.at_work or self._is_first_look())
+    def _start_trainings(self) -> None:
+        wanted = []
+        for model in self.experiment.models:
+            if all((model.label, target) in self.digests for target in self.experiment.training.targets):
+                self._forget_failure(training_name(model))
+                console.print(f"training: {model.label} is done already", highlight=False)
+            elif training_name(model) not in self.failures:
+                wanted.append(model)
+        self.trainings.start(wanted)
 
-    def _is_first_look(self) -> bool:
-        return self.looked == -float("inf")
-
-    def _look(self, now: bool = False) -> None:
-        """Take up units whose checkpoint has come, and fit the actors to the cluster."""
-        if not now and time.monotonic() - self.looked < LOOK_S:
-            return
+    def _look(self) -> None:
+        """Take up units whose checkpoint has come, fit the actors to the cluster, and show where the job stands."""
         self.looked = time.monotonic()
         if self.blocked:
-            digests = trained_checkpoints(self.experiment, self.store)
-            units, self.blocked = with_checkpoints(self.blocked, digests)
+            self.digests = trained_checkpoints(self.experiment, self.store, self.digests)
+            units, self.blocked = with_checkpoints(self.blocked, self.digests)
             self._take_up(units)
-        wanted = self.cluster.wanted_actors(len(self.trainings), self.trainings.reserved)
+        wanted = self.cluster.wanted_actors(self.trainings.reserved)
         if self.trainings.starting or not self.trainings:  # else idle actors wait for the next checkpoint
-            wanted = min(wanted, len(self.ledger.waiting) + len(self.ledger.at_work))
-        self.pool.resize(wanted if self.steps.recover else 0)
-        self.most_actors = max(self.most_actors, len(self.pool))
+            wanted = min(wanted, len(self.ledger.waiting) + 2 * len(self.ledger.at_work))  # two: for slow ones' copies
+        self.pool.resize(wanted if self.planned else 0)
+        self.most_actors = max(self.most_actors, self.pool.ready)
+        self._show()
 
     def _take_up(self, units: list[Unit]) -> None:
         """Give the ledger those that have no valid file yet and were not given up."""
@@ -166,6 +159,8 @@ class _Job:
         self.found += len(seen.done)
         if seen.done:
             console.print(f"recovery: {len(seen.done)} of {len(units)} units are done already", highlight=False)
+        for unit in seen.done:
+            self._forget_failure(unit.name)
         self.ledger.add(unit for unit in seen.left if unit.name not in self.failures)
 
     def _assign(self) -> None:
@@ -180,107 +175,136 @@ class _Job:
         if unit.checkpoint not in self.weights:
             while len(self.weights) >= HELD_CHECKPOINTS:
                 del self.weights[next(iter(self.weights))]
-            task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=5)
-            digest, weights = task.remote(self.store.uri, unit.model, unit.target_loss)
-            _get(digest)  # a checkpoint that is damaged ends the job, in one sentence
+            task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
+            digest, weights = task.remote(self.store.location, unit.model, unit.target_loss)
+            if wait_for([digest]) != [unit.checkpoint]:  # a checkpoint that is damaged ends the job, in one sentence
+                raise InputError(
+                    f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again"
+                )
             self.weights[unit.checkpoint] = weights
         return [self.weights[unit.checkpoint]]
 
-    def _settle(self, ref: ray.ObjectRef) -> None:
-        if ref in self.trainings.refs():
-            self.trainings.settle(ref)
-            finished, failed = self.trainings.take_ended()
-            for model, trained in finished.items():
-                console.print(
-                    f"training: {model} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s",
-                    highlight=False,
-                )
-                self.store.remove(f"{FAILURES}/training-{model}.json")
-            for model, reason in failed.items():
-                self._give_up(f"training-{model}", f"{reason} (checkpoints already reached are kept)")
-            self._look(now=True)
-        elif (end := self.pool.settle(ref)) is not None:
-            self._account(end)
+    def _settle_all(self) -> None:
+        """Wait for something to end, for LOOK_S at the most, and take note of all that has."""
+        refs = [*self.trainings.refs(), *self.pool.refs()]
+        if not refs:
+            time.sleep(LOOK_S)
+            return
+        ray.wait(refs, num_returns=1, timeout=LOOK_S)
+        ended, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        trainings = set(self.trainings.refs())
+        for ref in ended:
+            if ref in trainings:
+                self._account_training(self.trainings.settle(ref))
+            elif (end := self.pool.settle(ref)) is not None:
+                self._account_unit(end)
 
-    def _account(self, end: End) -> None:
+    def _account_training(self, end: TrainingEnd | None) -> None:
+        if end is None:
+            return
+        label, trained = end.model.label, end.trained
+        self.display.training_ended(label)
+        if trained is None:
+            self._give_up(training_name(end.model), f"{end.reason} (checkpoints already reached are kept)")
+        else:
+            console.print(
+                f"training: {label} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s",
+                highlight=False,
+            )
+        self._look()
+
+    def _account_unit(self, end: End) -> None:
         unit = end.unit
         if end.recovered is not None:
             self.ledger.finish(unit, end.recovered.images, end.recovered.seconds)
-            if self.failures.pop(unit.name, None) is not None:
-                self.store.remove(f"{FAILURES}/{unit.name}.json")
+            self.pool.abandon(unit)
+            self._forget_failure(unit.name)
             return
         self.weights.pop(unit.checkpoint, None)  # should it be the reason, it is read anew
-        if self.ledger.fail(unit, end.reason, end.charged):
-            self._give_up(unit.name, self.ledger.failed[unit.name])
+        if (reason := self.ledger.fail(unit, end.reason, end.charged)) is not None:
+            self._give_up(unit.name, reason)
 
     def _give_up(self, what: str, reason: str) -> None:
         self.failures[what] = reason
         self.store.record_failure(what, reason)
 
-    def _show(self, display: Display) -> None:
+    def _forget_failure(self, what: str) -> None:
+        """It has succeeded since, here or under another driver."""
+        if self.failures.pop(what, None) is not None:
+            self.store.remove(f"{FAILURES}/{what}.json")
+
+    def _show(self) -> None:
         for model, standing in self.trainings.standings():
-            display.training(model.label, standing.step, standing.loss, min(self.experiment.training.targets))
+            self.display.training(model.label, standing.step, standing.loss, min(self.experiment.training.targets))
         if self.planned:
-            display.recovery(self._standing())
+            self.display.recovery(self._standing())
         if time.monotonic() - self.kept > KEEP_PROGRESS_S:
             self.units_left.set(len(self.planned) - self.found - len(self.ledger.done))
             self._keep_progress("running")
 
     def _standing(self) -> dict[str, Any]:
         """Where the job stands, for the display and for `memrec status`."""
-        seconds = time.monotonic() - (self.recovering_since or self.began)
-        left = self.ledger.seconds_left(self.blocked)
+        left, seconds = self.ledger.seconds_left(self.blocked), self._recovery_seconds()
         return {
             "units_done": self.found + len(self.ledger.done),
             "units_planned": len(self.planned),
             "images_recovered": self.ledger.images,
-            "images_per_second": self.ledger.images / seconds,
-            "seconds_left": None if left is None else left / max(len(self.pool), 1),
-            "actors": len(self.pool),
+            "images_per_second": self.ledger.images / seconds if seconds else 0.0,
+            "seconds_left": None if left is None else left / max(self.pool.ready, 1),
+            "actors": self.pool.ready,
             "failed": len(self.failures),
         }
+
+    def _recovery_seconds(self) -> float:
+        return time.monotonic() - self.recovering_since if self.recovering_since else 0.0
 
     def _keep_progress(self, state: str) -> None:
         self.kept = time.monotonic()
         entry = {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **self._standing()}
-        self.store.write(PROGRESS, json.dumps(entry, indent=2).encode())
+        with suppress(StoreError):  # where it matters, the next unit meets it too
+            self.store.write(PROGRESS, json.dumps(entry, indent=2).encode())
 
     def _outcome(self) -> Outcome:
-        done = self.found + len(self.ledger.done)
-        if self.steps.recover and self.ledger.done:
-            seconds = time.monotonic() - (self.recovering_since or self.began)
+        if self.ledger.done:
             console.print(
-                f"recovery: {len(self.ledger.done)} units, {self.ledger.images} recoveries in {duration(seconds)} on "
-                f"{self.most_actors} actors",
+                f"recovery: {len(self.ledger.done)} units, {self.ledger.images} recoveries in "
+                f"{duration(self._recovery_seconds())} on {self.most_actors} actors",
                 highlight=False,
             )
-        return Outcome(done, len(self.planned), self.failures)
+        return Outcome(self.found + len(self.ledger.done), len(self.planned), self.failures)
 
 
-def _check_trained(experiment: Experiment, store: Store) -> None:
-    digests = trained_checkpoints(experiment, store)
+def training_name(model: Model) -> str:
+    """What a model's training is called among the failures."""
+    return f"training-{model.label}"
+
+
+def _check_trained(experiment: Experiment, store: Store, digests: dict[Checkpoint, str]) -> None:
+    """Raises InputError where a checkpoint is missing whose training was not given up."""
+    failures = store.failures()
     for model in experiment.models:
         for target in experiment.training.targets:
-            if (model.label, target) not in digests:
+            if (model.label, target) not in digests and training_name(model) not in failures:
                 name = checkpoint_file(model.label, target)
                 raise InputError(f"{store.uri} has no checkpoint {name}; run memrec train or memrec run first")
 
 
-def _found_done(experiment: Experiment, store: Store, steps: Steps) -> Outcome | None:
+def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dict[Checkpoint, str]) -> Outcome | None:
     """The outcome of a run that has nothing left to do, without starting Ray; None for any other."""
-    if any(_is_untrained(experiment, store, model) for model in experiment.models):
+    if any(checkpoint not in digests for checkpoint in all_checkpoints(experiment)):
         return None
     if not steps.recover:
         console.print(f"training: all {len(experiment.models)} networks are done already", highlight=False)
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None
-    units, _ = planned_units(experiment, store)
-    seen, failures = survey(store, units), {} if steps.retry_failed else store.failures()
+    units, _ = with_checkpoints(load_plan(store), digests)
+    seen, failures = survey(store, units), store.failures()
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
-    console.print(f"recovery: all {len(seen.done)} units are done", highlight=False)
-    return Outcome(len(seen.done), len(units), failures)
+    if not seen.left:
+        console.print(f"recovery: all {len(seen.done)} units are done", highlight=False)
+    return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})
 
 
 def _plan(
@@ -291,34 +315,12 @@ def _plan(
         sizes = unit_sizes(experiment, len(catalogue), cluster, audit)
         return save_plan(store, make_plan(experiment, catalogue, sizes, prior))
     units = load_plan(store)
-    if max(unit.stop for unit in units) != len(catalogue):
+    expected = {(unit.start, unit.stop): unit.images for unit in units}
+    if max(unit.stop for unit in units) != len(catalogue) or any(
+        catalogue.digest(*bounds) != images for bounds, images in expected.items()
+    ):
         raise InputError(
-            f"the data set has {len(catalogue)} images now, not as many as when the plan of {store.uri} was made; "
+            f"the data set's images are not those of which the plan of {store.uri} was made ({len(catalogue)} now); "
             "restore the data, or choose another --run"
         )
     return units
-
-
-def _given_up(store: Store, steps: Steps) -> dict[str, str]:
-    """What earlier calls gave up, by name; with --retry-failed it is forgotten."""
-    failures = store.failures()
-    if not steps.retry_failed:
-        return failures
-    for what in failures:
-        store.remove(f"{FAILURES}/{what}.json")
-    return {}
-
-
-def _is_untrained(experiment: Experiment, store: Store, model: Any) -> bool:
-    digests = trained_checkpoints(experiment, store)
-    return any((model.label, target) not in digests for target in experiment.training.targets)
-
-
-def _get(ref: ray.ObjectRef) -> Any:
-    """What a task returned; its InputError, if that is what it raised."""
-    try:
-        return ray.get(ref)
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError):
-            raise error.cause from None
-        raise

@@ -8,21 +8,25 @@ from workflows.plan import Unit
 
 ATTEMPTS = 3
 """How often a unit is tried before it is given up and recorded as failed."""
+LOSSES = 30
+"""How often its node may go away under a unit, until the unit is taken to be the reason."""
+REMEMBERED = 100
+"""Of how many units of a kind the pace is remembered."""
 SLOW_FACTOR, SLOW_SECONDS, PEERS = 4.0, 30.0, 3
 """A unit is started a second time once it takes SLOW_FACTOR times as long an image as its peers did, at least PEERS of
 them, and SLOW_SECONDS in any case."""
 
 
 class Ledger:
-    """Every unit is waiting, at work, done, or failed; one that is done stays so, whatever becomes of its copies."""
+    """Every unit is waiting, at work, done, or given up; one that is done stays so, whatever becomes of its copies."""
 
     def __init__(self) -> None:
         self.waiting: deque[Unit] = deque()
         self.at_work: dict[Unit, list[float]] = {}
         self.done: set[str] = set()
-        self.failed: dict[str, str] = {}
         self.attempts: dict[str, int] = defaultdict(int)
-        self.paces: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.losses: dict[str, int] = defaultdict(int)
+        self.paces: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self.images = 0
         self.busy_seconds = 0.0
 
@@ -36,35 +40,33 @@ class Ledger:
             self.at_work.setdefault(unit, []).append(now)
         return unit
 
-    def finish(self, unit: Unit, images: int, seconds: float) -> bool:
-        """Returns whether the unit's end is news, rather than that of a copy."""
+    def finish(self, unit: Unit, images: int, seconds: float) -> None:
+        """The unit is done, by this attempt or by an earlier one."""
         self.at_work.pop(unit, None)
         if unit.name in self.done:
-            return False
+            return
         self.done.add(unit.name)
-        self.failed.pop(unit.name, None)
         self.images += images
         self.busy_seconds += seconds
         if seconds:
             self.paces[unit.model, unit.method].append(seconds / len(unit))
-        return True
 
-    def fail(self, unit: Unit, reason: str, charged: bool = True) -> bool:
+    def fail(self, unit: Unit, reason: str, charged: bool = True) -> str | None:
         """The unit has failed, or lost its actor, which is not its fault where it is not `charged`; it waits again.
-        Returns whether it is given up."""
-        copies = self.at_work.get(unit, [])
+        Returns why, where it is given up."""
+        starts = self.at_work.get(unit, [])
         if unit.name in self.done:
-            return False
-        if len(copies) > 1:
-            copies.pop()
-            return False
+            return None
+        if len(starts) > 1:
+            starts.pop()
+            return None
         self.at_work.pop(unit, None)
-        self.attempts[unit.name] += charged
-        if self.attempts[unit.name] < ATTEMPTS:
+        counts, limit = (self.attempts, ATTEMPTS) if charged else (self.losses, LOSSES)
+        counts[unit.name] += 1
+        if counts[unit.name] < limit:
             self.waiting.append(unit)
-            return False
-        self.failed[unit.name] = f"{reason} ({ATTEMPTS} attempts)"
-        return True
+            return None
+        return f"{reason} ({limit} attempts)"
 
     def seconds_left(self, planned: Iterable[Unit]) -> float | None:
         """The work in the waiting units and in those `planned` beside, in seconds of one actor; None while nothing is
@@ -76,10 +78,9 @@ class Ledger:
         return sum(len(u) * usual.get((u.model, u.method), overall) for u in (*self.waiting, *self.at_work, *planned))
 
     def _straggler(self, now: float) -> Unit | None:
+        usual = {kind: median(paces) for kind, paces in self.paces.items() if len(paces) >= PEERS}
         for unit, starts in self.at_work.items():
-            peers = self.paces[unit.model, unit.method]
-            if len(starts) == 1 and len(peers) >= PEERS:
-                usual = median(peers) * len(unit)
-                if now - starts[0] > max(SLOW_FACTOR * usual, SLOW_SECONDS):
-                    return unit
+            pace = usual.get((unit.model, unit.method))
+            if len(starts) == 1 and pace and now - starts[0] > max(SLOW_FACTOR * pace * len(unit), SLOW_SECONDS):
+                return unit
         return None

@@ -106,8 +106,7 @@ def _units(
     size, slices = sizes(model, method), []
     for start in range(0, len(catalogue), size):
         stop = min(start + size, len(catalogue))
-        content = "\x1f".join((*catalogue.splits[start:stop], *catalogue.ids[start:stop]))
-        slices.append((start, stop, hashlib.sha256(content.encode()).hexdigest()[:16]))
+        slices.append((start, stop, catalogue.digest(start, stop)))
     return [
         Unit(model, target_loss, degradation.label, method, *slice_, checkpoint)
         for degradation in experiment.degradations

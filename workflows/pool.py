@@ -5,25 +5,25 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from memrec_core.errors import InputError
 from workflows.audit_set import AuditSet
 from workflows.cluster import Cluster, is_alive
-from workflows.errors import ActorsError, StoreError
+from workflows.errors import ActorsError, StoreError, first_line
 from workflows.experiment import Experiment
 from workflows.plan import Unit
 from workflows.worker import Recovered, Recoverer
 
 STARTS = 5
-"""How many actors in a row may die before they have started, until the job is given up."""
+"""How many times in a row actors may die before they have started, until the job is given up."""
 
 
 @dataclass
 class _Actor:
     handle: Any
-    node: str | None = None
-    """None until the actor has answered."""
+    created: float
+    node: str = ""
 
 
 class End(NamedTuple):
@@ -40,35 +40,44 @@ class Pool:
     """The actors, each of which is starting, idle, or at work on one unit."""
 
     def __init__(self, experiment: Experiment, run: str, audit: ray.ObjectRef[AuditSet], cluster: Cluster) -> None:
-        self.cluster = cluster
         self.actor_class = ray.remote(Recoverer).options(**cluster.actor_resources())
         self.arguments = (experiment, run, audit, cluster.threads)
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
-        self.at_work: dict[ray.ObjectRef, tuple[_Actor, Unit, float]] = {}
-        self.failed_starts = 0
+        self.at_work: dict[ray.ObjectRef, tuple[_Actor, Unit]] = {}
+        self.failed_starts, self.last_failed_start = 0, 0.0
 
     def __len__(self) -> int:
-        return len(self.starting) + len(self.idle) + len(self.at_work)
+        return len(self.starting) + self.ready
+
+    @property
+    def ready(self) -> int:
+        """How many have started."""
+        return len(self.idle) + len(self.at_work)
 
     def refs(self) -> list[ray.ObjectRef]:
         return [*self.starting, *self.at_work]
 
     def resize(self, wanted: int) -> None:
-        """Start actors up to `wanted`, or let those go that have nothing to do."""
+        """Start actors up to `wanted`, or let those go that have nothing to do, the ones that still start first."""
         while len(self) < wanted:
-            actor = _Actor(self.actor_class.remote(*self.arguments))
+            actor = _Actor(self.actor_class.remote(*self.arguments), time.monotonic())
             self.starting[actor.handle.node.remote()] = actor
-        while len(self) > wanted and (self.idle or self.starting):
-            if self.idle:
-                ray.kill(self.idle.pop().handle)
-            else:
-                ray.kill(self.starting.pop(next(iter(self.starting))).handle)
+        while len(self) > wanted and (self.starting or self.idle):
+            actor = self.starting.popitem()[1] if self.starting else self.idle.pop()
+            ray.kill(actor.handle)
 
     def assign(self, unit: Unit, weights: list[ray.ObjectRef]) -> None:
         """Give the unit to an idle actor; there must be one."""
         actor = self.idle.pop(0)
-        self.at_work[actor.handle.recover.remote(unit, weights)] = (actor, unit, time.monotonic())
+        self.at_work[actor.handle.recover.remote(unit, weights)] = (actor, unit)
+
+    def abandon(self, unit: Unit) -> None:
+        """End the actors that are still at work on a unit that another has finished."""
+        for ref, (actor, other) in list(self.at_work.items()):
+            if other == unit:
+                del self.at_work[ref]
+                ray.kill(actor.handle)
 
     def settle(self, ref: ray.ObjectRef) -> End | None:
         """Take note of an actor that has started, or of the end of a unit, which is returned.
@@ -78,18 +87,22 @@ class Pool:
         if ref in self.starting:
             self._started(ref)
             return None
-        actor, unit, _ = self.at_work.pop(ref)
+        if ref not in self.at_work:  # abandoned
+            return None
+        actor, unit = self.at_work.pop(ref)
         try:
             recovered = ray.get(ref)
-        except RayActorError as error:
-            lost = error.preempted or not is_alive(actor.node)
-            return End(unit, None, f"its actor died: {first_line(error)}", charged=not lost)
         except RayTaskError as error:
-            self.idle.append(actor)
             if isinstance(error.cause, StoreError):
                 raise error.cause from None
-            kind = "" if isinstance(error.cause, InputError) else f"{type(error.cause).__name__}: "
-            return End(unit, None, f"{kind}{first_line(error.cause)}")
+            if isinstance(error.cause, InputError):
+                self.idle.append(actor)
+                return End(unit, None, first_line(error.cause))
+            ray.kill(actor.handle)  # a device that is out of order would fail whatever comes next
+            return End(unit, None, f"{type(error.cause).__name__}: {first_line(error.cause)}")
+        except RayError as error:
+            ray.kill(actor.handle)  # it may be out of reach and alive
+            return End(unit, None, f"its actor died: {first_line(error)}", charged=_is_the_units_fault(error, actor))
         self.idle.append(actor)
         return End(unit, recovered)
 
@@ -97,17 +110,32 @@ class Pool:
         actor = self.starting.pop(ref)
         try:
             actor.node = ray.get(ref)
-        except (RayActorError, RayTaskError) as error:
-            self.failed_starts += 1
-            if self.failed_starts >= STARTS:
-                raise ActorsError(
-                    f"no actor can be started: {first_line(error)}; look at the cluster's logs, and give the same "
-                    "command again"
-                ) from error
+        except RayTaskError as error:
+            if isinstance(error.cause, InputError | StoreError):
+                raise error.cause from None
+            self._note_failed_start(actor, error)
+        except RayError as error:
+            self._note_failed_start(actor, error)
+        else:
+            self.failed_starts = 0
+            self.idle.append(actor)
+
+    def _note_failed_start(self, actor: _Actor, error: RayError) -> None:
+        """Those that were started together, on a node that went away say, count once."""
+        if actor.created <= self.last_failed_start:
             return
-        self.failed_starts = 0
-        self.idle.append(actor)
+        self.failed_starts, self.last_failed_start = self.failed_starts + 1, time.monotonic()
+        if self.failed_starts >= STARTS:
+            raise ActorsError(
+                f"no actor can be started: {first_line(error)}; look at the cluster's logs, and give the same command "
+                "again"
+            ) from error
 
 
-def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0][:300]
+def _is_the_units_fault(error: RayError, actor: _Actor) -> bool:
+    """Whether an actor died of its work, as far as one can tell, and not with its node."""
+    if isinstance(error, OutOfMemoryError):
+        return True
+    if not isinstance(error, RayActorError) or isinstance(error, ActorUnavailableError):
+        return False
+    return not error.preempted and is_alive(actor.node)

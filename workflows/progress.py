@@ -21,7 +21,7 @@ class Display:
 
     def __enter__(self) -> "Display":
         if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+            columns = (TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.fields[note]}"))
             self.bars = Progress(*columns, console=console, refresh_per_second=4)
             self.bars.start()
         return self
@@ -35,6 +35,11 @@ class Display:
         share = min(max(math.log10(loss) / math.log10(target), 0), 1) if 0 < loss < 1 and target < 1 else 0.0
         note = f"step {step}, loss {loss:.1e}" if step else "starting"
         self._show(f"training {label}", share, note)
+
+    def training_ended(self, label: str) -> None:
+        """Its line goes."""
+        if self.bars is not None and (task := self.tasks.pop(f"training {label}", None)) is not None:
+            self.bars.remove_task(task)
 
     def recovery(self, standing: dict[str, Any]) -> None:
         """The standing of a job, as `memrec status` has it too."""
@@ -52,15 +57,12 @@ class Display:
 
 
 def standing_note(standing: dict[str, Any]) -> str:
-    """Units, images a second, time left, actors and failures in a line."""
-    left, failed = standing["seconds_left"], standing["failed"]
-    parts = [
-        f"{standing['units_done']} of {standing['units_planned']} units",
-        f"{standing['images_per_second']:.3g} images a second",
-        "time left unknown" if left is None else f"{duration(left)} left",
-        f"{standing['actors']} actor{'' if standing['actors'] == 1 else 's'}",
-    ]
-    return ", ".join(parts + ([f"{failed} failed"] if failed else []))
+    """Units, actors, images a second, time left and failures in a line."""
+    parts = [f"{standing['units_done']}/{standing['units_planned']} units"]
+    parts += [f"{standing['actors']} actor{'' if standing['actors'] == 1 else 's'}"]
+    if standing["seconds_left"] is not None:
+        parts += [f"{standing['images_per_second']:.3g} images/s", f"{duration(standing['seconds_left'])} left"]
+    return ", ".join(parts + ([f"{standing['failed']} failed"] if standing["failed"] else []))
 
 
 def duration(seconds: float) -> str:

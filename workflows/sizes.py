@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from ray.exceptions import RayTaskError
 
 from memrec_core import autoencoders, degradations, diffusion_prior, recovery
-from memrec_core.errors import InputError
 from memrec_core.precision import full_float32
 from workflows.audit_set import AuditSet
-from workflows.cluster import Cluster
+from workflows.cluster import Cluster, wait_for
 from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
 from workflows.plan import Sizes
-from workflows.worker import LARGEST_BATCH, device
+from workflows.worker import device
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4
 """So that the actors end at about the same time."""
 USUAL_ITERATIONS = 20
 """Outer iterations of the unknown-mask method that an image is taken to need, at most."""
+
+MEASURED_IMAGES = 64
 
 Costs = dict[tuple[str, str], float]
 """Seconds an image, by (model, method)."""
@@ -39,14 +39,9 @@ def unit_sizes(experiment: Experiment, images: int, cluster: Cluster, audit: ray
     if set(experiment.methods) & set(GENERIC_METHODS):
         labels.append(GENERIC)
     costs: Costs = {}
-    try:
-        for of_model in ray.get([task.remote(experiment, label, audit, cluster.threads) for label in labels]):
-            costs |= of_model
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError):
-            raise error.cause from None
-        raise
-    sizes = sizes_of(costs, images, _repeats(experiment), cluster.wanted_actors(0, 0))
+    for of_model in wait_for([task.remote(experiment, label, audit, cluster.threads) for label in labels]):
+        costs |= of_model
+    sizes = sizes_of(costs, images, _repeats(experiment), cluster.wanted_actors())
     return lambda model, method: sizes[model, method]
 
 
@@ -67,7 +62,7 @@ def sizes_of(costs: Costs, images: int, repeats: Callable[[str], int], actors: i
 def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> Costs:
     """What an image costs by each method that uses `model`; the weights don't matter to that."""
     torch.set_num_threads(threads)
-    images = audit.images(slice(0, min(len(audit), LARGEST_BATCH)), device())
+    images = audit.images(slice(0, min(len(audit), MEASURED_IMAGES)), device())
     if model == GENERIC:
         return _generic_costs(experiment, images)
     described = next(entry for entry in experiment.models if entry.label == model)

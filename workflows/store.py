@@ -14,6 +14,7 @@ report/index.html
 
 import io
 import json
+import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -52,6 +53,8 @@ class Store:
                 f"run folder {uri} can't be opened ({error}); give a path or a URI such as s3://..."
             ) from error
         self.is_local = isinstance(self.fs, LocalFileSystem)
+        self.location = self.root if self.is_local else uri
+        """What opens the same folder in a process with another working directory."""
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
@@ -61,10 +64,21 @@ class Store:
         return f"{self.uri.rstrip('/')}/{name}"
 
     def exists(self, name: str) -> bool:
-        return self.fs.exists(self.path(name))
+        with self._reading(name):
+            return self.fs.exists(self.path(name))
 
     def read(self, name: str) -> bytes:
-        return self.fs.cat_file(self.path(name))
+        """Raises FileNotFoundError where there is no such file."""
+        with self._reading(name):
+            return self.fs.cat_file(self.path(name))
+
+    def check_shared(self) -> None:
+        """Raises InputError where this machine does not see the run's folder that the driver made."""
+        if not self.exists(EXPERIMENT):
+            raise InputError(
+                f"{platform.node()} does not see the run's folder {self.uri}; choose a --run that all nodes share, "
+                "such as a bucket"
+            )
 
     def write(self, name: str, data: bytes) -> None:
         """Local: a temporary file, fsync, rename. Object store: one upload, which is atomic there."""
@@ -95,9 +109,21 @@ class Store:
                 "it, and give the same command again: what is already written stays valid"
             ) from error
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"{self.show(name)} can't be read ({error.strerror or error}); give the same command again once it can"
+            ) from error
+
     def remove(self, name: str) -> None:
-        if self.exists(name):
-            self.fs.rm_file(self.path(name))
+        with self._writing(name), suppress(FileNotFoundError):  # another driver may have been first
+            if self.exists(name):
+                self.fs.rm_file(self.path(name))
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """The files below `folder` that end in `suffix`, sorted; temporary ones are left out."""
@@ -105,7 +131,8 @@ class Store:
         if not self.exists(folder):
             return []
         skip = len(self.path(""))
-        paths = (self.fs._strip_protocol(path)[skip:] for path in self.fs.find(self.path(folder)))
+        with self._reading(folder):
+            paths = [self.fs._strip_protocol(path)[skip:] for path in self.fs.find(self.path(folder))]
         return sorted(p for p in paths if p.endswith(suffix) and not p.rpartition("/")[2].startswith("."))
 
     def write_table(self, name: str, table: pa.Table) -> None:
@@ -124,7 +151,7 @@ class Store:
     def rows(self, name: str) -> tuple[int, pa.Schema] | None:
         """The number of rows and the schema of a Parquet file, from its footer; None where it is not whole."""
         try:
-            with self.fs.open(self.path(name), "rb") as file:
+            with self._reading(name), self.fs.open(self.path(name), "rb") as file:
                 parquet = pq.ParquetFile(file)
                 return parquet.metadata.num_rows, parquet.schema_arrow
         except FileNotFoundError:
@@ -151,8 +178,12 @@ class Store:
 
     def failures(self) -> dict[str, str]:
         """The reason by name, of what was given up."""
-        entries = [json.loads(self.read(name)) for name in self.names(FAILURES, ".json")]
-        return {entry["what"]: entry["reason"] for entry in entries}
+        found = {}
+        for name in self.names(FAILURES, ".json"):
+            with suppress(FileNotFoundError):  # another driver may have taken it up again
+                entry = json.loads(self.read(name))
+                found[entry["what"]] = entry["reason"]
+        return found
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -64,6 +64,9 @@ def train_model(
         on_step=on_step,
     )
     state.remove()
+    if not all(store.exists(sidecar(checkpoint_file(model.label, target))) for target in settings.targets):
+        # The state counted a target as reached whose checkpoint has been removed since.
+        return train_model(experiment, model, images, store, on_step)
     return Trained(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
 
 
@@ -77,8 +80,8 @@ def _remove_halves(experiment: Experiment, model: Model, store: Store) -> None:
 
 
 def _keep(experiment: Experiment, model: Model, network: nn.Module, reached: training.Reached, store: Store) -> None:
-    """Write a checkpoint, its sidecar last. Where another driver trains the same network, the weights that were there
-    first stay, and the sidecar is theirs."""
+    """Write a checkpoint, its sidecar last. Where another driver trains the same network, the checkpoint that was there
+    first stays, and the units that were recovered from it."""
     name = checkpoint_file(model.label, reached.target)
     metadata = {
         "model": model.label,
@@ -93,3 +96,13 @@ def _keep(experiment: Experiment, model: Model, network: nn.Module, reached: tra
     if not store.write_new(name, weights):
         metadata["digest"] = checkpoints.digest(store.read(name))
     store.write_new(sidecar(name), json.dumps(metadata, indent=2).encode())
+    if not _fits(store, name):  # two drivers were between the two files at once
+        store.write(name, weights)
+        store.write(sidecar(name), json.dumps(metadata | {"digest": checkpoints.digest(weights)}, indent=2).encode())
+
+
+def _fits(store: Store, name: str) -> bool:
+    try:
+        return json.loads(store.read(sidecar(name)))["digest"] == checkpoints.digest(store.read(name))
+    except FileNotFoundError:
+        return False

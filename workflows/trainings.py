@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 
 import ray
 import torch
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from memrec_core.errors import InputError, TrainingError
 from workflows.audit_set import AuditSet
-from workflows.errors import StoreError
+from workflows.cluster import Cluster
+from workflows.errors import StoreError, first_line
 from workflows.experiment import Experiment, Model
 from workflows.store import Store
 from workflows.train import Trained, train_model
 from workflows.worker import device
 
 ATTEMPTS = 5
-"""How often a training goes on after its process died, before it is given up."""
+"""How often a training may break off without having got further, before it is given up."""
 
 
 class Standing(NamedTuple):
@@ -34,100 +35,119 @@ STARTING = Standing(0, math.inf)
 class Trainer:
     """Trains one network. It answers `standing` while it does, so it runs with a concurrency of two."""
 
-    def __init__(self, experiment: Experiment, model: Model, run: str, threads: int) -> None:
-        self.experiment, self.model, self.store, self.threads = experiment, model, Store(run), threads
-        self.now = STARTING
+    def __init__(self, experiment: Experiment, model: Model, run: str, audit: AuditSet, threads: int) -> None:
+        self.experiment, self.model, self.audit, self.threads = experiment, model, audit, threads
+        self.store, self.now = Store(run), STARTING
 
     def standing(self) -> Standing:
         return self.now
 
-    def train(self, audit: AuditSet) -> Trained:
+    def train(self) -> Trained:
         """Train to the last target, from the state that an earlier process left."""
+        self.store.check_shared()
         torch.set_num_threads(self.threads)  # Ray sets OMP_NUM_THREADS from num_cpus; and threads are a thread's own
-        return train_model(self.experiment, self.model, audit.training_images(device()), self.store, self._note)
+        return train_model(self.experiment, self.model, self.audit.training_images(device()), self.store, self._note)
 
     def _note(self, step: int, loss: float) -> None:
         self.now = Standing(step, loss)
 
 
+class TrainingEnd(NamedTuple):
+    """The end of a model's training: it reached its last target, or was given up for a reason."""
+
+    model: Model
+    trained: Trained | None = None
+    reason: str = ""
+
+
 @dataclass
 class _Training:
     model: Model
-    actor: Any
-    end: ray.ObjectRef
-    deaths: int = 0
+    actor: Any = None
+    end: ray.ObjectRef | None = None
+    reserved: float = 0.0
     standing: Standing = STARTING
     question: ray.ObjectRef | None = None
+    breaks: int = 0
 
 
 class Trainings:
     """The trainings that are under way. One whose process dies goes on in another, from its last state."""
 
-    def __init__(self, experiment: Experiment, run: str, audit: ray.ObjectRef, threads: int, resources: dict) -> None:
-        self.arguments, self.audit, self.threads = (experiment, run), audit, threads
-        self.reserved = resources["num_gpus"] or resources["num_cpus"]
-        self.actor_class = ray.remote(Trainer).options(max_concurrency=2, **resources)
+    def __init__(self, experiment: Experiment, run: str, audit: ray.ObjectRef, cluster: Cluster) -> None:
+        self.experiment, self.run, self.audit, self.cluster = experiment, run, audit, cluster
         self.running: list[_Training] = []
-        self.finished: dict[str, Trained] = {}
-        self.failed: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self.running)
 
-    def start(self, model: Model) -> None:
-        actor, end = self._start(model)
-        self.running.append(_Training(model, actor, end))
+    def start(self, models: list[Model]) -> None:
+        self.running += [_Training(model) for model in models]
+        for entry in self.running:
+            self._start(entry)
 
     @property
     def starting(self) -> bool:
         """Whether one of them still waits for its place on the cluster."""
         return any(entry.standing.step == 0 for entry in self.running)
 
-    def take_ended(self) -> tuple[dict[str, Trained], dict[str, str]]:
-        """The trainings that ended since the last call, by model: those that succeeded, and the others' reasons."""
-        ended = self.finished, self.failed
-        self.finished, self.failed = {}, {}
-        return ended
+    @property
+    def reserved(self) -> float:
+        """The GPUs that they have, or the CPUs where there is no GPU."""
+        return sum(entry.reserved for entry in self.running)
 
     def refs(self) -> list[ray.ObjectRef]:
         return [entry.end for entry in self.running]
 
-    def settle(self, ref: ray.ObjectRef) -> None:
-        """Take note of a training that has ended. Raises what ends the whole job: StoreError, or InputError."""
+    def settle(self, ref: ray.ObjectRef) -> TrainingEnd | None:
+        """Take note of a training that has ended, or broken off and goes on. Raises what ends the whole job: StoreError
+        or InputError."""
         entry = next(entry for entry in self.running if entry.end == ref)
-        label = entry.model.label
         try:
-            self.finished[label] = ray.get(ref)
-        except RayActorError as error:
-            entry.deaths += 1
-            if entry.deaths < ATTEMPTS:
-                entry.actor, entry.end = self._start(entry.model)
-                entry.question = None
-                return
-            self.failed[label] = f"its process died {ATTEMPTS} times: {error}"
+            return self._end(entry, TrainingEnd(entry.model, ray.get(ref)))
         except RayTaskError as error:
             if isinstance(error.cause, StoreError | InputError):
                 raise error.cause from None
-            kind = "" if isinstance(error.cause, TrainingError) else f"{type(error.cause).__name__}: "
-            self.failed[label] = f"{kind}{error.cause}"
-        ray.kill(entry.actor)
-        self.running.remove(entry)
+            if isinstance(error.cause, TrainingError):
+                return self._end(entry, TrainingEnd(entry.model, None, str(error.cause)))
+            reason = f"{type(error.cause).__name__}: {first_line(error.cause)}"
+        except RayError as error:
+            reason = f"its process died: {first_line(error)}"
+        entry.breaks += 1
+        if entry.breaks == ATTEMPTS:
+            return self._end(entry, TrainingEnd(entry.model, None, f"{reason} ({ATTEMPTS} attempts)"))
+        ray.kill(entry.actor)  # it may be out of reach and alive
+        self._start(entry)
+        return None
 
     def standings(self) -> Iterator[tuple[Model, Standing]]:
         """Where each training stood when it answered last; asks those that have answered anew."""
         for entry in self.running:
-            if entry.question is not None and ray.wait([entry.question], timeout=0)[0]:
-                try:
-                    entry.standing = ray.get(entry.question)
-                except RayActorError:  # `settle` sees to it
-                    continue
-                finally:
-                    entry.question = None
             if entry.question is None:
                 entry.question = entry.actor.standing.remote()
+            elif ray.wait([entry.question], timeout=0)[0]:
+                self._note_answer(entry)
             yield entry.model, entry.standing
 
-    def _start(self, model: Model) -> tuple[Any, ray.ObjectRef]:
-        experiment, run = self.arguments
-        actor = self.actor_class.remote(experiment, model, run, self.threads)
-        return actor, actor.train.remote(self.audit)
+    def _note_answer(self, entry: _Training) -> None:
+        question, entry.question = entry.question, None
+        try:
+            answer = ray.get(question)
+        except RayError:
+            return  # `settle` sees to it
+        if answer.step > entry.standing.step > 0:
+            entry.breaks = 0
+        entry.standing = answer
+
+    def _start(self, entry: _Training) -> None:
+        resources = self.cluster.training_resources(len(self.running))
+        threads = self.cluster.training_threads(len(self.running))
+        actor_class = ray.remote(Trainer).options(max_concurrency=2, **resources)
+        entry.reserved = resources["num_gpus"] or resources["num_cpus"]
+        entry.actor = actor_class.remote(self.experiment, entry.model, self.run, self.audit, threads)
+        entry.end, entry.question, entry.standing = entry.actor.train.remote(), None, STARTING
+
+    def _end(self, entry: _Training, end: TrainingEnd) -> TrainingEnd:
+        ray.kill(entry.actor)
+        self.running.remove(entry)
+        return end

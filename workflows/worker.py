@@ -33,11 +33,10 @@ class Weights(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """How many images a unit holds and how long they took; `found` where its file was there already."""
+    """How many images an actor has recovered, none where the unit's file was there already, and how long it took."""
 
     images: int
     seconds: float
-    found: bool
 
 
 class Recoverer:
@@ -53,7 +52,9 @@ class Recoverer:
         self.units = Counter("memrec_units_recovered", "work units that memrec has written", tags)
 
     def node(self) -> str:
-        """The id of the actor's node; answers once the actor is there."""
+        """The id of the actor's node; answers once the actor is there. Raises InputError where that node does not see
+        the run's folder."""
+        self.store.check_shared()
         return ray.get_runtime_context().get_node_id()
 
     def recover(self, unit: Unit, weights: list[ray.ObjectRef]) -> Recovered:
@@ -61,7 +62,7 @@ class Recoverer:
         unit's checkpoint, none for a method that uses none."""
         began = time.monotonic()
         if is_done(self.store, unit):
-            return Recovered(len(unit), 0.0, True)
+            return Recovered(0, 0.0)
         self._hold(unit, weights)
         table, self.batch = in_batches(
             unit, self.batch, lambda part: recover_unit(part, self.experiment, self.audit, self.held, self.device)
@@ -70,7 +71,7 @@ class Recoverer:
         tags = {"model": unit.model, "method": unit.method}
         self.images.inc(len(unit), tags)
         self.units.inc(1, tags)
-        return Recovered(len(unit), time.monotonic() - began, False)
+        return Recovered(len(unit), time.monotonic() - began)
 
     def _hold(self, unit: Unit, weights: list[ray.ObjectRef]) -> None:
         """Put what the unit needs on the device."""
@@ -117,4 +118,6 @@ def in_batches(unit: Unit, batch: int, recover: Callable[[Unit], pa.Table]) -> t
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device's memory was too small; a CPU has no error class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "CUDA error: out of memory", "_ALLOC_FAILED")
+    )

@@ -115,8 +115,12 @@ def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Pat
         kill_driver(job, nodes, random.Random(0))
 
 
-def test_trainer_that_dies_goes_on_from_its_last_state(experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path):
-    job = Job(experiment_file, tmp_path / "run", "--address", nodes.address, actors=None)
+@pytest.mark.parametrize("actors", [None, 2])
+def test_trainer_that_dies_goes_on_from_its_last_state(
+    experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path, actors: int | None
+):
+    """Also where actors wait for the place that the trainer leaves."""
+    job = Job(experiment_file, tmp_path / "run", "--address", nodes.address, actors=actors)
     job.wait_for(lambda: bool(workers("Trainer.train")))
     for worker in workers("Trainer"):
         worker.kill()

@@ -45,6 +45,23 @@ def test_of_several_writers_of_a_new_file_the_first_one_stays(tmp_path: Path, ur
     assert store.names("a", "") == ["a/plan.parquet"]
 
 
+def test_folder_is_found_from_another_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    store = Store("runs/mine")
+    store.write("a", b"1")
+    monkeypatch.chdir("/")
+    assert Store(store.location).read("a") == b"1"
+    assert store.show("a") == "runs/mine/a"
+
+
+def test_node_that_does_not_see_the_runs_folder_says_so(tmp_path: Path, small: Experiment):
+    store = Store(str(tmp_path / "run"))
+    with pytest.raises(InputError, match="does not see the run's folder"):
+        store.check_shared()
+    claim(store, small)
+    store.check_shared()
+
+
 def test_file_that_is_set_aside_is_kept_where_readers_do_not_look(tmp_path: Path):
     store = Store(str(tmp_path))
     store.write("recovery/a/1.parquet", b"damaged")
