@@ -29,13 +29,20 @@ def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
 def trained_checkpoints(
     experiment: Experiment, store: Store, known: dict[Checkpoint, str] | None = None
 ) -> dict[Checkpoint, str]:
-    """The digest of each checkpoint that is there; those that are `known` already are not looked for again."""
+    """The digest of each checkpoint that is there.
+
+    Beside those that are `known` already, it looks for the next one of each model alone: trainings make them in turn.
+    """
     found = dict(known or {})
     for model in experiment.models:
-        for target in experiment.training.targets:
+        for target in sorted(experiment.training.targets, reverse=True):
             name = checkpoint_file(model.label, target)
-            if (model.label, target) not in found and store.exists(sidecar(name)):
+            if (model.label, target) in found:
+                continue
+            if store.exists(sidecar(name)):
                 found[model.label, target] = _read_sidecar(store, name)["digest"]
+            elif known is not None:
+                break
     return found
 
 

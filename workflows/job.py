@@ -60,7 +60,8 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
         preflight.check(experiment)
     if steps.retry_failed:
         for what in store.failures():
-            store.remove(f"{FAILURES}/{what}.json")
+            if steps.recover or what.startswith("training-"):
+                store.remove(f"{FAILURES}/{what}.json")
     digests = trained_checkpoints(experiment, store)
     if not steps.train:
         _check_trained(experiment, store, digests)
@@ -99,6 +100,8 @@ class _Job:
         self.experiment, self.store, self.cluster, self.planned = experiment, store, cluster, planned
         self.failures = store.failures()
         self.digests, self.blocked, self.found = digests, planned, 0
+        self.awaiting = True
+        """Whether a checkpoint may have come since the last look."""
         self.ledger, self.weights = Ledger(), {}
         self.pool = Pool(experiment, store.location, audit, cluster)
         self.trainings = Trainings(experiment, store.location, audit, cluster)
@@ -133,10 +136,11 @@ class _Job:
     def _look(self) -> None:
         """Take up units whose checkpoint has come, fit the actors to the cluster, and show where the job stands."""
         self.looked = time.monotonic()
-        if self.blocked:
+        if self.blocked and self.awaiting:
             self.digests = trained_checkpoints(self.experiment, self.store, self.digests)
             units, self.blocked = with_checkpoints(self.blocked, self.digests)
             self._take_up(units)
+        self.awaiting = bool(self.trainings)
         wanted = self.cluster.wanted_actors(self.trainings.reserved)
         if self.trainings.starting or not self.trainings:  # else idle actors wait for the next checkpoint
             wanted = min(wanted, len(self.ledger.waiting) + 2 * len(self.ledger.at_work))  # two: for slow ones' copies
@@ -211,6 +215,7 @@ class _Job:
                 f"training: {label} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s",
                 highlight=False,
             )
+        self.awaiting = True
         self._look()
 
     def _account_unit(self, end: End) -> None:

@@ -121,7 +121,7 @@ def test_trainer_that_dies_goes_on_from_its_last_state(
 ):
     """Also where actors wait for the place that the trainer leaves."""
     job = Job(experiment_file, tmp_path / "run", "--address", nodes.address, actors=actors)
-    job.wait_for(lambda: bool(workers("Trainer.train")))
+    job.wait_for(lambda: bool(workers("Trainer")))
     for worker in workers("Trainer"):
         worker.kill()
     assert job.wait() == 0, job.log.read_text()
