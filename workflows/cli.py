@@ -10,12 +10,12 @@ from memrec_core.errors import InputError
 from workflows import experiment as experiments
 from workflows.errors import JobError
 from workflows.experiment import Experiment
+from workflows.job.request import Request, Steps
 from workflows.progress import console
-from workflows.request import Request, Steps
 from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
 
 if TYPE_CHECKING:
-    from workflows.job import Outcome
+    from workflows.job.driver import Outcome
 
 app = typer.Typer(
     help="How much of its training data does an autoencoder give away?",
@@ -213,7 +213,7 @@ def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_
 
 def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -> "Outcome":
     """Train and recover, and say what failed."""
-    from workflows.job import run_job
+    from workflows.job.driver import run_job
 
     try:
         outcome = run_job(experiment, store, request, steps)

@@ -11,8 +11,8 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from memrec_core.errors import InputError
 from workflows.errors import JobError
 from workflows.experiment import Experiment
+from workflows.job.request import Request
 from workflows.progress import console
-from workflows.request import Request
 
 POLL_S = 1.0
 AGENT_TIMEOUT_S = 30.0

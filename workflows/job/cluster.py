@@ -10,8 +10,8 @@ from ray.exceptions import AuthenticationError, RayError, RayTaskError
 from memrec_core.errors import InputError
 from workflows.errors import JobError, first_line
 from workflows.experiment import Experiment
+from workflows.job.request import Request
 from workflows.progress import console
-from workflows.request import Request
 
 PATIENCE_S = 20.0
 LARGEST_OBJECT_STORE = 4 * 2**30

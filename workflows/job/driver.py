@@ -16,18 +16,18 @@ from memrec_core.errors import InputError
 from workflows import preflight
 from workflows.audit_set import AuditSet, Catalogue, load_audit_set
 from workflows.checkpoint_files import Checkpoint, all_checkpoints, checkpoint_file, trained_checkpoints
-from workflows.cluster import Cluster, wait_for
 from workflows.errors import StoreError
 from workflows.experiment import Experiment, Model
-from workflows.ledger import Ledger
+from workflows.job.cluster import Cluster, wait_for
+from workflows.job.ledger import Ledger
+from workflows.job.pool import End, Pool
+from workflows.job.request import Request, Steps
+from workflows.job.sizes import unit_sizes
+from workflows.job.trainings import TrainingEnd, Trainings
+from workflows.job.worker import read_weights
 from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
-from workflows.pool import End, Pool
 from workflows.progress import Display, console, duration
-from workflows.request import Request, Steps
-from workflows.sizes import unit_sizes
 from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
-from workflows.trainings import TrainingEnd, Trainings
-from workflows.worker import read_weights
 
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""

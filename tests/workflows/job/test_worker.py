@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 import torch
 
+from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
+from workflows.job.worker import in_batches, is_out_of_memory
 from workflows.plan import Unit
-from workflows.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
-from workflows.worker import in_batches, is_out_of_memory
 
 UNIT = Unit("fc10", 1e-8, "center", "unknown_mask", 20, 120, "images", "digest")
 
@@ -55,7 +55,7 @@ def test_error_of_another_kind_is_not_tried_again():
 
 def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
     script = (
-        "import resource, torch; from workflows.worker import is_out_of_memory\n"
+        "import resource, torch; from workflows.job.worker import is_out_of_memory\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({8 * 2**30}, {8 * 2**30}))\n"
         "try: torch.zeros(2**33)\n"
         "except RuntimeError as error: print(is_out_of_memory(error))"

@@ -11,12 +11,12 @@ from ray.exceptions import RayError, RayTaskError
 
 from memrec_core.errors import InputError, TrainingError
 from workflows.audit_set import AuditSet
-from workflows.cluster import Cluster
 from workflows.errors import StoreError, first_line
 from workflows.experiment import Experiment, Model
+from workflows.job.cluster import Cluster
+from workflows.job.worker import device
 from workflows.store import Store
 from workflows.train import Trained, train_model
-from workflows.worker import device
 
 ATTEMPTS = 5
 """How often a training may break off without having got further, before it is given up."""

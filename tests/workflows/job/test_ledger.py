@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.ledger import ATTEMPTS, LOSSES, Ledger
+from workflows.job.ledger import ATTEMPTS, LOSSES, Ledger
 from workflows.plan import Unit
 
 

@@ -12,10 +12,10 @@ import torch
 from memrec_core import autoencoders, degradations, diffusion_prior, recovery
 from memrec_core.precision import full_float32
 from workflows.audit_set import AuditSet
-from workflows.cluster import Cluster, wait_for
 from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
+from workflows.job.cluster import Cluster, wait_for
+from workflows.job.worker import device
 from workflows.plan import Sizes
-from workflows.worker import device
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4
