@@ -54,7 +54,7 @@ def test_secrets_and_bulk_do_not_reach_the_build() -> None:
 
 
 def test_all_that_the_package_is_made_of_is_copied() -> None:
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
     named = {"pyproject.toml", "constraints.txt", PROJECT["readme"], *PROJECT["license-files"]}
     assert set(copied()) == packages | named
 
