@@ -238,7 +238,9 @@ def parse(text: str, origin: str, overrides: list[str] | None = None, variant: s
     if variant is not None:
         if not isinstance(variants, dict) or variant not in variants:
             raise unknown(f"variant of {origin}", variant, list(variants))
-        tree = _merged(tree, {"name": f"{tree.get('name')}-{variant}", **variants[variant]})
+        smaller = f"{tree.get('description', '')} This is its variant {variant}, a smaller form of it."
+        named = {"name": f"{tree.get('name')}-{variant}", "description": smaller.strip()}
+        tree = _merged(tree, named | variants[variant])
     for override in overrides or []:
         _override(tree, override)
     try:
