@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+import torch
 
 from workflows import cli, experiment
 from workflows.experiment import Experiment
@@ -23,6 +24,9 @@ pictures: 2
 """
 SMALL_ROWS = 2 * 2 * 3 * 12  # checkpoints, degradations, methods, images of both splits
 KEY = ["checkpoint", "degradation", "method", "split", "image_id"]
+
+
+torch.set_num_threads(1)  # the tests' tensors are small, and on a busy machine threads wait for one another
 
 
 class Called(NamedTuple):
