@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup demo test chaos lint clean
 
 help:
-	@echo "make demo   train, recover, aggregate and report on the embedded photographs (75 seconds on two cores)"
+	@echo "make demo   train, recover, aggregate and report on the embedded photographs (80 seconds on two cores)"
 	@echo "make test   run the tests"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"
 	@echo "make lint   check the style"

@@ -48,11 +48,16 @@ def trained_checkpoints(
 
 def load_checkpoint(store: Store, model: str, target: float) -> tuple[nn.Module, dict[str, Any]]:
     """The network and its metadata; see checkpoints.load for the errors."""
+    return checkpoints.from_bytes(*read_checkpoint(store, model, target))
+
+
+def read_checkpoint(store: Store, model: str, target: float) -> tuple[bytes, bytes, str]:
+    """The weights and the sidecar as they are, and what to call them in error messages."""
     name = checkpoint_file(model, target)
     for file in (name, sidecar(name)):
         if not store.exists(file):
             raise InputError(f"{store.show(file)} does not exist; remove {store.show(sidecar(name))} and train again")
-    return checkpoints.from_bytes(store.read(name), store.read(sidecar(name)), store.show(name))
+    return store.read(name), store.read(sidecar(name)), store.show(name)
 
 
 def checkpoint_file(model: str, target: float) -> str:

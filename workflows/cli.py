@@ -144,7 +144,7 @@ def status(run: RunArgument) -> None:
 
 @app.command()
 def demo(run: RunOption = None, actors: Actors = 2) -> None:
-    """The whole job on 48 embedded photographs, in 75 seconds on two cores."""
+    """The whole job on 48 embedded photographs, in 80 seconds on two cores."""
     _all_steps(experiments.load("demo"), run, Request(actors=actors), retry_failed=False)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -39,7 +40,11 @@ class StoredState:
 
 
 def train_model(
-    experiment: Experiment, model: Model, images: torch.Tensor, store: Store, on_step: Any = None
+    experiment: Experiment,
+    model: Model,
+    images: torch.Tensor,
+    store: Store,
+    on_step: Callable[[int, float], None] | None = None,
 ) -> Trained:
     """Train one network on `images` (N, C, H, W), which lie on its device, with a checkpoint at each target.
 

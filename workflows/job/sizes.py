@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import ray
 import torch
 
@@ -83,8 +82,8 @@ def _generic_costs(experiment: Experiment, images: torch.Tensor) -> Costs:
     costs = {}
     if "ddnm" in experiment.methods:
         prior = diffusion_prior.load(experiment.ddnm.source).to(images.device)
-        batch = images[:16].repeat_interleave(prior.enlargement(tuple(images.shape[1:])), 2)
-        batch = batch.repeat_interleave(prior.enlargement(tuple(images.shape[1:])), 3)
+        factor = prior.enlargement(tuple(images.shape[1:]))
+        batch = images[:16].repeat_interleave(factor, 2).repeat_interleave(factor, 3)
         costs[GENERIC, "ddnm"] = experiment.ddnm.steps * _seconds(lambda: prior.noise(batch, 0)) / len(batch)
     if "biharmonic" in experiment.methods:
         mask = degradations.mask(experiment.degradations[0].mask, tuple(images.shape[1:]), experiment.seed)
@@ -104,7 +103,7 @@ def _seconds(work: Callable[[], Any], times: int = 3) -> float:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - began)
-    return float(np.min(taken[1:]))
+    return min(taken[1:])
 
 
 def _repeats(experiment: Experiment) -> Callable[[str], int]:

@@ -14,7 +14,7 @@ from ray.util.metrics import Counter
 from memrec_core import checkpoints, diffusion_prior
 from memrec_core.errors import InputError
 from workflows.audit_set import AuditSet
-from workflows.checkpoint_files import checkpoint_file, load_checkpoint, sidecar
+from workflows.checkpoint_files import read_checkpoint
 from workflows.experiment import Experiment
 from workflows.plan import Unit, is_done
 from workflows.store import Store
@@ -92,10 +92,9 @@ def device() -> str:
 
 def read_weights(run: str, model: str, target: float) -> tuple[str, Weights]:
     """A checkpoint's digest, and its files for the nodes' shared memory. Raises InputError where they don't fit."""
-    store, file = Store(run), checkpoint_file(model, target)
-    _, metadata = load_checkpoint(store, model, target)
-    weights = np.frombuffer(store.read(file), dtype=np.uint8)
-    return metadata["digest"], Weights(weights, store.read(sidecar(file)), store.show(file))
+    data, sidecar, name = read_checkpoint(Store(run), model, target)
+    _, metadata = checkpoints.from_bytes(data, sidecar, name)
+    return metadata["digest"], Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
 
 
 def in_batches(unit: Unit, batch: int, recover: Callable[[Unit], pa.Table]) -> tuple[pa.Table, int]:
