@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 SAMPLE_S = 0.5
-ROLES = {"workflows.cli": "driver", "Recoverer": "actor", "Trainer": "trainer", "prepare": "reading the images"}
+ROLES = {"workflows.cli": "driver", "Recoverer": "actor", "Trainer": "trainer", "read_images": "reading the images"}
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import nn
 
@@ -69,7 +70,9 @@ def from_bytes(weights: bytes, metadata_json: bytes, name: str) -> tuple[nn.Modu
     metadata = _parse(metadata_json, name)
     if metadata["digest"] != digest(weights):
         raise InputError(f"{name} does not fit its sidecar: the digests differ; restore both, or train it again")
-    model = autoencoders.build(metadata["architecture"], tuple(metadata["image_shape"]), **metadata["options"])
+    with torch.device("meta"):  # without drawing initial weights, which takes seconds for a wide network
+        model = autoencoders.build(metadata["architecture"], tuple(metadata["image_shape"]), **metadata["options"])
+    model.to_empty(device="cpu")
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -48,10 +48,11 @@ class Soap(Optimizer):
             return  # in its own eigenbasis a gradient is diagonal, and the rest of it rounding errors
         state["step"] += 1
         decay, decay_second = group["betas"]
-        state["mean"].lerp_(gradient, 1 - decay)
-        state["variance"].lerp_(_rotate(gradient, state).square(), 1 - decay_second)
+        rotated = _rotate(gradient, state)
+        state["mean"].lerp_(rotated, 1 - decay)
+        state["variance"].lerp_(rotated.square(), 1 - decay_second)
         count = state["step"].item()
-        mean = _rotate(state["mean"], state) / (1 - decay**count)
+        mean = state["mean"] / (1 - decay**count)
         scale = (state["variance"] / (1 - decay_second**count)).sqrt_().add_(group["epsilon"])
         # Of a sequence, the mean is never above the root of the mean square. Here it can be, by orders of magnitude:
         # where a gradient is all rounding errors, and where a renewed basis finds second moments of the old one.
@@ -86,7 +87,9 @@ def _rotate_back(matrix: Tensor, state: dict[str, Tensor]) -> Tensor:
 
 
 def _renew_bases(state: dict[str, Tensor]) -> None:
-    """One step of orthogonal iteration for each side, largest eigenvalue first; the second moments move along."""
+    """One step of orthogonal iteration for each side, largest eigenvalue first; the mean gradient, which is kept in
+    the bases, and the second moments move along."""
+    mean = _rotate_back(state["mean"], state)
     for dimension, side in enumerate(("rows", "columns")):
         if f"{side}_basis" not in state:
             continue
@@ -95,3 +98,4 @@ def _renew_bases(state: dict[str, Tensor]) -> None:
         order = (basis * image).sum(0).argsort(descending=True)
         state["variance"] = state["variance"].index_select(dimension, order)
         state[f"{side}_basis"] = torch.linalg.qr(image[:, order])[0]
+    state["mean"] = _rotate(mean, state)

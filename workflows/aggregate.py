@@ -17,6 +17,7 @@ from workflows.store import RATES, Store
 from workflows.store import THRESHOLDS as THRESHOLDS_FILE
 
 GROUP = [
+    "data_set",
     "model",
     "target_loss",
     "train_loss",
@@ -103,6 +104,7 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """Sorted as the experiment lists its models, degradations and methods, from the highest training loss down, and
     from the highest threshold."""
     places = {
+        "data_set": [data.label for data in experiment.data],
         "model": [*(model.label for model in experiment.models), GENERIC],
         "degradation": [degradation.label for degradation in experiment.degradations],
         "method": list(experiment.methods),
@@ -112,7 +114,7 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     def key(column: pd.Series) -> pd.Series:
         return column.map(places[column.name].index) if column.name in places else -column
 
-    by = ["model", "target_loss", "degradation", "method", "split", "threshold"]
+    by = ["data_set", "model", "target_loss", "degradation", "method", "split", "threshold"]
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
 
 
@@ -126,11 +128,12 @@ def _dataset(store: Store, units: Sequence[Unit]) -> pyarrow.dataset.Dataset:
 def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:
     """A table for the terminal for each model: a row a (train loss, degradation), for each method its rate on
     training images with the interval, and on control images."""
-    return [_rates_table(str(model), of_model, kind) for model, of_model in rates.groupby("model", sort=False)]
+    groups = rates.groupby(["data_set", "model"], sort=False)
+    return [_rates_table(*map(str, names), of_model, kind) for names, of_model in groups]
 
 
-def _rates_table(model: str, rates: pd.DataFrame, kind: str) -> Table:
-    name = "generic inpainting, without the autoencoder" if model == GENERIC else model
+def _rates_table(data_set: str, model: str, rates: pd.DataFrame, kind: str) -> Table:
+    name = f"generic inpainting of {data_set}, without the autoencoder" if model == GENERIC else model
     title = f"{name}: {kind} recovery, % of the images (95 % interval)"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)

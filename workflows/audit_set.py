@@ -1,4 +1,4 @@
-"""The images that a run tries to recover: the training set, then the control set."""
+"""The images of a data set that a run tries to recover: the training set, then the control set."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from memrec_core import datasets
 from memrec_core.datasets import ImageSet
-from workflows.experiment import Data, Experiment
+from workflows.experiment import Data
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,19 @@ class AuditSet:
         return self.images(slice(0, self.catalogue.splits.count("train")), device)
 
 
-def load_split(experiment: Experiment, split: str) -> ImageSet:
-    """The experiment's training images, or its control images."""
-    data: Data = experiment.data
+def load_split(data: Data, seed: int, split: str) -> ImageSet:
+    """The training images, or the control images."""
     options = {name: value for name in ("root", "control_root") if (value := getattr(data, name)) is not None}
     count = data.count
     if split == "control" and data.control_count is not None:
         count = data.control_count
-    return datasets.load(data.name, count=count, size=data.size, seed=experiment.seed, split=split, **options)
+    return datasets.load(data.name, count=count, size=data.size, seed=seed, split=split, **options)
 
 
-def load_audit_set(experiment: Experiment) -> AuditSet:
-    """All images of the experiment."""
-    splits = ["train"] if experiment.data.control_count == 0 else ["train", "control"]
-    parts = [load_split(experiment, split) for split in splits]
+def load_audit_set(data: Data, seed: int) -> AuditSet:
+    """The images of both splits."""
+    splits = ["train"] if data.control_count == 0 else ["train", "control"]
+    parts = [load_split(data, seed, split) for split in splits]
     catalogue = Catalogue(
         ids=sum((part.ids for part in parts), ()),
         labels=sum((part.labels for part in parts), ()),

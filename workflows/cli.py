@@ -185,7 +185,7 @@ def _load(source: str, variant: str | None, overrides: list[str] | None, downloa
     if download:
         from workflows import data_folder
 
-        data_folder.download(experiments.data_set_of(source, overrides, variant))
+        data_folder.download(experiments.data_sets_of(source, overrides, variant))
     return experiments.load(source, overrides, variant)
 
 

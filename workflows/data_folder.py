@@ -10,6 +10,7 @@ VARIABLE = "MEMREC_DATA"
 FOLDERS = ("data", "../shared/data")
 PLACES = {"tiny_imagenet": "tiny-imagenet-200*", "cifar10": "cifar-10-batches-py", "svhn": "svhn"}
 """The name of each data set below the data folder; of several that match, the first in alphabetical order."""
+FETCHED = ("cifar10", "svhn")
 
 
 def default_root(name: str) -> str | None:
@@ -23,17 +24,23 @@ def default_root(name: str) -> str | None:
     for folder in folders:
         if found := sorted(Path(folder).expanduser().glob(PLACES[name])):
             return str(found[0].resolve())
-    fetch = ", or fetch it with --download" if name in ("cifar10", "svhn") else ""
+    fetch = ", or fetch it with --download" if name in FETCHED else ""
     raise InputError(
         f"data set {name} is not in {' or '.join(folders)} (as {PLACES[name]}); give its place with "
         f"--set data.root=PATH, name the folder that holds it in {VARIABLE}{fetch}"
     )
 
 
-def download(name: str) -> None:
+def download(names: list[str]) -> None:
+    """Fetch those of the data sets that can be fetched. Raises InputError where none can be, or the network fails."""
+    for name in [name for name in names if name in FETCHED] or names[:1]:
+        _download(name)
+
+
+def _download(name: str) -> None:
     """Fetch CIFAR-10 or SVHN from its publisher, through torchvision, into $MEMREC_DATA or `data`; what is there and
     whole is not fetched again. Raises InputError for another data set, and where the network fails."""
-    if name not in ("cifar10", "svhn"):
+    if name not in FETCHED:
         raise InputError(f"--download can fetch cifar10 and svhn, not {name}; fetch that one from its publisher")
     folder = Path(os.environ.get(VARIABLE, FOLDERS[0])).expanduser()
     datasets = import_torchvision().datasets

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from memrec_core.degradations import MASKS
 from memrec_core.errors import InputError, unknown
@@ -34,9 +42,11 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """The training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one."""
+    """A training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one, `label` what
+    the results call it, its name where left out."""
 
     name: str
+    label: Label | None = None
     count: Count | None = None
     size: Count = 32
     root: str | None = None
@@ -49,11 +59,17 @@ class Data(Section):
     def _absolute(cls, path: str | None) -> str | None:
         return None if path is None else str(Path(path).expanduser().absolute())
 
+    @model_validator(mode="after")
+    def _fill_in(self) -> "Data":
+        object.__setattr__(self, "label", self.label or self.name)
+        return self
+
 
 class Model(Section):
     """An autoencoder; `gamma` is that of its recovery, the paper's value where left out.
 
-    `width` is for fc10, fc20 and tied, `channels` and `skips` for unet; the architecture's own where left out.
+    `data` is the label of the data set that it is trained on; where left out, one is trained on each. `width` is for
+    fc10, fc20 and tied, `channels` and `skips` for unet; the architecture's own where left out.
     """
 
     architecture: str
@@ -62,19 +78,28 @@ class Model(Section):
     channels: list[Count] | None = None
     skips: list[Annotated[int, Field(ge=0)]] | None = None
     gamma: Positive | None = None
+    data: Label | None = None
     label: Label | None = None
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Model":
-        values = {
-            "label": self.label or f"{self.architecture}-{self.activation}",
-            "gamma": self.gamma or GAMMAS.get((self.architecture, self.activation), GAMMAS.get(self.architecture, 0.1)),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
         if self.label == GENERIC:
             raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
+        gamma = self.gamma or GAMMAS.get((self.architecture, self.activation), GAMMAS.get(self.architecture, 0.1))
+        object.__setattr__(self, "gamma", gamma)
         return self
+
+    def on_each(self, data_sets: list[str]) -> list["Model"]:
+        """One for each of the data sets that it is trained on, by label; where there are several data sets, its label
+        ends with theirs unless the user gave both."""
+        if self.data is not None and self.data not in data_sets:
+            raise ValueError(str(unknown("data set", self.data, data_sets)))
+        label = self.label or f"{self.architecture}-{self.activation}"
+        given = len(data_sets) == 1 or (self.label and self.data)
+        return [
+            self.model_copy(update={"data": data, "label": label if given else f"{label}-{data}"})
+            for data in ([self.data] if self.data else data_sets)
+        ]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -152,12 +177,12 @@ class Ddnm(Section):
 
 
 class Experiment(Section):
-    """One experiment; a run's folder belongs to exactly one."""
+    """One experiment; a run's folder belongs to exactly one. `data` is a data set or a list of them."""
 
     name: Label
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
-    data: Data
+    data: Annotated[list[Data], Field(min_length=1)]
     models: Annotated[list[Model], Field(min_length=1)]
     training: Training = Training()
     degradations: Annotated[list[Degradation], Field(min_length=1)]
@@ -170,9 +195,25 @@ class Experiment(Section):
     pictures: Annotated[int, Field(ge=0)] = 0
     """Of how many images of each split the results keep pictures, as PNG."""
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _one_or_several(cls, data: Any) -> Any:
+        return data if isinstance(data, list) else [data]
+
+    @field_serializer("data")
+    def _as_given(self, data: list[Data]) -> Any:
+        return [entry.model_dump() for entry in data] if len(data) > 1 else data[0].model_dump()
+
+    @model_validator(mode="after")
+    def _train_on_each_data_set(self) -> "Experiment":
+        labels = [data.label for data in self.data]
+        object.__setattr__(self, "models", [own for model in self.models for own in model.on_each(labels)])
+        return self
+
     @model_validator(mode="after")
     def _distinct(self) -> "Experiment":
         for what, labels in (
+            ("data", [data.label for data in self.data]),
             ("models", [model.label for model in self.models]),
             ("degradations", [degradation.label for degradation in self.degradations]),
             ("methods", list(self.methods)),
@@ -188,6 +229,9 @@ class Experiment(Section):
     def digest(self) -> str:
         """Changes with anything that could change a result."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def data_set(self, label: str) -> Data:
+        return next(data for data in self.data if data.label == label)
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
@@ -206,13 +250,13 @@ def load(source: str, overrides: list[str] | None = None, variant: str | None = 
     not YAML, and for any wrong key or value.
     """
     experiment = parse(*_read(source), overrides, variant)
-    root = experiment.data.root or default_root(experiment.data.name)
-    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"root": root})})
+    located = [data.model_copy(update={"root": data.root or default_root(data.name)}) for data in experiment.data]
+    return experiment.model_copy(update={"data": located})
 
 
-def data_set_of(source: str, overrides: list[str] | None = None, variant: str | None = None) -> str:
-    """The name of the data set, which need not be there yet; the rest as for `load`."""
-    return parse(*_read(source), overrides, variant).data.name
+def data_sets_of(source: str, overrides: list[str] | None = None, variant: str | None = None) -> list[str]:
+    """The names of the data sets, which need not be there yet; the rest as for `load`."""
+    return [data.name for data in parse(*_read(source), overrides, variant).data]
 
 
 def _read(source: str) -> tuple[str, str]:
@@ -246,7 +290,7 @@ def parse(text: str, origin: str, overrides: list[str] | None = None, variant: s
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
-        raise InputError(f"{origin}: {_sentence(error)}") from error
+        raise InputError(f"{origin}: {_sentence(error, tree)}") from error
 
 
 def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -277,12 +321,15 @@ def _override(tree: Any, override: str) -> None:
         ) from error
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first of pydantic's complaints, with the nearest valid name for an unknown key."""
+def _sentence(error: ValidationError, tree: dict[str, Any]) -> str:
+    """The first of pydantic's complaints about `tree`, with the nearest valid name for an unknown key."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    location = first["loc"]
+    if location[:2] == ("data", 0) and not isinstance(tree["data"], list):
+        location = ("data", *location[2:])
+    where = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
-        return f"{where}: {unknown('key', first['loc'][-1], _keys_at(first['loc'][:-1]))}"
+        return f"{where}: {unknown('key', location[-1], _keys_at(location[:-1]))}"
     found = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r}"
     return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{found}".removeprefix(": value error, ")
 

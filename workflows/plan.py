@@ -14,19 +14,22 @@ from workflows.experiment import GENERIC, GENERIC_METHODS, Degradation, Experime
 from workflows.schema import SCHEMA, VERSION
 from workflows.store import PLAN, RECOVERY, Store
 
-Sizes = Callable[[str, str], int]
-"""How many images a unit of a (model, method) holds."""
+Kind = tuple[str, str, str]
+"""Data set, model and method."""
+Sizes = Callable[[Kind], int]
+"""How many images a unit of a kind holds."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What one task recovers, and one Parquet file holds: images start to stop of the audit set, one checkpoint,
-    one degradation, one method. A method that uses no network has the model `generic` and no training loss.
+    """What one task recovers, and one Parquet file holds: images start to stop of a data set, one checkpoint, one
+    degradation, one method. A method that uses no network has the model `generic` and no training loss.
 
     `images` is a digest of the images' ids, `checkpoint` that of the weights (of the prior, or nothing, for a method
     that uses no network): None until the network is trained.
     """
 
+    data_set: str
     model: str
     target_loss: float | None
     degradation: str
@@ -41,8 +44,13 @@ class Unit:
         """Follows from what the unit computes, so that the same work has the same file."""
         if self.checkpoint is None:
             raise ValueError(f"the unit {self} has no name before its network is trained")
-        content = (self.model, self.checkpoint, self.degradation, self.method, self.images)
+        content = (self.data_set, self.model, self.checkpoint, self.degradation, self.method, self.images)
         return hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
+
+    @property
+    def kind(self) -> Kind:
+        """Units of one kind take equally long an image."""
+        return self.data_set, self.model, self.method
 
     @property
     def file(self) -> str:
@@ -75,43 +83,39 @@ def degradation_of(experiment: Experiment, unit: Unit) -> Degradation:
     return next(entry for entry in experiment.degradations if entry.label == unit.degradation)
 
 
-def make_plan(experiment: Experiment, catalogue: Catalogue, sizes: Sizes, prior: str = "") -> list[Unit]:
+def make_plan(
+    experiment: Experiment, catalogues: dict[str, Catalogue], sizes: Sizes, prior: str | None = None
+) -> list[Unit]:
     """All units, those of one checkpoint side by side, the slow methods of each first.
 
-    `prior` is the digest of ddnm's diffusion model.
+    `catalogues` has that of each data set by its label, `prior` is the digest of ddnm's diffusion model.
     """
+
+    def of(data_set: str, model: str, target: float | None, method: str, checkpoint: str | None = None) -> list[Unit]:
+        slices = _slices(catalogues[data_set], sizes((data_set, model, method)))
+        return [
+            Unit(data_set, model, target, degradation.label, method, *slice_, checkpoint)
+            for degradation in experiment.degradations
+            for slice_ in slices
+        ]
+
     units = []
     for method in experiment.methods:
         if method in GENERIC_METHODS:
-            checkpoint = prior if method == "ddnm" else ""
-            units += _units(experiment, catalogue, method, GENERIC, None, sizes, checkpoint)
+            for data in experiment.data:
+                units += of(data.label, GENERIC, None, method, prior if method == "ddnm" else "")
     networked = [method for method in experiment.methods if method not in GENERIC_METHODS]
     for model in experiment.models:
         for target in sorted(experiment.training.targets, reverse=True):
             for method in sorted(networked, key=lambda method: method == "known_mask"):
-                units += _units(experiment, catalogue, method, model.label, target, sizes)
+                units += of(model.data, model.label, target, method)
     return units
 
 
-def _units(
-    experiment: Experiment,
-    catalogue: Catalogue,
-    method: str,
-    model: str,
-    target_loss: float | None,
-    sizes: Sizes,
-    checkpoint: str | None = None,
-) -> list[Unit]:
-    """One unit for each degradation and each slice of the images."""
-    size, slices = sizes(model, method), []
-    for start in range(0, len(catalogue), size):
-        stop = min(start + size, len(catalogue))
-        slices.append((start, stop, catalogue.digest(start, stop)))
-    return [
-        Unit(model, target_loss, degradation.label, method, *slice_, checkpoint)
-        for degradation in experiment.degradations
-        for slice_ in slices
-    ]
+def _slices(catalogue: Catalogue, size: int) -> list[tuple[int, int, str]]:
+    """Start, stop and digest of every `size` images."""
+    bounds = [(start, min(start + size, len(catalogue))) for start in range(0, len(catalogue), size)]
+    return [(*pair, catalogue.digest(*pair)) for pair in bounds]
 
 
 def save_plan(store: Store, units: list[Unit]) -> list[Unit]:

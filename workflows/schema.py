@@ -20,7 +20,7 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
         "target of the training ladder that the checkpoint was kept for (MSE); null for generic",
     ),
     ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images); null for generic"),
-    ("data_set", pa.string(), "name of the data set"),
+    ("data_set", pa.string(), "label of the data set in the experiment, its name unless another was given"),
     ("split", pa.string(), "train, or control for images that were not trained on"),
     ("image_id", pa.string(), "id of the image in its data set; unique within its split"),
     ("label", pa.string(), "class of the image; null where the data set has none"),

@@ -5,6 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
@@ -12,9 +13,11 @@ from memrec_core.errors import InputError
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.request import Request
-from workflows.progress import console
+from workflows.progress import console, duration
 
-POLL_S = 1.0
+POLL_S = 2.0
+SILENCE_S = 600.0
+"""How long a cluster that took a job may not answer; a head node that is replaced comes back sooner."""
 AGENT_TIMEOUT_S = 30.0
 
 
@@ -42,7 +45,7 @@ def submit_job(experiment: Experiment, run: str, request: Request, retry_failed:
         (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml())
         job = _submit(client, address, shlex.join(command), folder)
     console.print(f"job {job} on {address}", highlight=False)
-    status = _follow(client, job)
+    status = _follow(client, job, address)
     if status != JobStatus.SUCCEEDED:
         message = client.get_job_info(job).message or ""
         raise JobError(f"job {job} {status.value.lower()}: {message} (the same command resumes the run)")
@@ -63,14 +66,26 @@ def _submit(client: JobSubmissionClient, address: str, command: str, folder: str
         time.sleep(POLL_S)
 
 
-def _follow(client: JobSubmissionClient, job: str) -> JobStatus:
-    """Print the job's log as it grows, until the job has ended."""
-    printed = 0
+def _follow(client: JobSubmissionClient, job: str, address: str) -> JobStatus:
+    """Print the job's log as it grows, until the job has ended. Raises JobError where the cluster falls silent."""
+    printed, silent_since = 0, None
     while True:
-        status = client.get_job_status(job)
-        log = client.get_job_logs(job)
-        console.out(log[printed:], end="", highlight=False)
-        printed = len(log)
-        if status.is_terminal():
-            return status
+        try:
+            status, log = client.get_job_status(job), client.get_job_logs(job)
+        except (ConnectionError, requests.RequestException, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            if silent_since is None:
+                silent_since = time.monotonic()
+                console.print(f"{address} does not answer ({reason}); the job goes on", highlight=False, markup=False)
+            if time.monotonic() - silent_since > SILENCE_S:
+                raise JobError(
+                    f"{address} has not answered for {duration(SILENCE_S)} ({reason}); job {job} may still run: "
+                    "memrec status tells, and the same command resumes"
+                ) from error
+        else:
+            silent_since = None
+            console.out(log[printed:], end="", highlight=False)
+            printed = len(log)
+            if status.is_terminal():
+                return status
         time.sleep(POLL_S)

@@ -94,7 +94,7 @@ def _keep(experiment: Experiment, model: Model, network: nn.Module, reached: tra
         "loss": reached.loss,
         "step": reached.step,
         "seed": experiment.seed,
-        "data_set": experiment.data.model_dump(),
+        "data_set": experiment.data_set(model.data).model_dump(),
         "experiment": experiment.name,
     }
     weights, metadata = checkpoints.to_bytes(network, metadata)

@@ -45,7 +45,7 @@ def recover_unit(unit: Unit, experiment: Experiment, audit: AuditSet, held: Held
         "checkpoint": [unit.checkpoint] * count,
         "target_loss": [unit.target_loss] * count,
         "train_loss": [None if unit.target_loss is None else held.checkpoint["loss"]] * count,
-        "data_set": [experiment.data.name] * count,
+        "data_set": [unit.data_set] * count,
         "split": audit.catalogue.splits[part],
         "image_id": audit.catalogue.ids[part],
         "label": audit.catalogue.labels[part],

@@ -1,5 +1,6 @@
 """What a run leaves behind: its rows, its rates, its page, and nothing to do for the next call."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,33 @@ def test_sharding_does_not_change_a_result(start, undisturbed: Path, tmp_path: P
     # Batches of another size sum in another order, so the last bits of an iterate may differ.
     assert np.allclose(one["mse"], many["mse"], rtol=1e-3)
     assert (one["status"] == many["status"]).mean() > 0.98
+
+
+def test_several_data_sets_in_one_run_give_what_each_gives_alone(start, tmp_path: Path):
+    small = "{name: photos, label: small, count: 4, size: 8}"
+    large = "{name: photos, label: large, count: 3, control_count: 5, size: 16}"
+    text = SMALL.replace("pictures: 2", "pictures: 1\nmethods: [known_mask, biharmonic]")
+    texts = {"both": f"[{small}, {large}]", "small": small, "large": large}
+    for name, data in texts.items():
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(text.replace("{name: photos, count: 6, size: 16}", data))
+        job = start(tmp_path / name, experiment=file)
+        assert job.wait() == 0, job.log.read_text()
+    both = results(tmp_path / "both")
+    assert both.groupby("data_set").size().to_dict() == {"small": 3 * 2 * 8, "large": 3 * 2 * 8}
+    identity = ["target_loss", "method", "degradation", "split", "image_id"]
+    for name in ("small", "large"):
+        shared = both[both["data_set"] == name].sort_values(identity, ignore_index=True)
+        alone = results(tmp_path / name).sort_values(identity, ignore_index=True)
+        assert shared[identity].equals(alone[identity])
+        assert set(shared["model"]) == {f"fc10-leaky_relu-{name}", "generic"}
+        generic = (rows[rows["model"] == "generic"] for rows in (shared, alone))
+        pd.testing.assert_frame_equal(*generic)
+        [trained] = {
+            json.loads(path.read_text())["data_set"]["label"]
+            for path in (tmp_path / "both/checkpoints" / f"fc10-leaky_relu-{name}").glob("*.json")
+        }
+        assert trained == name
+    page = (tmp_path / "both/report/index.html").read_text()
+    for words in ("fc10-leaky_relu-small, center", "Generic inpainting of large", "fc10-leaky_relu-large, center"):
+        assert words in page

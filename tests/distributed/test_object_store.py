@@ -13,18 +13,19 @@ import pytest
 
 from tests.conftest import KEY, results
 from tests.distributed import s3
+from tests.distributed.proxy import Proxy, unreliable
 
 RUN = f"s3://{s3.BUCKET}/run"
 
 
 @pytest.fixture(scope="module")
-def proxy() -> Iterator[s3.Proxy]:
-    with s3.s3_server() as port, s3.unreliable(port) as proxy:
+def proxy() -> Iterator[Proxy]:
+    with s3.s3_server() as port, unreliable(port) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def bucket(proxy: s3.Proxy, monkeypatch: pytest.MonkeyPatch) -> s3.Proxy:
+def bucket(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
     for name, value in s3.environment(proxy.url).items():
         monkeypatch.setenv(name, value)
     return proxy
@@ -35,7 +36,7 @@ def call(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
-def test_bucket_gives_the_rows_and_the_rates_of_a_folder(bucket: s3.Proxy, small_file: Path, undisturbed: Path):
+def test_bucket_gives_the_rows_rates_and_page_of_a_folder(bucket: Proxy, small_file: Path, undisturbed: Path):
     called = call("run", small_file, "--run", RUN, "--actors", 2)
     assert called.returncode == 0, called
     assert bucket.injected > 5
@@ -43,6 +44,9 @@ def test_bucket_gives_the_rows_and_the_rates_of_a_folder(bucket: s3.Proxy, small
     pd.testing.assert_frame_equal(rows, results(undisturbed))
     rates = pd.read_parquet(f"{RUN}/rates.parquet").drop(columns="seconds")
     pd.testing.assert_frame_equal(rates, pd.read_parquet(undisturbed / "rates.parquet").drop(columns="seconds"))
+    with fsspec.open(f"{RUN}/report/index.html", "r") as file:
+        page = file.read()
+    assert page.replace(RUN, str(undisturbed)) == (undisturbed / "report/index.html").read_text()
 
     again = call("run", small_file, "--run", RUN, "--actors", 2)
     assert again.returncode == 0, again
@@ -54,7 +58,7 @@ def test_bucket_gives_the_rows_and_the_rates_of_a_folder(bucket: s3.Proxy, small
         assert json.load(file)["units_done"] == 36
 
 
-def test_bucket_that_does_not_exist_is_named(bucket: s3.Proxy, small_file: Path):
+def test_bucket_that_does_not_exist_is_named(bucket: Proxy, small_file: Path):
     called = call("run", small_file, "--run", "s3://nobucket/run", "--actors", 1)
     assert called.returncode == 2, called
     assert called.stderr.count("\n") == 1

@@ -18,6 +18,8 @@ import requests
 from ray.job_submission import JobSubmissionClient
 
 from tests.conftest import SMALL, results
+from tests.distributed.proxy import Proxy, unreliable
+from workflows.submit import POLL_S
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -87,8 +89,10 @@ def connect(url: str, token: str) -> JobSubmissionClient | None:
 def submit(head: Head) -> Callable[..., subprocess.CompletedProcess]:
     """Calls `memrec submit` to the head's cluster, with its token unless told otherwise."""
 
-    def call(experiment: Path, run: Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-        command = [PROGRAMS / "memrec", "submit", experiment, "--run", run, "--address", head.url, "--actors", "2"]
+    def call(
+        experiment: Path, run: Path, environment: dict[str, str] | None = None, url: str = head.url
+    ) -> subprocess.CompletedProcess:
+        command = [PROGRAMS / "memrec", "submit", experiment, "--run", run, "--address", url, "--actors", "2"]
         environment = head.environment if environment is None else environment
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
@@ -121,6 +125,28 @@ def test_rays_metrics_count_the_recovered_images(submit, head: Head, small_file:
     assert any(float(line.split()[-1]) >= 4 for line in counted)
     assert all('method="' in line and 'model="fc10-leaky_relu"' in line for line in counted)
     assert any(line.startswith("ray_memrec_units_left") for line in seen)
+
+
+def test_network_that_fails_for_a_while_does_not_end_the_following(
+    submit, head: Head, small_file: Path, tmp_path: Path
+):
+    def fail_while_the_job_runs(proxy: Proxy) -> None:
+        end = time.monotonic() + 60
+        while not (tmp_path / "run/plan.parquet").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        proxy.errors = 1.0
+        time.sleep(2 * POLL_S)
+        proxy.errors = 0.0
+
+    with unreliable(int(head.url.rpartition(":")[2]), errors=0.0, delays=0.0) as proxy:
+        failing = threading.Thread(target=fail_while_the_job_runs, args=(proxy,))
+        failing.start()
+        called = submit(small_file, tmp_path / "run", url=proxy.url)
+        failing.join()
+    assert called.returncode == 0, called
+    assert proxy.injected
+    assert called.stdout.count("does not answer") == 1
+    assert called.stdout.count("recovery: 36 units") == 1
 
 
 def test_job_that_fails_is_no_success_and_its_reason_is_seen(submit, small_file: Path, tmp_path: Path):

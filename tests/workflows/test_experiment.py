@@ -47,7 +47,7 @@ def test_gamma_is_the_papers_unless_given(architecture: str, activation: str, ga
     ("override", "change"),
     [
         ("seed=7", lambda e: e.seed == 7),
-        ("data.count=9", lambda e: e.data.count == 9),
+        ("data.count=9", lambda e: e.data[0].count == 9),
         ("models.0.width=13", lambda e: e.models[0].width == 13),
         ("training.targets=[1e-1]", lambda e: e.training.targets == [0.1]),
         ("recovery.inner_iterations=3", lambda e: e.recovery.inner_iterations == 3),
@@ -91,6 +91,39 @@ def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, word
 def test_wrong_override_is_named(override: str):
     with pytest.raises(InputError, match=r"--set|exp"):
         experiment.parse(SMALL, "exp.yaml", [override])
+
+
+TWO = SMALL.replace(
+    "data: {name: photos, count: 6, size: 16}",
+    "data: [{name: photos, count: 6, size: 16}, {name: photos, label: large, count: 4, size: 24}]",
+)
+
+
+def test_each_model_is_trained_on_each_data_set_unless_it_names_one():
+    both = experiment.parse(TWO, "exp.yaml")
+    assert [(model.label, model.data) for model in both.models] == [
+        ("fc10-leaky_relu-photos", "photos"),
+        ("fc10-leaky_relu-large", "large"),
+    ]
+    one = experiment.parse(TWO, "exp.yaml", ["models.0.data=large", "models.0.label=mine"])
+    assert [(model.label, model.data) for model in one.models] == [("mine", "large")]
+    for parsed in (both, one):
+        assert experiment.parse(parsed.to_yaml(), "again") == parsed
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("models.0.data=larg", ["larg", "did you mean 'large'"]),
+        ("data.1.label=photos", ["data", "twice"]),
+        ("data.1.size=0", ["data.1.size", "0"]),
+        ("data=[]", ["data", "at least 1"]),
+    ],
+)
+def test_wrong_list_of_data_sets_gets_one_sentence(override: str, words: list[str]):
+    with pytest.raises(InputError) as error:
+        experiment.parse(TWO, "exp.yaml", [override])
+    assert all(word in str(error.value) for word in words)
 
 
 def test_the_same_mask_with_and_without_noise_are_two_degradations():

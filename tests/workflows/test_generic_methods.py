@@ -46,7 +46,7 @@ def test_generic_methods_run_once_and_stand_beside_every_checkpoint(memrec, file
     run = tmp_path / "run"
     called = memrec("run", file, "--run", run, "--actors", 1)
     assert called.status == 0, called.err
-    assert "generic inpainting, without the autoencoder" in called.out
+    assert "generic inpainting of photos, without the autoencoder" in called.out
     results = pd.read_parquet(run / "recovery")
     generic = results[results["model"] == "generic"]
     assert len(generic) == 2 * 2 * 12  # methods, degradations, images: not once a checkpoint

@@ -8,26 +8,26 @@ import pytest
 
 from workflows.audit_set import Catalogue, load_audit_set
 from workflows.experiment import Experiment
-from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
+from workflows.plan import Kind, Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.schema import SCHEMA
 from workflows.store import Store
 
 DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
 
 
-def four(model: str, method: str) -> int:
+def four(kind: Kind) -> int:
     return 4
 
 
 @pytest.fixture
-def catalogue(small: Experiment) -> Catalogue:
-    return load_audit_set(small).catalogue
+def catalogues(small: Experiment) -> dict[str, Catalogue]:
+    return {"photos": load_audit_set(small.data[0], small.seed).catalogue}
 
 
 @pytest.fixture
-def units(small: Experiment, catalogue: Catalogue) -> list[Unit]:
+def units(small: Experiment, catalogues: dict[str, Catalogue]) -> list[Unit]:
     """The units of the small experiment, with the digests of their checkpoints."""
-    return with_checkpoints(make_plan(small, catalogue, four), DIGESTS)[0]
+    return with_checkpoints(make_plan(small, catalogues, four), DIGESTS)[0]
 
 
 def test_every_image_is_in_exactly_one_unit_of_each_checkpoint_degradation_and_method(units):
@@ -40,33 +40,34 @@ def test_every_image_is_in_exactly_one_unit_of_each_checkpoint_degradation_and_m
     assert set(covered.values()) == {1}
 
 
-def test_plan_is_the_same_each_time_and_its_files_are_distinct(small, catalogue, units):
-    assert make_plan(small, catalogue, four) == make_plan(small, catalogue, four)
+def test_plan_is_the_same_each_time_and_its_files_are_distinct(small, catalogues, units):
+    assert make_plan(small, catalogues, four) == make_plan(small, catalogues, four)
     assert len({unit.file for unit in units}) == len({unit.name for unit in units}) == len(units)
 
 
-def test_unit_of_another_checkpoint_has_another_name(small, catalogue, units):
-    changed, _ = with_checkpoints(make_plan(small, catalogue, four), {key: d + "x" for key, d in DIGESTS.items()})
+def test_unit_of_another_checkpoint_has_another_name(small, catalogues, units):
+    changed, _ = with_checkpoints(make_plan(small, catalogues, four), {key: d + "x" for key, d in DIGESTS.items()})
     assert {unit.name for unit in units}.isdisjoint(unit.name for unit in changed)
 
 
-def test_units_wait_for_their_own_checkpoint_alone(small, catalogue):
-    plan = make_plan(small, catalogue, four)
+def test_units_wait_for_their_own_checkpoint_alone(small, catalogues):
+    plan = make_plan(small, catalogues, four)
     ready, waiting = with_checkpoints(plan, {("fc10-leaky_relu", 1e-2): "d1"})
     assert {unit.target_loss for unit in ready} == {1e-2}
     assert {unit.target_loss for unit in waiting} == {1e-3}
     assert len(ready) + len(waiting) == len(plan)
 
 
-def test_audit_set_is_train_then_control_without_a_shared_image(catalogue):
+def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
+    catalogue = catalogues["photos"]
     assert catalogue.splits == ("train",) * 6 + ("control",) * 6
     assert len(set(catalogue.ids)) == 12
 
 
-def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogue, tmp_path: Path):
-    store, plan = Store(str(tmp_path)), make_plan(small, catalogue, four)
+def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):
+    store, plan = Store(str(tmp_path)), make_plan(small, catalogues, four)
     assert save_plan(store, plan) == plan
-    assert save_plan(store, make_plan(small, catalogue, lambda model, method: 12)) == plan
+    assert save_plan(store, make_plan(small, catalogues, lambda kind: 12)) == plan
     assert load_plan(store) == plan
 
 
@@ -79,7 +80,7 @@ def test_millions_of_recoveries_are_planned_in_seconds(small):
     ids = tuple(f"n{i:08}" for i in range(26_000))
     catalogue = Catalogue(ids, ids, ("train",) * 25_000 + ("control",) * 1_000)
     began = time.perf_counter()
-    plan = make_plan(Experiment.model_validate(tree), catalogue, lambda model, method: 100)
+    plan = make_plan(Experiment.model_validate(tree), {"photos": catalogue}, lambda kind: 100)
     ready, _ = with_checkpoints(plan, {("fc10-leaky_relu", target): f"d{target}" for target in training["targets"]})
     assert len({unit.name for unit in ready}) == 260 * 6 * (3 * 5 + 1)
     assert time.perf_counter() - began < 20  # it takes less than one: a bound that a busy machine keeps too

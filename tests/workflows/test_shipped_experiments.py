@@ -28,8 +28,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_experiment_of_the_paper_can_be_loaded(data: Path, name: str, variant: str | None):
     loaded = experiments.load(name, variant=variant)
     assert loaded.name == (f"{name}-{variant}" if variant else name)
-    assert loaded.data.root is not None
-    assert Path(loaded.data.root).parent == data
+    assert loaded.data[0].root is not None
+    assert Path(loaded.data[0].root).parent == data
     for model in loaded.models:
         autoencoders.build(model.architecture, (3, 8, 8), **model.options | ({} if variant else narrow(model)))
 
@@ -52,9 +52,10 @@ def test_unknown_variant_is_named(tmp_path: Path):
     with pytest.raises(InputError, match=r"unknown variant.*'tniy'.*tiny"):
         experiments.load(str(path), variant="tniy")
     loaded = experiments.load(str(path), ["data.size=8"], "tiny")
-    assert (loaded.name, loaded.data.count, loaded.data.size, loaded.data.name) == ("small-tiny", 3, 8, "photos")
+    [data] = loaded.data
+    assert (loaded.name, data.count, data.size, data.name) == ("small-tiny", 3, 8, "photos")
     assert loaded.training.targets == [1e-1]
-    assert experiments.load(str(path)).data.count == 6
+    assert experiments.load(str(path)).data[0].count == 6
 
 
 def test_data_set_that_is_nowhere_says_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

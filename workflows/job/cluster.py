@@ -8,6 +8,7 @@ import ray
 from ray.exceptions import AuthenticationError, RayError, RayTaskError
 
 from memrec_core.errors import InputError
+from workflows.audit_set import AuditSet
 from workflows.errors import JobError, first_line
 from workflows.experiment import Experiment
 from workflows.job.request import Request
@@ -17,6 +18,10 @@ PATIENCE_S = 20.0
 LARGEST_OBJECT_STORE = 4 * 2**30
 OBJECT_STORE_SPARE = 256 * 2**20
 """What a local cluster's object store holds beside the images: checkpoints."""
+
+
+Audits = dict[str, ray.ObjectRef[AuditSet]]
+"""The images of each data set, by its label, in the nodes' shared memory."""
 
 
 class Cluster:
@@ -124,7 +129,7 @@ def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
 def _object_store_size(experiment: Experiment) -> dict[str, int]:
     """The size of a local cluster's object store: twice the images of both splits, and something to spare. Ray's own
     choice where the number of images is not known, or they are too many."""
-    if experiment.data.count is None:
+    if any(data.count is None for data in experiment.data):
         return {}
-    size = 2 * 2 * experiment.data.count * 3 * experiment.data.size**2 + OBJECT_STORE_SPARE
+    size = sum(2 * 2 * data.count * 3 * data.size**2 for data in experiment.data) + OBJECT_STORE_SPARE
     return {"object_store_memory": size} if size < LARGEST_OBJECT_STORE else {}

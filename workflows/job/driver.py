@@ -17,8 +17,8 @@ from workflows import preflight
 from workflows.audit_set import AuditSet, Catalogue, load_audit_set
 from workflows.checkpoint_files import Checkpoint, all_checkpoints, checkpoint_file, trained_checkpoints
 from workflows.errors import StoreError
-from workflows.experiment import Experiment, Model
-from workflows.job.cluster import Cluster, wait_for
+from workflows.experiment import Data, Experiment, Model
+from workflows.job.cluster import Audits, Cluster, wait_for
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
@@ -68,20 +68,25 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
     if (found := _found_done(experiment, store, steps, digests)) is not None:
         return found
     with Cluster(request, experiment) as cluster:
-        task = ray.remote(prepare).options(num_returns=2, num_cpus=1, max_retries=-1)
-        known, audit = task.remote(experiment)
-        [(catalogue, prior)] = wait_for([known])
+        task = ray.remote(read_images).options(num_returns=2, num_cpus=1, max_retries=-1)
+        read = {data.label: task.remote(data, experiment.seed) for data in experiment.data}
+        catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
+        audits = {label: audit for label, (_, audit) in read.items()}
         if new:
             claim(store, experiment)
-        planned = _plan(experiment, store, cluster, catalogue, prior, audit) if steps.recover else []
-        return _Job(experiment, store, cluster, audit, planned, digests, steps).run()
+        planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
+        return _Job(experiment, store, cluster, audits, planned, digests, steps).run()
 
 
-def prepare(experiment: Experiment) -> tuple[tuple[Catalogue, str], AuditSet]:
-    """The catalogue and the digest of ddnm's prior for the driver, and the images for the nodes' shared memory."""
-    audit = load_audit_set(experiment)
-    prior = diffusion_prior.load(experiment.ddnm.source).digest if "ddnm" in experiment.methods else ""
-    return (audit.catalogue, prior), audit
+def read_images(data: Data, seed: int) -> tuple[Catalogue, AuditSet]:
+    """A data set's catalogue for the driver, and its images for the nodes' shared memory."""
+    audit = load_audit_set(data, seed)
+    return audit.catalogue, audit
+
+
+def read_prior(source: str) -> str:
+    """The digest of ddnm's diffusion model."""
+    return diffusion_prior.load(source).digest
 
 
 class _Job:
@@ -92,7 +97,7 @@ class _Job:
         experiment: Experiment,
         store: Store,
         cluster: Cluster,
-        audit: ray.ObjectRef,
+        audits: Audits,
         planned: list[Unit],
         digests: dict[Checkpoint, str],
         steps: Steps,
@@ -103,8 +108,8 @@ class _Job:
         self.awaiting = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger, self.weights = Ledger(), {}
-        self.pool = Pool(experiment, store.location, audit, cluster)
-        self.trainings = Trainings(experiment, store.location, audit, cluster)
+        self.pool = Pool(experiment, store.location, audits, cluster)
+        self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
         self.recovering_since: float | None = None
@@ -140,6 +145,8 @@ class _Job:
             self.digests = trained_checkpoints(self.experiment, self.store, self.digests)
             units, self.blocked = with_checkpoints(self.blocked, self.digests)
             self._take_up(units)
+            if not self.blocked:
+                self._forget_strangers()
         self.awaiting = bool(self.trainings)
         wanted = self.cluster.wanted_actors(self.trainings.reserved)
         if self.trainings.starting or not self.trainings:  # else idle actors wait for the next checkpoint
@@ -234,9 +241,16 @@ class _Job:
         self.store.record_failure(what, reason)
 
     def _forget_failure(self, what: str) -> None:
-        """It has succeeded since, here or under another driver."""
+        """It has succeeded since, here or under another driver, or matters no more."""
         if self.failures.pop(what, None) is not None:
             self.store.remove(f"{FAILURES}/{what}.json")
+
+    def _forget_strangers(self) -> None:
+        """Failures of units that are the plan's no more, since their checkpoint was trained anew."""
+        known = {unit.name for unit in with_checkpoints(self.planned, self.digests)[0]}
+        known |= {training_name(model) for model in self.experiment.models}
+        for what in self.failures.keys() - known:
+            self._forget_failure(what)
 
     def _show(self) -> None:
         for model, standing in self.trainings.standings():
@@ -313,19 +327,23 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
 
 
 def _plan(
-    experiment: Experiment, store: Store, cluster: Cluster, catalogue: Catalogue, prior: str, audit: ray.ObjectRef
+    experiment: Experiment, store: Store, cluster: Cluster, catalogues: dict[str, Catalogue], audits: Audits
 ) -> list[Unit]:
     """The run's plan, made if there is none yet."""
     if not store.exists(PLAN):
-        sizes = unit_sizes(experiment, len(catalogue), cluster, audit)
-        return save_plan(store, make_plan(experiment, catalogue, sizes, prior))
+        sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
+        prior = None
+        if "ddnm" in experiment.methods:
+            [prior] = wait_for([ray.remote(read_prior).remote(experiment.ddnm.source)])
+        return save_plan(store, make_plan(experiment, catalogues, sizes, prior))
     units = load_plan(store)
-    expected = {(unit.start, unit.stop): unit.images for unit in units}
-    if max(unit.stop for unit in units) != len(catalogue) or any(
-        catalogue.digest(*bounds) != images for bounds, images in expected.items()
-    ):
-        raise InputError(
-            f"the data set's images are not those of which the plan of {store.uri} was made ({len(catalogue)} now); "
-            "restore the data, or choose another --run"
-        )
+    for label, catalogue in catalogues.items():
+        planned = {(unit.start, unit.stop): unit.images for unit in units if unit.data_set == label}
+        if max(stop for _, stop in planned) != len(catalogue) or any(
+            catalogue.digest(*bounds) != images for bounds, images in planned.items()
+        ):
+            raise InputError(
+                f"the images of data set {label} are not those of which the plan of {store.uri} was made "
+                f"({len(catalogue)} now); restore the data, or choose another --run"
+            )
     return units

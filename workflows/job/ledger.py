@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from statistics import median
 
-from workflows.plan import Unit
+from workflows.plan import Kind, Unit
 
 ATTEMPTS = 3
 """How often a unit is tried before it is given up and recorded as failed."""
@@ -26,7 +26,7 @@ class Ledger:
         self.done: set[str] = set()
         self.attempts: dict[str, int] = defaultdict(int)
         self.losses: dict[str, int] = defaultdict(int)
-        self.paces: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+        self.paces: dict[Kind, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self.images = 0
         self.busy_seconds = 0.0
 
@@ -49,7 +49,7 @@ class Ledger:
         self.images += images
         self.busy_seconds += seconds
         if seconds:
-            self.paces[unit.model, unit.method].append(seconds / len(unit))
+            self.paces[unit.kind].append(seconds / len(unit))
 
     def fail(self, unit: Unit, reason: str, charged: bool = True) -> str | None:
         """The unit has failed, or lost its actor, which is not its fault where it is not `charged`; it waits again.
@@ -74,13 +74,13 @@ class Ledger:
         if not self.images:
             return None
         overall = self.busy_seconds / self.images
-        usual = {key: median(paces) for key, paces in self.paces.items()}
-        return sum(len(u) * usual.get((u.model, u.method), overall) for u in (*self.waiting, *self.at_work, *planned))
+        usual = {kind: median(paces) for kind, paces in self.paces.items()}
+        return sum(len(u) * usual.get(u.kind, overall) for u in (*self.waiting, *self.at_work, *planned))
 
     def _straggler(self, now: float) -> Unit | None:
         usual = {kind: median(paces) for kind, paces in self.paces.items() if len(paces) >= PEERS}
         for unit, starts in self.at_work.items():
-            pace = usual.get((unit.model, unit.method))
+            pace = usual.get(unit.kind)
             if len(starts) == 1 and pace and now - starts[0] > max(SLOW_FACTOR * pace * len(unit), SLOW_SECONDS):
                 return unit
         return None

@@ -8,10 +8,9 @@ import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from memrec_core.errors import InputError
-from workflows.audit_set import AuditSet
 from workflows.errors import ActorsError, StoreError, first_line
 from workflows.experiment import Experiment
-from workflows.job.cluster import Cluster, is_alive
+from workflows.job.cluster import Audits, Cluster, is_alive
 from workflows.job.worker import Recovered, Recoverer
 from workflows.plan import Unit
 
@@ -39,9 +38,9 @@ class End(NamedTuple):
 class Pool:
     """The actors, each of which is starting, idle, or at work on one unit."""
 
-    def __init__(self, experiment: Experiment, run: str, audit: ray.ObjectRef[AuditSet], cluster: Cluster) -> None:
+    def __init__(self, experiment: Experiment, run: str, audits: Audits, cluster: Cluster) -> None:
         self.actor_class = ray.remote(Recoverer).options(**cluster.actor_resources())
-        self.arguments = (experiment, run, audit, cluster.threads)
+        self.arguments = (experiment, run, audits, cluster.threads)
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
         self.at_work: dict[ray.ObjectRef, tuple[_Actor, Unit]] = {}

@@ -12,9 +12,9 @@ from memrec_core import autoencoders, degradations, diffusion_prior, recovery
 from memrec_core.precision import full_float32
 from workflows.audit_set import AuditSet
 from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
-from workflows.job.cluster import Cluster, wait_for
+from workflows.job.cluster import Audits, Cluster, wait_for
 from workflows.job.worker import device
-from workflows.plan import Sizes
+from workflows.plan import Kind, Sizes
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4
@@ -24,42 +24,44 @@ USUAL_ITERATIONS = 20
 
 MEASURED_IMAGES = 64
 
-Costs = dict[tuple[str, str], float]
-"""Seconds an image, by (model, method)."""
 
-
-def unit_sizes(experiment: Experiment, images: int, cluster: Cluster, audit: ray.ObjectRef[AuditSet]) -> Sizes:
-    """The sizes of the units of a run with so many `images`: the experiment's, or else from a measurement on the
-    cluster, each network on a device as an actor has it."""
+def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster, audits: Audits) -> Sizes:
+    """The sizes of the units of a run whose data sets have so many `images`: the experiment's, or else from a
+    measurement on the cluster, each network on a device as an actor has it."""
     if experiment.images_per_unit is not None:
-        return lambda model, method: experiment.images_per_unit
+        return lambda kind: experiment.images_per_unit
     task = ray.remote(measure).options(**cluster.actor_resources(), max_retries=5)
-    labels = [model.label for model in experiment.models]
+    wanted = [(model.data, model.label) for model in experiment.models]
     if set(experiment.methods) & set(GENERIC_METHODS):
-        labels.append(GENERIC)
-    costs: Costs = {}
-    for of_model in wait_for([task.remote(experiment, label, audit, cluster.threads) for label in labels]):
-        costs |= of_model
+        wanted += [(data.label, GENERIC) for data in experiment.data]
+    measured = wait_for([task.remote(experiment, label, audits[data], cluster.threads) for data, label in wanted])
+    costs = {
+        (*place, method): cost
+        for place, of_place in zip(wanted, measured, strict=True)
+        for method, cost in of_place.items()
+    }
     sizes = sizes_of(costs, images, _repeats(experiment), cluster.wanted_actors())
-    return lambda model, method: sizes[model, method]
+    return sizes.__getitem__
 
 
-def sizes_of(costs: Costs, images: int, repeats: Callable[[str], int], actors: int) -> dict[tuple[str, str], int]:
+def sizes_of(
+    costs: dict[Kind, float], images: dict[str, int], repeats: Callable[[str], int], actors: int
+) -> dict[Kind, int]:
     """Units of UNIT_SECONDS; smaller ones where there would not be enough for the `actors`.
 
-    `repeats` tells for a method how often its (model, method) comes back in a plan: for each degradation, and for each
-    checkpoint.
+    `costs` are the seconds an image takes, `images` how many each data set has. `repeats` tells for a method how often
+    a kind with it comes back in a plan: for each degradation, and for each checkpoint.
     """
-    sizes = {key: min(max(int(UNIT_SECONDS / cost), 1), images) for key, cost in costs.items()}
-    units = sum(math.ceil(images / size) * repeats(method) for (_, method), size in sizes.items())
+    sizes = {kind: min(max(int(UNIT_SECONDS / cost), 1), images[kind[0]]) for kind, cost in costs.items()}
+    units = sum(math.ceil(images[data] / size) * repeats(method) for (data, _, method), size in sizes.items())
     wanted = UNITS_PER_ACTOR * actors
     if units < wanted:
-        sizes = {key: max(size * units // wanted, 1) for key, size in sizes.items()}
+        sizes = {kind: max(size * units // wanted, 1) for kind, size in sizes.items()}
     return sizes
 
 
-def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> Costs:
-    """What an image costs by each method that uses `model`; the weights don't matter to that."""
+def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> dict[str, float]:
+    """The seconds that an image takes by each method that uses `model`; the weights don't matter to that."""
     torch.set_num_threads(threads)
     images = audit.images(slice(0, min(len(audit), MEASURED_IMAGES)), device())
     if model == GENERIC:
@@ -73,22 +75,20 @@ def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -
         "autoencoder_iterations": settings.max_autoencoder_iterations,
     }
     application = _seconds(lambda: network(images)) / len(images)
-    return {
-        (model, method): count * application for method, count in applications.items() if method in experiment.methods
-    }
+    return {method: count * application for method, count in applications.items() if method in experiment.methods}
 
 
-def _generic_costs(experiment: Experiment, images: torch.Tensor) -> Costs:
+def _generic_costs(experiment: Experiment, images: torch.Tensor) -> dict[str, float]:
     costs = {}
     if "ddnm" in experiment.methods:
         prior = diffusion_prior.load(experiment.ddnm.source).to(images.device)
         factor = prior.enlargement(tuple(images.shape[1:]))
         batch = images[:16].repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-        costs[GENERIC, "ddnm"] = experiment.ddnm.steps * _seconds(lambda: prior.noise(batch, 0)) / len(batch)
+        costs["ddnm"] = experiment.ddnm.steps * _seconds(lambda: prior.noise(batch, 0)) / len(batch)
     if "biharmonic" in experiment.methods:
         mask = degradations.mask(experiment.degradations[0].mask, tuple(images.shape[1:]), experiment.seed)
         one = degradations.degrade(images[:1].cpu(), mask)
-        costs[GENERIC, "biharmonic"] = _seconds(lambda: recovery.inpaint_biharmonic(one, mask))
+        costs["biharmonic"] = _seconds(lambda: recovery.inpaint_biharmonic(one, mask))
     return costs
 
 

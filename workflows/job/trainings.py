@@ -13,7 +13,7 @@ from memrec_core.errors import InputError, TrainingError
 from workflows.audit_set import AuditSet
 from workflows.errors import StoreError, first_line
 from workflows.experiment import Experiment, Model
-from workflows.job.cluster import Cluster
+from workflows.job.cluster import Audits, Cluster
 from workflows.job.worker import device
 from workflows.store import Store
 from workflows.train import Trained, train_model
@@ -74,8 +74,8 @@ class _Training:
 class Trainings:
     """The trainings that are under way. One whose process dies goes on in another, from its last state."""
 
-    def __init__(self, experiment: Experiment, run: str, audit: ray.ObjectRef, cluster: Cluster) -> None:
-        self.experiment, self.run, self.audit, self.cluster = experiment, run, audit, cluster
+    def __init__(self, experiment: Experiment, run: str, audits: Audits, cluster: Cluster) -> None:
+        self.experiment, self.run, self.audits, self.cluster = experiment, run, audits, cluster
         self.running: list[_Training] = []
 
     def __len__(self) -> int:
@@ -144,7 +144,8 @@ class Trainings:
         threads = self.cluster.training_threads(len(self.running))
         actor_class = ray.remote(Trainer).options(max_concurrency=2, **resources)
         entry.reserved = resources["num_gpus"] or resources["num_cpus"]
-        entry.actor = actor_class.remote(self.experiment, entry.model, self.run, self.audit, threads)
+        audit = self.audits[entry.model.data]
+        entry.actor = actor_class.remote(self.experiment, entry.model, self.run, audit, threads)
         entry.end, entry.question, entry.standing = entry.actor.train.remote(), None, STARTING
 
     def _end(self, entry: _Training, end: TrainingEnd) -> TrainingEnd:

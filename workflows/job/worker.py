@@ -13,9 +13,9 @@ from ray.util.metrics import Counter
 
 from memrec_core import checkpoints, diffusion_prior
 from memrec_core.errors import InputError
-from workflows.audit_set import AuditSet
 from workflows.checkpoint_files import read_checkpoint
 from workflows.experiment import Experiment
+from workflows.job.cluster import Audits
 from workflows.plan import Unit, is_done
 from workflows.store import Store
 from workflows.unit import Held, recover_unit
@@ -42,10 +42,10 @@ class Recovered(NamedTuple):
 class Recoverer:
     """Recovers units, one after the other, and keeps the last checkpoint that it needed on its device."""
 
-    def __init__(self, experiment: Experiment, run: str, audit: AuditSet, threads: int) -> None:
+    def __init__(self, experiment: Experiment, run: str, audits: Audits, threads: int) -> None:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = device()
-        self.experiment, self.store, self.audit = experiment, Store(run), audit
+        self.experiment, self.store, self.audits = experiment, Store(run), audits
         self.held, self.batch = Held(), LARGEST_BATCH
         tags = ("model", "method")
         self.images = Counter("memrec_images_recovered", "images that memrec has recovered", tags)
@@ -64,8 +64,9 @@ class Recoverer:
         if is_done(self.store, unit):
             return Recovered(0, 0.0)
         self._hold(unit, weights)
+        audit = ray.get(self.audits[unit.data_set])
         table, self.batch = in_batches(
-            unit, self.batch, lambda part: recover_unit(part, self.experiment, self.audit, self.held, self.device)
+            unit, self.batch, lambda part: recover_unit(part, self.experiment, audit, self.held, self.device)
         )
         self.store.write_table(unit.file, table)
         tags = {"model": unit.model, "method": unit.method}
@@ -77,6 +78,11 @@ class Recoverer:
         """Put what the unit needs on the device."""
         if unit.method == "ddnm":
             self.held.prior = self.held.prior or diffusion_prior.load(self.experiment.ddnm.source).to(self.device)
+            if self.held.prior.digest != unit.checkpoint:
+                raise InputError(
+                    f"the diffusion prior {self.experiment.ddnm.source} is not the one that the plan was made with; "
+                    "restore it, or choose another --run"
+                )
         elif weights and unit.checkpoint != self.held.checkpoint.get("digest"):
             found: Weights = ray.get(weights[0])
             model, metadata = checkpoints.from_bytes(found.data.tobytes(), found.sidecar, found.name)

@@ -27,9 +27,11 @@ def draw_course(
     """
     chosen = _named(experiment.degradations, degradation, "degradation")
     described = _named(experiment.models, model, "model")
-    audit = load_audit_set(experiment)
+    audit = load_audit_set(experiment.data_set(described.data), experiment.seed)
     if image >= len(audit):
-        raise InputError(f"the run has images 0 to {len(audit) - 1}, not {image}; choose another --image")
+        raise InputError(
+            f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
+        )
     network, _ = load_checkpoint(store, described.label, min(experiment.training.targets))
     original = audit.images(slice(image, image + 1))
     id_ = f"{audit.catalogue.splits[image]}/{audit.catalogue.ids[image]}"

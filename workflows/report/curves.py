@@ -1,5 +1,6 @@
 """Recovery rates as curves: a panel for each degradation, a line for each method, as in figures 3 and F.2 to F.4."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -24,7 +25,7 @@ def rate_curves(rates: pd.DataFrame, degradations: list[str]) -> list[tuple[str,
     """A title and an HTML figure for each model and measure, against the training loss."""
     figures = []
     for model, own in rates[rates["model"] != GENERIC].groupby("model", sort=False):
-        of_model = pd.concat([own, _at_every_loss(rates[rates["model"] == GENERIC], own["target_loss"].unique())])
+        of_model = pd.concat([own, _at_every_loss(_generic_beside(own, rates), own["target_loss"].unique())])
         for title, value, unit in (
             ("Accurate recovery (MSE < 1e-7)", "accurate", "%"),
             ("Approximate recovery (MSE < 5e-4)", "approximate", "%"),
@@ -32,7 +33,7 @@ def rate_curves(rates: pd.DataFrame, degradations: list[str]) -> list[tuple[str,
         ):
             figure = _figure(of_model, degradations, "target_loss", value, unit)
             figure.update_xaxes(autorange="reversed", title_text="training loss")
-            figures.append((f"{title}: {model}", _html(figure)))
+            figures.append(_titled(f"{title}: {model}", figure))
     return figures
 
 
@@ -41,11 +42,16 @@ def threshold_curves(thresholds: pd.DataFrame, degradations: list[str]) -> list[
     figures = []
     for model, own in thresholds[thresholds["model"] != GENERIC].groupby("model", sort=False):
         lowest = own["target_loss"].min()
-        of_model = pd.concat([own[own["target_loss"] == lowest], thresholds[thresholds["model"] == GENERIC]])
+        of_model = pd.concat([own[own["target_loss"] == lowest], _generic_beside(own, thresholds)])
         figure = _figure(of_model, degradations, "threshold", "recovery", "%")
         figure.update_xaxes(autorange="reversed", title_text="MSE threshold")
-        figures.append((f"Recovery at a training loss of {lowest:g}: {model}", _html(figure)))
+        figures.append(_titled(f"Recovery at a training loss of {lowest:g}: {model}", figure))
     return figures
+
+
+def _generic_beside(own: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+    """Of the rates, those of the methods without a network on a model's own data set."""
+    return rates[(rates["model"] == GENERIC) & rates["data_set"].isin(own["data_set"])]
 
 
 def _at_every_loss(generic: pd.DataFrame, losses: Sequence[float]) -> pd.DataFrame:
@@ -53,8 +59,12 @@ def _at_every_loss(generic: pd.DataFrame, losses: Sequence[float]) -> pd.DataFra
     return generic.drop(columns="target_loss").merge(pd.DataFrame({"target_loss": losses}), "cross")
 
 
-def _html(figure: go.Figure) -> Markup:
-    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False}))
+def _titled(title: str, figure: go.Figure) -> tuple[str, Markup]:
+    """The title, and the figure as HTML whose id follows from it, so that the same rates give the same page."""
+    id_ = re.sub(r"\W+", "-", title).lower()
+    return title, Markup(
+        figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False}, div_id=id_)
+    )
 
 
 def _figure(rates: pd.DataFrame, degradations: list[str], x: str, value: str, unit: str) -> go.Figure:
@@ -92,7 +102,7 @@ def _line(rates: pd.DataFrame, method: str, split: str, x: str, value: str, lege
     trained = split == "train"
     return go.Scatter(
         x=rates[x].tolist(),
-        y=y.tolist(),
+        y=y.round(4).tolist(),  # sums in another order differ in their last bits
         error_y=error if trained else None,
         name=METHOD_TITLES[method] if trained else f"{METHOD_TITLES[method]}, control",
         legendgroup=f"{method} {split}",

@@ -8,9 +8,9 @@ from workflows.experiment import GENERIC, Experiment
 
 def findings(rates: pd.DataFrame) -> list[str]:
     """One sentence for each model and degradation, about the checkpoint with the lowest training loss, and one for each
-    degradation about the methods that use no network."""
+    data set and degradation about the methods that use no network."""
     sentences = []
-    for (model, degradation), group in rates.groupby(["model", "degradation"], sort=False):
+    for (data_set, model, degradation), group in rates.groupby(["data_set", "model", "degradation"], sort=False):
         lowest = group["target_loss"].min()
         last = group if model == GENERIC else group[group["target_loss"] == lowest]
         trained = last[last["split"] == "train"].set_index("method")
@@ -19,7 +19,7 @@ def findings(rates: pd.DataFrame) -> list[str]:
             _share(trained.loc[method], METHOD_TITLES[method]) for method in METHOD_TITLES if method in trained.index
         ]
         if model == GENERIC:
-            what = f"Generic inpainting, which uses no autoencoder, {degradation}"
+            what = f"Generic inpainting of {data_set}, which uses no autoencoder, {degradation}"
         else:
             what = f"{model}, {degradation}, at a training loss of {lowest:g}"
         sentence = f"{what}: {'; '.join(parts)}."

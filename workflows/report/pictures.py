@@ -53,7 +53,7 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
                 unit
                 for unit in planned
                 if (unit.model, unit.target_loss) in ((model.label, lowest), (GENERIC, None))
-                and unit.degradation == degradation.label
+                and (unit.data_set, unit.degradation) == (model.data, degradation.label)
             ]
             files = [store.path(unit.file) for unit in units if store.exists(unit.file)]
             if not files:

@@ -7,7 +7,9 @@ from workflows.plan import Unit
 
 
 def unit(number: int, method: str = "unknown_mask", images: int = 10) -> Unit:
-    return Unit("fc10", 1e-8, "center", method, number * images, (number + 1) * images, f"images {number}", "digest")
+    return Unit(
+        "photos", "fc10", 1e-8, "center", method, number * images, (number + 1) * images, f"images {number}", "digest"
+    )
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
 from workflows.job.worker import in_batches, is_out_of_memory
 from workflows.plan import Unit
 
-UNIT = Unit("fc10", 1e-8, "center", "unknown_mask", 20, 120, "images", "digest")
+UNIT = Unit("photos", "fc10", 1e-8, "center", "unknown_mask", 20, 120, "images", "digest")
 
 
 def device_for(most: int, tried: list[int]):
@@ -66,25 +66,38 @@ def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
+FC10, FC10_KNOWN = ("photos", "fc10", "unknown_mask"), ("photos", "fc10", "known_mask")
+
+
+def images(count: int) -> dict[str, int]:
+    return {"photos": count}
+
+
 def once(method: str) -> int:
     return 1
 
 
 def test_units_take_the_time_that_was_measured_for_them():
-    sizes = sizes_of({("fc10", "unknown_mask"): 0.5, ("fc10", "known_mask"): 0.01}, 100_000, once, actors=1)
-    assert sizes[("fc10", "unknown_mask")] == UNIT_SECONDS / 0.5
-    assert sizes[("fc10", "known_mask")] == UNIT_SECONDS / 0.01
+    sizes = sizes_of({FC10: 0.5, FC10_KNOWN: 0.01}, images(100_000), once, actors=1)
+    assert sizes[FC10] == UNIT_SECONDS / 0.5
+    assert sizes[FC10_KNOWN] == UNIT_SECONDS / 0.01
 
 
 def test_every_actor_has_its_share_of_units():
-    cost = {("fc10", "unknown_mask"): 1e-6}
+    cost = {FC10: 1e-6}
     for actors in (1, 8, 64):
-        size = sizes_of(cost, 10_000, once, actors)["fc10", "unknown_mask"]
+        size = sizes_of(cost, images(10_000), once, actors)[FC10]
         assert -(-10_000 // size) >= UNITS_PER_ACTOR * actors
 
 
 def test_slow_image_is_a_unit_of_its_own():
-    assert sizes_of({("unet", "unknown_mask"): 1e4}, 10, once, actors=1) == {("unet", "unknown_mask"): 1}
+    assert sizes_of({FC10: 1e4}, images(10), once, actors=1) == {FC10: 1}
+
+
+def test_unit_is_no_larger_than_its_own_data_set():
+    other = ("svhn", "fc10", "unknown_mask")
+    sizes = sizes_of({FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, once, actors=0)
+    assert sizes == {FC10: 50, other: 7}
 
 
 def test_part_of_a_unit_has_the_units_name():
