@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test chaos lint clean
+.PHONY: help setup demo test chaos bench lint clean
 
 help:
 	@echo "make demo   train, recover, aggregate and report on the embedded photographs (80 seconds on two cores)"
 	@echo "make test   run the tests"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"
+	@echo "make bench  measure the speed, beside the machine's limit and rivals (some minutes)"
 	@echo "make lint   check the style"
 	@echo "make clean  remove the virtual environment and the demo's run"
 
@@ -32,6 +33,10 @@ test: setup
 
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py
+
+bench: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
+	@$(BIN)/python -m benchmarks
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -190,8 +190,9 @@ class Experiment(Section):
     recovery: Recovery = Recovery()
     ddnm: Ddnm | None = None
     images_per_unit: Count | None = None
-    """How many images one work unit recovers, and one Parquet file holds; where left out, so many that a unit takes two
-    minutes, as measured on the cluster."""
+    """How many recoveries a work unit does, and one Parquet file holds, about: of a part of the images under one
+    degradation, or of all of them under several. Where left out, so many that a unit takes two minutes, as measured on
+    the cluster."""
     pictures: Annotated[int, Field(ge=0)] = 0
     """Of how many images of each split the results keep pictures, as PNG."""
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -16,27 +17,39 @@ from workflows.store import PLAN, RECOVERY, Store
 
 Kind = tuple[str, str, str]
 """Data set, model and method."""
-Sizes = Callable[[Kind], int]
-"""How many images a unit of a kind holds."""
+
+
+class Size(NamedTuple):
+    """How many recoveries a unit holds, about, and how many of them are side by side on the device."""
+
+    recoveries: int
+    batch_size: int
+
+
+Sizes = Callable[[Kind], Size]
+SEVERAL = "several"
+"""What stands for the degradation in the path of a unit that has several."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What one task recovers, and one Parquet file holds: images start to stop of a data set, one checkpoint, one
-    degradation, one method. A method that uses no network has the model `generic` and no training loss.
+    """What one task recovers, and one Parquet file holds: images start to stop of a data set under some degradations,
+    one checkpoint, one method. A method that uses no network has the model `generic` and no training loss.
 
-    `images` is a digest of the images' ids, `checkpoint` that of the weights (of the prior, or nothing, for a method
-    that uses no network): None until the network is trained.
+    `batch_size` is how many recoveries are side by side on the device, `images` a digest of the images' ids,
+    `checkpoint` that of the weights (of the prior, or nothing, for a method that uses no network): None until the
+    network is trained.
     """
 
     data_set: str
     model: str
     target_loss: float | None
-    degradation: str
     method: str
+    degradations: tuple[str, ...]
     start: int
     stop: int
     images: str
+    batch_size: int
     checkpoint: str | None = None
 
     @property
@@ -44,7 +57,7 @@ class Unit:
         """Follows from what the unit computes, so that the same work has the same file."""
         if self.checkpoint is None:
             raise ValueError(f"the unit {self} has no name before its network is trained")
-        content = (self.data_set, self.model, self.checkpoint, self.degradation, self.method, self.images)
+        content = (self.data_set, self.model, self.checkpoint, *self.degradations, self.method, self.images)
         return hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
 
     @property
@@ -54,7 +67,8 @@ class Unit:
 
     @property
     def file(self) -> str:
-        return f"{self.folder}/{self.degradation}/{self.method}/{self.name}.parquet"
+        degradation = self.degradations[0] if len(self.degradations) == 1 else SEVERAL
+        return f"{self.folder}/{degradation}/{self.method}/{self.name}.parquet"
 
     @property
     def folder(self) -> str:
@@ -63,7 +77,8 @@ class Unit:
         return f"{RECOVERY}/{network}"
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        """How many recoveries it is: an image under one degradation is one."""
+        return (self.stop - self.start) * len(self.degradations)
 
 
 class Survey(NamedTuple):
@@ -79,8 +94,9 @@ def model_of(experiment: Experiment, unit: Unit) -> Model:
     return next(model for model in experiment.models if model.label == unit.model)
 
 
-def degradation_of(experiment: Experiment, unit: Unit) -> Degradation:
-    return next(entry for entry in experiment.degradations if entry.label == unit.degradation)
+def degradations_of(experiment: Experiment, unit: Unit) -> list[Degradation]:
+    labelled = {entry.label: entry for entry in experiment.degradations}
+    return [labelled[label] for label in unit.degradations]
 
 
 def make_plan(
@@ -92,11 +108,12 @@ def make_plan(
     """
 
     def of(data_set: str, model: str, target: float | None, method: str, checkpoint: str | None = None) -> list[Unit]:
-        slices = _slices(catalogues[data_set], sizes((data_set, model, method)))
+        labels = [entry.label for entry in experiment.degradations]
+        catalogue, size = catalogues[data_set], sizes((data_set, model, method))
+        digest = cache(catalogue.digest)
         return [
-            Unit(data_set, model, target, degradation.label, method, *slice_, checkpoint)
-            for degradation in experiment.degradations
-            for slice_ in slices
+            Unit(data_set, model, target, method, together, *bounds, digest(*bounds), size.batch_size, checkpoint)
+            for together, *bounds in shards(labels, len(catalogue), size.recoveries)
         ]
 
     units = []
@@ -112,10 +129,15 @@ def make_plan(
     return units
 
 
-def _slices(catalogue: Catalogue, size: int) -> list[tuple[int, int, str]]:
-    """Start, stop and digest of every `size` images."""
-    bounds = [(start, min(start + size, len(catalogue))) for start in range(0, len(catalogue), size)]
-    return [(*pair, catalogue.digest(*pair)) for pair in bounds]
+def shards(degradations: list[str], images: int, size: int) -> list[tuple[tuple[str, ...], int, int]]:
+    """Some degradations, start and stop, for each unit of about `size` recoveries: a part of the images under one
+    degradation, or all of them under several."""
+    if size < 2 * images:
+        bounds = [(start, min(start + size, images)) for start in range(0, images, size)]
+        return [((label,), *pair) for label in degradations for pair in bounds]
+    together = size // images
+    groups = [tuple(degradations[i : i + together]) for i in range(0, len(degradations), together)]
+    return [(group, 0, images) for group in groups]
 
 
 def save_plan(store: Store, units: list[Unit]) -> list[Unit]:
@@ -130,8 +152,9 @@ def load_plan(store: Store) -> list[Unit]:
     if not store.exists(PLAN):
         raise InputError(f"{store.uri} has no plan yet; memrec run or memrec recover makes it")
     try:
-        return [Unit(**row) for row in store.read_table(PLAN).to_pylist()]
-    except TypeError as error:
+        rows = store.read_table(PLAN).to_pylist()
+        return [Unit(**{**row, "degradations": tuple(row["degradations"])}) for row in rows]
+    except (TypeError, KeyError) as error:
         raise InputError(
             f"{store.show(PLAN)} is not a plan of this version of memrec ({error}); remove it and run again"
         ) from error

@@ -14,7 +14,7 @@ from memrec_core import degradations, metrics, recovery
 from memrec_core.diffusion_prior import DiffusionPrior
 from workflows.audit_set import AuditSet
 from workflows.experiment import Degradation, Experiment
-from workflows.plan import Unit, degradation_of, model_of
+from workflows.plan import Unit, degradations_of, model_of
 from workflows.schema import SCHEMA
 
 
@@ -27,44 +27,71 @@ class Held:
     prior: DiffusionPrior | None = None
 
 
-def recover_unit(unit: Unit, experiment: Experiment, audit: AuditSet, held: Held, device: str = "cpu") -> pa.Table:
-    """The unit's rows in the schema of the results, in the order of its images. What is held lies on `device`."""
-    began = time.perf_counter()
-    part = slice(unit.start, unit.stop)
-    degradation = degradation_of(experiment, unit)
-    images = audit.images(part, device)
+@dataclass(frozen=True)
+class Problem:
+    """The recoveries of a unit, a row each: the image that is looked for, and what its degradation left of it."""
+
+    images: Tensor
+    ids: list[str]
+    applied: list[Degradation]
+    mask: Tensor
+    degraded: Tensor
+
+
+def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Problem:
+    """The unit's images in their order, under one of its degradations after the other."""
+    part, seed = slice(unit.start, unit.stop), experiment.seed
+    images, wanted = audit.images(part), degradations_of(experiment, unit)
     # An image of the control set may have the id of a training image.
     ids = [f"{split}/{id_}" for split, id_ in zip(audit.catalogue.splits[part], audit.catalogue.ids[part], strict=True)]
-    mask = masks_of_images(degradation, tuple(images.shape[1:]), experiment.seed, ids).to(device)
-    degraded = degradations.degrade(images, mask, degradation.noise_std, experiment.seed, ids)
-    found = _recover(unit, experiment, held, degraded, mask, ids)
-    error = metrics.mse(found.images, images)
-    count = len(ids)
+    masks = [masks_of_images(one, tuple(images.shape[1:]), seed, ids) for one in wanted]
+    degraded = [
+        degradations.degrade(images, mask, one.noise_std, seed, ids) for one, mask in zip(wanted, masks, strict=True)
+    ]
+    applied = [one for one in wanted for _ in ids]
+    count = len(wanted)
+    return Problem(images.repeat(count, 1, 1, 1), ids * count, applied, torch.cat(masks), torch.cat(degraded))
+
+
+def recover_unit(
+    unit: Unit, experiment: Experiment, audit: AuditSet, held: Held, device: str = "cpu", batch_size: int | None = None
+) -> pa.Table:
+    """The unit's rows in the schema of the results, in the order of its problem.
+
+    What is held lies on `device`; `batch_size` recoveries are there at a time, the unit's own number where left out.
+    """
+    began = time.perf_counter()
+    problem = pose(unit, experiment, audit)
+    side_by_side = {"batch_size": batch_size or unit.batch_size, "device": device}
+    found = _recover(unit, experiment, held, problem, side_by_side)
+    error = metrics.mse(found.images, problem.images)
+    part, count, times = slice(unit.start, unit.stop), len(unit), len(unit.degradations)
     columns = {
         "model": [unit.model] * count,
         "checkpoint": [unit.checkpoint] * count,
         "target_loss": [unit.target_loss] * count,
         "train_loss": [None if unit.target_loss is None else held.checkpoint["loss"]] * count,
         "data_set": [unit.data_set] * count,
-        "split": audit.catalogue.splits[part],
-        "image_id": audit.catalogue.ids[part],
-        "label": audit.catalogue.labels[part],
-        "degradation": [unit.degradation] * count,
-        "fraction_missing": [degradations.fraction_missing(own) for own in mask],
-        "noise_std": [degradation.noise_std] * count,
+        "split": audit.catalogue.splits[part] * times,
+        "image_id": audit.catalogue.ids[part] * times,
+        "label": audit.catalogue.labels[part] * times,
+        "degradation": [one.label for one in problem.applied],
+        "fraction_missing": [degradations.fraction_missing(own) for own in problem.mask],
+        "noise_std": [one.noise_std for one in problem.applied],
         "method": [unit.method] * count,
         "seed": [experiment.seed] * count,
         "mse": error.tolist(),
         "psnr": metrics.psnr(error).tolist(),
-        "mse_missing": metrics.missing_mse(found.images, images, mask).tolist(),
+        "mse_missing": metrics.missing_mse(found.images, problem.images, problem.mask).tolist(),
         "status": list(found.status),
         "outer_iterations": found.iterations.tolist(),
         "evaluations": found.evaluations.tolist(),
-        "mask_error": _mask_error(unit, found.mask, mask, count),
+        "mask_error": _mask_error(unit, found.mask, problem.mask),
     }
-    wanted = _pictured(experiment, audit, part)
-    for name, tensor in (("original", images), ("degraded", degraded), ("recovered", found.images)):
-        columns[name] = [_png(image) if keep else None for image, keep in zip(tensor.cpu(), wanted, strict=True)]
+    pictured = _pictured(experiment, audit, part) * times
+    pictures = {"original": problem.images, "degraded": problem.degraded, "recovered": found.images}
+    for name, images in pictures.items():
+        columns[name] = [_png(image) if keep else None for image, keep in zip(images, pictured, strict=True)]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
     return pa.Table.from_pydict(columns, schema=SCHEMA)
 
@@ -77,22 +104,23 @@ def masks_of_images(degradation: Degradation, image_shape: tuple[int, ...], seed
 
 
 def _recover(
-    unit: Unit, experiment: Experiment, held: Held, degraded: Tensor, mask: Tensor, ids: list[str]
+    unit: Unit, experiment: Experiment, held: Held, problem: Problem, side_by_side: dict[str, Any]
 ) -> recovery.Recovery:
     seed, settings = experiment.seed, experiment.recovery
+    degraded, mask, ids = problem.degraded, problem.mask, problem.ids
     match unit.method:
         case "biharmonic":
             return recovery.inpaint_biharmonic(degraded, mask)
         case "ddnm":
-            constants = experiment.ddnm
-            return recovery.recover_ddnm(held.prior, degraded, mask, ids, seed, constants.steps, constants.eta)
+            constants = (experiment.ddnm.steps, experiment.ddnm.eta)
+            return recovery.recover_ddnm(held.prior, degraded, mask, ids, seed, *constants, **side_by_side)
         case "autoencoder_iterations":
-            return recovery.iterate_autoencoder(held.model, degraded, settings.max_autoencoder_iterations)
+            most = settings.max_autoencoder_iterations
+            return recovery.iterate_autoencoder(held.model, degraded, most, **side_by_side)
     described = model_of(experiment, unit)
     if unit.method == "known_mask":
-        noise_std = degradation_of(experiment, unit).noise_std
-        inner = settings.inner_iterations
-        return recovery.recover_known_mask(held.model, degraded, mask, described.gamma, noise_std, inner)
+        options = {"noise_std": [one.noise_std for one in problem.applied], "iterations": settings.inner_iterations}
+        return recovery.recover_known_mask(held.model, degraded, mask, described.gamma, **options, **side_by_side)
     return recovery.recover_unknown_mask(
         held.model,
         degraded,
@@ -102,13 +130,14 @@ def _recover(
         first_mask=settings.first_mask or described.first_mask,
         inner_iterations=settings.inner_iterations,
         max_iterations=settings.max_iterations,
+        **side_by_side,
     )
 
 
-def _mask_error(unit: Unit, estimated: Tensor | None, mask: Tensor, count: int) -> list[float | None]:
+def _mask_error(unit: Unit, estimated: Tensor | None, mask: Tensor) -> list[float | None]:
     """The share of wrong entries in each image's estimate of the mask; None for a method that estimates none."""
     if unit.method != "unknown_mask" or estimated is None:
-        return [None] * count
+        return [None] * len(mask)
     return (estimated != mask).flatten(1).double().mean(1).tolist()
 
 

@@ -7,6 +7,9 @@ from torch import Tensor
 
 Autoencoder = Callable[[Tensor], Tensor]
 
+CACHED = 2**16
+"""Entries of each tensor that the element-wise steps handle at a time on a CPU, so that they stay in its cache."""
+
 
 def solve(f: Autoencoder, y: Tensor, theta: Tensor, gamma: float, iterations: int = 40) -> tuple[Tensor, Tensor]:
     """Estimate x from y = theta x, with the autoencoder `f` as the prior.
@@ -16,17 +19,39 @@ def solve(f: Autoencoder, y: Tensor, theta: Tensor, gamma: float, iterations: in
         v  = f(xi + u)                                                 (16)
         u  = u + xi - v                                                (14)
 
-    `y` and `theta` are (N, C, H, W), theta 0 or 1; gamma > 0. Returns the last xi and the one before it. The
-    element-wise steps run in place in memory that is allocated once.
+    `y` and `theta` are (N, C, H, W), theta 0 or 1; gamma > 0. Returns the last xi and the one before it, zeros where
+    there is none. What follows the last xi is left out, so that f is applied once less than there are iterations.
+
+    With s = xi + u, the input of f, u is s - v. So with w = theta / (1 + gamma/2), (17) is
+        xi = (2v - s) + w (y + s - 2v)
+    and the next s, xi + (s - v), is v + w (y + s - 2v): s and v are all that is kept, and s changes in place.
     """
     weight = theta / (1 + gamma / 2)
-    v, u = torch.zeros_like(y), torch.zeros_like(y)
-    xi, previous, shifted = torch.empty_like(y), torch.empty_like(y), torch.empty_like(y)
-    for _ in range(iterations):
-        xi, previous = previous, xi
-        torch.sub(v, u, out=xi)
-        xi.lerp_(y, weight)  # (17): where theta is 1, (y + gamma/2 v~) / (1 + gamma/2) = v~ + (y - v~) / (1 + gamma/2)
-        torch.add(xi, u, out=shifted)
-        v = f(shifted)
-        torch.sub(shifted, v, out=u)
+    s = weight * y
+    xi, previous = s.clone(), torch.zeros_like(y)
+    for iteration in range(2, iterations + 1):
+        v = f(s)
+        if iteration == 2:
+            y, weight, s = (_laid_out_as(v, tensor) for tensor in (y, weight, s))
+        if iteration >= iterations - 1:
+            xi, previous = torch.sub(v, s).add_(v).lerp_(y, weight), xi
+        if iteration < iterations:
+            _advance(s, v, y, weight)
     return xi, previous
+
+
+def _advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:
+    """s = v + weight (y + s - 2v), in place."""
+    if v.untyped_storage().data_ptr() == s.untyped_storage().data_ptr():  # f has returned its input
+        v = v.clone()
+    rows = max(1, CACHED // max(1, s[:1].numel())) if s.device.type == "cpu" else max(1, len(s))
+    for s_, v_, y_, weight_ in zip(*(tensor.split(rows) for tensor in (s, v, y, weight)), strict=True):
+        s_.add_(y_).sub_(v_, alpha=2)
+        torch.addcmul(v_, s_, weight_, out=s_)
+
+
+def _laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
+    """`tensor` with the order in memory that `model` has: entries of the same order are handled together faster."""
+    if model.is_contiguous() or not model.is_contiguous(memory_format=torch.channels_last):
+        return tensor
+    return tensor.contiguous(memory_format=torch.channels_last)

@@ -21,15 +21,18 @@ def iterate_autoencoder(
     tolerance: float = 1e-12,
     patience: int = 3,
     on_iteration: Callable[[Tensor], None] | None = None,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
 ) -> Recovery:
     """Apply x = f(x) from x = `degraded` (N, C, H, W) until each image has come to rest.
 
     The tolerance on the MSE between successive iterates is stricter than the unknown-mask method's 1e-9: these
     iterations approach a training image slowly, and at 1e-9 most stop short of the accurate threshold, which would
     count against the rival. `mask` of the result is None: the method has no notion of one. `on_iteration` is called
-    with the images of each iteration that still move.
+    with the images of each iteration that are in the batch; they may change later. `batch_size` and `device` are as for
+    `recover_unknown_mask`.
     """
-    check_arguments(degraded, None, max_iterations)
+    check_arguments(degraded, None, max_iterations, batch_size)
 
     def step(x: Tensor) -> tuple[Tensor, tuple[Tensor]]:
         estimate = model(x)
@@ -37,5 +40,5 @@ def iterate_autoencoder(
             on_iteration(estimate)
         return estimate, (estimate,)
 
-    end = iterate(step, degraded, (degraded,), StoppingRule(max_iterations, tolerance, patience))
+    end = iterate(step, degraded, (degraded,), StoppingRule(max_iterations, tolerance, patience), batch_size, device)
     return Recovery(end.images, None, end.status, end.iterations, end.iterations)

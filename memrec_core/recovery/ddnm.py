@@ -25,6 +25,8 @@ def recover_ddnm(
     seed: int = 42,
     steps: int = 100,
     eta: float = 0.85,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
 ) -> Recovery:
     """Fill the missing pixels of `degraded` (N, C, H, W) with what `prior` expects there, given the kept ones.
 
@@ -35,17 +37,33 @@ def recover_ddnm(
         x_s = sqrt(abar_s) xh + sqrt(1 - abar_s) (eta z + sqrt(1 - eta^2) eps)
     and the last one returns xh; this eta is not that of DDIM. The noise depends on the seed and the image's id (its
     index where no ids are given), so that neither batch nor order matters. Images smaller than the prior's are enlarged
-    by repeating pixels, and averaged back. Raises InputError where the prior's size is no multiple of the images', the
-    mask is of another size, or an argument is out of range.
+    by repeating pixels, and averaged back. `batch_size` and `device` are as for `recover_unknown_mask`. Raises
+    InputError where the prior's size is no multiple of the images', the mask is of another size, or an argument is out
+    of range.
     """
-    check_arguments(degraded, None, steps)
+    check_arguments(degraded, None, steps, batch_size)
     if not 0 <= eta <= 1 or steps > len(prior.abar):
         raise InputError(f"ddnm needs eta in [0, 1] and at most {len(prior.abar)} steps, not {eta} and {steps}")
     theta = masks_of(mask, degraded)
     factor = prior.enlargement(tuple(degraded.shape[1:]))
-    y, m = (_enlarge(tensor, factor) for tensor in (2 * degraded - 1, theta))
     random = [generator(seed, "ddnm", id_) for id_ in (range(len(degraded)) if ids is None else ids)]
     times = torch.linspace(len(prior.abar) - 1, 0, steps).round().long().tolist()
+    found = torch.empty_like(degraded)
+    for part in torch.arange(len(degraded)).split(batch_size or len(degraded)):
+        y, m = (_enlarge(tensor[part].to(device or tensor.device), factor) for tensor in (2 * degraded - 1, theta))
+        sampled = _sample(prior, y, m, times, eta, [random[i] for i in part.tolist()])
+        found[part] = ((functional.avg_pool2d(sampled, factor) + 1) / 2).to(found.device)
+    found = torch.where(theta > 0, degraded, found)
+    finite = found.flatten(1).isfinite().all(1)
+    status = np.where(finite.cpu().numpy(), CONVERGED, NON_FINITE).astype(object)
+    found = torch.where(finite[:, None, None, None], found, degraded)
+    return Recovery(found, theta, status, *(torch.full((len(degraded),), steps) for _ in range(2)))
+
+
+def _sample(
+    prior: DiffusionPrior, y: Tensor, m: Tensor, times: list[int], eta: float, random: Sequence[torch.Generator]
+) -> Tensor:
+    """The last xh, for the data `y` and the masks `m` in the prior's size and range."""
     x = _noise(random, y)
     for t, s in zip(times, [*times[1:], None], strict=True):
         eps, abar = prior.noise(x, t), prior.abar[t]
@@ -53,11 +71,7 @@ def recover_ddnm(
         if s is not None:
             fresh = eta * _noise(random, y) + (1 - eta**2) ** 0.5 * eps
             x = prior.abar[s].sqrt() * xh + (1 - prior.abar[s]).sqrt() * fresh
-    found = torch.where(theta > 0, degraded, (functional.avg_pool2d(xh, factor) + 1) / 2)
-    finite = found.flatten(1).isfinite().all(1)
-    status = np.where(finite.cpu().numpy(), CONVERGED, NON_FINITE).astype(object)
-    found = torch.where(finite[:, None, None, None], found, degraded)
-    return Recovery(found, theta, status, *(torch.full((len(degraded),), steps) for _ in range(2)))
+    return xh
 
 
 def _enlarge(images: Tensor, factor: int) -> Tensor:

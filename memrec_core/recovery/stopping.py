@@ -36,37 +36,95 @@ def iterate(
     start: Tensor,
     inputs: tuple[Tensor, ...],
     rule: StoppingRule,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
 ) -> Iterated:
     """Call `step(*inputs) -> (estimates, next inputs)` until every image has stopped.
 
-    `start` (N, C, H, W) is the estimate before the first step, `inputs` are tensors with N rows each. An image that has
-    stopped leaves the batch, so the step only ever sees images that still move. One whose estimate is not finite
-    stops too, and keeps its last finite estimate.
+    `start` (N, C, H, W) is the estimate before the first step, `inputs` are tensors with N rows each. The step sees
+    `batch_size` images at a time (all N where left out), on `device`, and only such that still move: one that has
+    stopped leaves its place to one that waits, so that the batch stays full as long as any do. An image whose estimate
+    is not finite stops too, and keeps its last finite estimate.
     """
-    images, ends = start.clone(), tuple(tensor.clone() for tensor in inputs)
-    status = np.full(len(start), MAX_ITERATIONS, dtype=object)
-    iterations = torch.zeros(len(start), dtype=torch.int64)
-    active = torch.arange(len(start), device=start.device)
-    previous, calm = start, torch.zeros(len(start), dtype=torch.int64, device=start.device)
-    for count in range(1, rule.max_iterations + 1):
-        if not len(active):
-            break
-        estimate, inputs = step(*inputs)
-        change = mse(estimate, previous)
-        finite = change.isfinite()
-        calm = torch.where(change < rule.tolerance, calm + 1, 0)
-        stopped = (calm >= rule.patience) | ~finite
-        iterations[active.cpu()] = count
-        if count == rule.max_iterations or stopped.any():
-            leaving = stopped | (count == rule.max_iterations)
-            rows = active[leaving]
-            images[rows] = torch.where(finite[leaving, None, None, None], estimate[leaving], previous[leaving])
-            for end, tensor in zip(ends, inputs, strict=True):
-                end[rows] = tensor[leaving]
-            status[active[calm >= rule.patience].cpu().numpy()] = CONVERGED
-            status[active[~finite].cpu().numpy()] = NON_FINITE
-            staying = ~leaving
-            active, calm, estimate = active[staying], calm[staying], estimate[staying]
-            inputs = tuple(tensor[staying] for tensor in inputs)
-        previous = estimate
-    return Iterated(images, ends, status, iterations)
+    batch = _Batch(start, inputs, rule, batch_size or len(start), device or start.device)
+    while batch.places:
+        batch.follow(*step(*batch.inputs))
+    return Iterated(batch.images, batch.ends, batch.status, batch.iterations)
+
+
+class _Batch:
+    """The images that still move, each at a place of the batch; `rows` says which of the N each is, `waiting` is the
+    first that has not been in the batch yet."""
+
+    def __init__(
+        self, start: Tensor, inputs: tuple[Tensor, ...], rule: StoppingRule, size: int, device: torch.device | str
+    ) -> None:
+        self.start, self.starts, self.rule = start, inputs, rule
+        self.images, self.ends = start.clone(), tuple(tensor.clone() for tensor in inputs)
+        self.status = np.full(len(start), MAX_ITERATIONS, dtype=object)
+        self.iterations = torch.zeros(len(start), dtype=torch.int64)
+        self.waiting = min(size, len(start))
+        self.rows = np.arange(self.waiting)
+        self.previous = start[: self.waiting].to(device, copy=True)
+        self.inputs = tuple(tensor[: self.waiting].to(device, copy=True) for tensor in inputs)
+        self.counts = np.zeros(self.waiting, dtype=np.int64)
+        self.calm = torch.zeros(self.waiting, dtype=torch.int64, device=device)
+
+    @property
+    def places(self) -> int:
+        return len(self.rows)
+
+    def follow(self, estimate: Tensor, inputs: tuple[Tensor, ...]) -> None:
+        """Take note of a step: which images stop with it, and who is in the batch for the next one."""
+        change = mse(estimate, self.previous)
+        self.calm = torch.where(change < self.rule.tolerance, self.calm + 1, 0)
+        # One transfer from the device for all that must be known here.
+        calm, finite = torch.stack([self.calm >= self.rule.patience, change.isfinite()]).cpu().numpy()
+        self.counts += 1
+        leaving = calm | ~finite | (self.counts == self.rule.max_iterations)
+        if leaving.any():
+            self._keep(leaving, finite, estimate, inputs)
+            self.status[self.rows[calm]] = CONVERGED
+            self.status[self.rows[~finite]] = NON_FINITE
+            estimate, inputs = self._fill(np.flatnonzero(leaving), estimate, inputs)
+        self.previous, self.inputs = estimate, inputs
+
+    def _keep(self, leaving: np.ndarray, finite: np.ndarray, estimate: Tensor, inputs: tuple[Tensor, ...]) -> None:
+        """The last finite estimates, and the inputs that belong to them, of those that leave."""
+        for chosen, source in ((leaving & finite, estimate), (leaving & ~finite, self.previous)):
+            _put(self.images, self.rows[chosen], source[_index(np.flatnonzero(chosen), source)])
+        for end, tensor in zip(self.ends, inputs, strict=True):
+            _put(end, self.rows[leaving], tensor[_index(np.flatnonzero(leaving), tensor)])
+        self.iterations[torch.from_numpy(self.rows[leaving])] = torch.from_numpy(self.counts[leaving])
+
+    def _fill(
+        self, free: np.ndarray, estimate: Tensor, inputs: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Give the free places to images that wait, and those that are left over to the last ones in the batch. Copies
+        nothing but what moves."""
+        fresh = slice(self.waiting, self.waiting + len(free))
+        count = len(self.start[fresh])
+        self.waiting += count
+        taken, holes = free[:count], free[count:]
+        end = self.places - len(holes)
+        movers = np.setdiff1d(np.arange(end, self.places), holes)
+        holes = holes[holes < end]
+        tensors = (estimate, *inputs)
+        for tensor, source in zip(tensors, (self.start, *self.starts), strict=True):
+            _put(tensor, taken, source[fresh])
+            _put(tensor, holes, tensor[_index(movers, tensor)])
+        for own, first in ((self.rows, np.arange(fresh.start, fresh.start + count)), (self.counts, 0), (self.calm, 0)):
+            own[taken] = first
+            own[holes] = own[movers]
+        self.rows, self.counts, self.calm = (own[:end] for own in (self.rows, self.counts, self.calm))
+        estimate, *inputs = (tensor[:end] for tensor in tensors)
+        return estimate, tuple(inputs)
+
+
+def _index(places: np.ndarray, tensor: Tensor) -> Tensor:
+    return torch.from_numpy(places).to(tensor.device)
+
+
+def _put(target: Tensor, places: np.ndarray, values: Tensor) -> None:
+    """target[places] = values, wherever the two lie."""
+    target[_index(places, target)] = values.to(target.device)

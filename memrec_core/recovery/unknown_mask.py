@@ -31,6 +31,8 @@ def recover_unknown_mask(
     tolerance: float = 1e-9,
     patience: int = 3,
     on_iteration: Callable[[Tensor, Tensor], None] | None = None,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
 ) -> Recovery:
     """Recover images from `degraded` (N, C, H, W) without knowing which pixels are missing.
 
@@ -39,10 +41,13 @@ def recover_unknown_mask(
     The paper states no cap; `max_iterations` is ours. `first_mask` is `zeros` for a U-Net, otherwise `coin_flips`,
     drawn from the seed and the image's id (its index where no ids are given), so that neither batch nor order
     matters. The paper's gamma is 0.5 for fc10 with LeakyReLU and 0.1 with PReLU. Raises InputError for arguments out
-    of range; an image that does not converge is a result, not an error. `on_iteration` is called with the images and
-    masks of each outer iteration, of those images that still move.
+    of range; an image that does not converge is a result, not an error.
+
+    `batch_size` images are in the batch at a time, all where left out; one that has stopped leaves its place to the
+    next. They lie on `device` for that time, the model's, where `degraded` lies elsewhere. `on_iteration` is called
+    with the images and masks of each outer iteration, of those images that are in the batch; they may change later.
     """
-    check_arguments(degraded, gamma, inner_iterations, max_iterations)
+    check_arguments(degraded, gamma, inner_iterations, max_iterations, batch_size)
     ids = range(len(degraded)) if ids is None else ids
     theta = _first_masks(first_mask, degraded, ids, seed)
 
@@ -53,8 +58,9 @@ def recover_unknown_mask(
             on_iteration(x, theta)
         return x, (y, theta)
 
-    end = iterate(step, degraded, (degraded, theta), StoppingRule(max_iterations, tolerance, patience))
-    return Recovery(end.images, end.inputs[1], end.status, end.iterations, end.iterations * inner_iterations)
+    rule = StoppingRule(max_iterations, tolerance, patience)
+    end = iterate(step, degraded, (degraded, theta), rule, batch_size, device)
+    return Recovery(end.images, end.inputs[1], end.status, end.iterations, end.iterations * (inner_iterations - 1))
 
 
 def _first_masks(kind: str, degraded: Tensor, ids: Sequence[object], seed: int) -> Tensor:
@@ -63,5 +69,5 @@ def _first_masks(kind: str, degraded: Tensor, ids: Sequence[object], seed: int) 
     if kind != "coin_flips":
         raise unknown("first mask", kind, FIRST_MASKS)
     shape = degraded.shape[1:]
-    flips = [torch.randint(0, 2, shape, generator=generator(seed, "first mask", id_)) for id_ in ids]
-    return torch.stack(flips).to(degraded)
+    flips = [torch.randint(0, 2, shape, generator=generator(seed, "first mask", id_)).to(degraded) for id_ in ids]
+    return torch.stack(flips)

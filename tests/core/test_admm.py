@@ -60,18 +60,18 @@ def test_algorithm_1_on_a_trained_network_in_float32_stays_near_float64(trained)
     theta = torch.ones_like(y)
     theta[:, :, 4:12, 4:12] = 0
     y *= theta
-    single, _ = solve(trained.model, y, theta, 0.5)
+    single = solve(trained.model, y, theta, 0.5)[0]
     double = algorithm_1(copy.deepcopy(trained.model).double(), y.double(), theta.double(), 0.5, 40)
     assert (single - double).square().mean() < 1e-9
 
 
 def test_second_value_is_the_iterate_before_the_last():
     f = small_network()
-    _, before = solve(f, Y, THETA, 0.5, 7)
+    before = solve(f, Y, THETA, 0.5, 7)[1]
     assert torch.equal(before, solve(f, Y, THETA, 0.5, 6)[0])
 
 
-def test_autoencoder_is_applied_once_an_iteration():
+def test_autoencoder_is_applied_once_an_iteration_but_for_the_last():
     calls = []
 
     def counting(x: torch.Tensor) -> torch.Tensor:
@@ -79,4 +79,25 @@ def test_autoencoder_is_applied_once_an_iteration():
         return x / 2
 
     solve(counting, Y, THETA, 0.5, 40)
-    assert calls == [2] * 40
+    assert calls == [2] * 39
+
+
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: x.flip(0), lambda x: x[:1].expand_as(x)])
+def test_autoencoder_may_return_its_input_or_a_view_of_it(f):
+    assert torch.allclose(solve(f, Y, THETA, 0.5, 7)[0], algorithm_1(f, Y, THETA, 0.5, 7), atol=1e-12)
+
+
+def test_order_of_the_entries_in_memory_does_not_matter():
+    y, theta = (tensor.expand(2, 3, 3, 3).clone() for tensor in (Y, THETA))
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x).contiguous(memory_format=torch.channels_last)
+
+    assert torch.allclose(solve(f, y, theta, 0.5, 7)[0], algorithm_1(f, y, theta, 0.5, 7), atol=1e-12)
+
+
+def test_batch_larger_than_the_cache_is_handled_whole():
+    y = torch.rand(7, 1, 150, 150, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    theta = (y > 0.5).double()
+    found = solve(torch.sin, y, theta, 0.5, 5)[0]
+    assert torch.allclose(found, algorithm_1(torch.sin, y, theta, 0.5, 5), atol=1e-12)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
+import pytest
 
 from tests.conftest import KEY, SMALL, SMALL_ROWS, results
 from workflows.schema import SCHEMA
@@ -76,11 +77,13 @@ def test_second_call_finds_the_work_done_and_changes_nothing(start, undisturbed:
     assert "all 36 units are done" in again.log.read_text()
 
 
-def test_sharding_does_not_change_a_result(start, undisturbed: Path, tmp_path: Path):
+@pytest.mark.parametrize(("recoveries", "units"), [(12, 12), (24, 6)])  # under one degradation, or under both
+def test_sharding_does_not_change_a_result(start, undisturbed: Path, tmp_path: Path, recoveries: int, units: int):
     other = tmp_path / "other.yaml"
-    other.write_text(SMALL.replace("images_per_unit: 4", "images_per_unit: 12"))
+    other.write_text(SMALL.replace("images_per_unit: 4", f"images_per_unit: {recoveries}"))
     job = start(tmp_path / "run", experiment=other)
     assert job.wait() == 0, job.log.read_text()
+    assert len(job.units()) == units
     one, many = results(tmp_path / "run"), results(undisturbed)
     exact = ["model", "split", "image_id", "degradation", "method", "target_loss", "label", "fraction_missing"]
     assert one[exact].equals(many[exact])

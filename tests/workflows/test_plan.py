@@ -8,15 +8,15 @@ import pytest
 
 from workflows.audit_set import Catalogue, load_audit_set
 from workflows.experiment import Experiment
-from workflows.plan import Kind, Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
+from workflows.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, survey, with_checkpoints
 from workflows.schema import SCHEMA
 from workflows.store import Store
 
 DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
 
 
-def four(kind: Kind) -> int:
-    return 4
+def four(kind: Kind) -> Size:
+    return Size(4, 512)
 
 
 @pytest.fixture
@@ -32,12 +32,21 @@ def units(small: Experiment, catalogues: dict[str, Catalogue]) -> list[Unit]:
 
 def test_every_image_is_in_exactly_one_unit_of_each_checkpoint_degradation_and_method(units):
     covered = Counter(
-        (unit.checkpoint, unit.degradation, unit.method, image)
+        (unit.checkpoint, degradation, unit.method, image)
         for unit in units
+        for degradation in unit.degradations
         for image in range(unit.start, unit.stop)
     )
     assert len(covered) == 2 * 2 * 3 * 12
     assert set(covered.values()) == {1}
+
+
+def test_small_data_set_shares_its_units_among_degradations():
+    labels = ["a", "b", "c", "d", "e"]
+    assert shards(labels, 50, 1000) == [(("a", "b", "c", "d", "e"), 0, 50)]
+    assert shards(labels, 50, 149) == [(("a", "b"), 0, 50), (("c", "d"), 0, 50), (("e",), 0, 50)]
+    assert shards(labels, 50, 99) == [((label,), 0, 50) for label in labels]
+    assert shards(["a"], 50, 20) == [(("a",), 0, 20), (("a",), 20, 40), (("a",), 40, 50)]
 
 
 def test_plan_is_the_same_each_time_and_its_files_are_distinct(small, catalogues, units):
@@ -67,7 +76,7 @@ def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
 def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):
     store, plan = Store(str(tmp_path)), make_plan(small, catalogues, four)
     assert save_plan(store, plan) == plan
-    assert save_plan(store, make_plan(small, catalogues, lambda kind: 12)) == plan
+    assert save_plan(store, make_plan(small, catalogues, lambda kind: Size(12, 512))) == plan
     assert load_plan(store) == plan
 
 
@@ -80,7 +89,7 @@ def test_millions_of_recoveries_are_planned_in_seconds(small):
     ids = tuple(f"n{i:08}" for i in range(26_000))
     catalogue = Catalogue(ids, ids, ("train",) * 25_000 + ("control",) * 1_000)
     began = time.perf_counter()
-    plan = make_plan(Experiment.model_validate(tree), {"photos": catalogue}, lambda kind: 100)
+    plan = make_plan(Experiment.model_validate(tree), {"photos": catalogue}, lambda kind: Size(100, 512))
     ready, _ = with_checkpoints(plan, {("fc10-leaky_relu", target): f"d{target}" for target in training["targets"]})
     assert len({unit.name for unit in ready}) == 260 * 6 * (3 * 5 + 1)
     assert time.perf_counter() - began < 20  # it takes less than one: a bound that a busy machine keeps too

@@ -38,11 +38,13 @@ HELD_CHECKPOINTS = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """Units with results, of how many in the plan; and by name the reason of each unit or training that failed."""
+    """Units with results, of how many in the plan; by name the reason of each unit or training that failed; and how
+    long the recovery took, in seconds from its first unit to its end."""
 
     done: int
     planned: int
     failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -284,13 +286,14 @@ class _Job:
             self.store.write(PROGRESS, json.dumps(entry, indent=2).encode())
 
     def _outcome(self) -> Outcome:
+        seconds = self._recovery_seconds()
         if self.ledger.done:
             console.print(
                 f"recovery: {len(self.ledger.done)} units, {self.ledger.images} recoveries in "
-                f"{duration(self._recovery_seconds())} on {self.most_actors} actors",
+                f"{duration(seconds)} on {self.most_actors} actors",
                 highlight=False,
             )
-        return Outcome(self.found + len(self.ledger.done), len(self.planned), self.failures)
+        return Outcome(self.found + len(self.ledger.done), len(self.planned), self.failures, seconds)
 
 
 def training_name(model: Model) -> str:

@@ -1,35 +1,44 @@
-"""How many images a work unit holds: minutes of work, by what an image was measured to cost."""
+"""How many recoveries a work unit holds, and how many are side by side: by what they were measured to cost."""
 
-import math
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import ray
 import torch
+from torch import Tensor
 
 from memrec_core import autoencoders, degradations, diffusion_prior, recovery
 from memrec_core.precision import full_float32
 from workflows.audit_set import AuditSet
 from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
 from workflows.job.cluster import Audits, Cluster, wait_for
-from workflows.job.worker import device
-from workflows.plan import Kind, Sizes
+from workflows.job.worker import device, is_out_of_memory
+from workflows.plan import Kind, Size, Sizes, shards
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4
 """So that the actors end at about the same time."""
 USUAL_ITERATIONS = 20
 """Outer iterations of the unknown-mask method that an image is taken to need, at most."""
+USUAL_BATCH, SMALLEST_BATCH, LARGEST_BATCH = 512, 32, 4096
+WORTHWHILE = 1.03
+"""A batch is doubled as long as that gives so many times as many images a second."""
 
-MEASURED_IMAGES = 64
+
+class Cost(NamedTuple):
+    """The seconds that a recovery takes, and the batch in which it does."""
+
+    seconds: float
+    batch_size: int
 
 
 def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster, audits: Audits) -> Sizes:
     """The sizes of the units of a run whose data sets have so many `images`: the experiment's, or else from a
     measurement on the cluster, each network on a device as an actor has it."""
     if experiment.images_per_unit is not None:
-        return lambda kind: experiment.images_per_unit
+        return lambda kind: Size(experiment.images_per_unit, USUAL_BATCH)
     task = ray.remote(measure).options(**cluster.actor_resources(), max_retries=5)
     wanted = [(model.data, model.label) for model in experiment.models]
     if set(experiment.methods) & set(GENERIC_METHODS):
@@ -40,30 +49,29 @@ def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster,
         for place, of_place in zip(wanted, measured, strict=True)
         for method, cost in of_place.items()
     }
-    sizes = sizes_of(costs, images, _repeats(experiment), cluster.wanted_actors())
-    return sizes.__getitem__
+    return sizes_of(costs, images, experiment, cluster.wanted_actors()).__getitem__
 
 
-def sizes_of(
-    costs: dict[Kind, float], images: dict[str, int], repeats: Callable[[str], int], actors: int
-) -> dict[Kind, int]:
-    """Units of UNIT_SECONDS; smaller ones where there would not be enough for the `actors`.
-
-    `costs` are the seconds an image takes, `images` how many each data set has. `repeats` tells for a method how often
-    a kind with it comes back in a plan: for each degradation, and for each checkpoint.
-    """
-    sizes = {kind: min(max(int(UNIT_SECONDS / cost), 1), images[kind[0]]) for kind, cost in costs.items()}
-    units = sum(math.ceil(images[data] / size) * repeats(method) for (data, _, method), size in sizes.items())
+def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experiment, actors: int) -> dict[Kind, Size]:
+    """Units of UNIT_SECONDS; smaller ones where there would not be enough for the `actors`. `images` is how many each
+    data set has."""
+    labels = [degradation.label for degradation in experiment.degradations]
+    most = {kind: images[kind[0]] * len(labels) for kind in costs}
+    sizes = {kind: min(max(int(UNIT_SECONDS / cost.seconds), 1), most[kind]) for kind, cost in costs.items()}
+    units = 0
+    for (data_set, model, _), size in sizes.items():
+        checkpoints = 1 if model == GENERIC else len(experiment.training.targets)
+        units += len(shards(labels, images[data_set], size)) * checkpoints
     wanted = UNITS_PER_ACTOR * actors
     if units < wanted:
         sizes = {kind: max(size * units // wanted, 1) for kind, size in sizes.items()}
-    return sizes
+    return {kind: Size(size, costs[kind].batch_size) for kind, size in sizes.items()}
 
 
-def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> dict[str, float]:
-    """The seconds that an image takes by each method that uses `model`; the weights don't matter to that."""
+def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> dict[str, Cost]:
+    """What a recovery costs by each method that uses `model`; the weights don't matter to that."""
     torch.set_num_threads(threads)
-    images = audit.images(slice(0, min(len(audit), MEASURED_IMAGES)), device())
+    images = audit.images(slice(0, min(len(audit), SMALLEST_BATCH)), device())
     if model == GENERIC:
         return _generic_costs(experiment, images)
     described = next(entry for entry in experiment.models if entry.label == model)
@@ -74,21 +82,45 @@ def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -
         "known_mask": settings.inner_iterations,
         "autoencoder_iterations": settings.max_autoencoder_iterations,
     }
-    application = _seconds(lambda: network(images)) / len(images)
-    return {method: count * application for method, count in applications.items() if method in experiment.methods}
+    one = best_batch(network, images)
+    return {
+        method: Cost(count * one.seconds, one.batch_size)
+        for method, count in applications.items()
+        if method in experiment.methods
+    }
 
 
-def _generic_costs(experiment: Experiment, images: torch.Tensor) -> dict[str, float]:
+def best_batch(network: Callable[[Tensor], Tensor], images: Tensor) -> Cost:
+    """What an application of `network` costs an image, in the smallest batch that is not worth doubling, or can't be:
+    the device's memory has the last word."""
+    best = None
+    size = SMALLEST_BATCH
+    while size <= LARGEST_BATCH:
+        batch = images.repeat(-(-size // len(images)), 1, 1, 1)[:size]
+        try:
+            seconds = _seconds(partial(network, batch)) / size
+        except (RuntimeError, MemoryError) as error:
+            if best is None or not is_out_of_memory(error):
+                raise
+            return best
+        if best is not None and seconds * WORTHWHILE > best.seconds:
+            return best
+        best, size = Cost(seconds, size), 2 * size
+    return best
+
+
+def _generic_costs(experiment: Experiment, images: Tensor) -> dict[str, Cost]:
     costs = {}
     if "ddnm" in experiment.methods:
         prior = diffusion_prior.load(experiment.ddnm.source).to(images.device)
         factor = prior.enlargement(tuple(images.shape[1:]))
-        batch = images[:16].repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-        costs["ddnm"] = experiment.ddnm.steps * _seconds(lambda: prior.noise(batch, 0)) / len(batch)
+        enlarged = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        one = best_batch(lambda batch: prior.noise(batch, 0), enlarged)
+        costs["ddnm"] = Cost(experiment.ddnm.steps * one.seconds, one.batch_size)
     if "biharmonic" in experiment.methods:
         mask = degradations.mask(experiment.degradations[0].mask, tuple(images.shape[1:]), experiment.seed)
         one = degradations.degrade(images[:1].cpu(), mask)
-        costs["biharmonic"] = _seconds(lambda: recovery.inpaint_biharmonic(one, mask))
+        costs["biharmonic"] = Cost(_seconds(lambda: recovery.inpaint_biharmonic(one, mask)), USUAL_BATCH)
     return costs
 
 
@@ -104,8 +136,3 @@ def _seconds(work: Callable[[], Any], times: int = 3) -> float:
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - began)
     return min(taken[1:])
-
-
-def _repeats(experiment: Experiment) -> Callable[[str], int]:
-    checkpoints = len(experiment.training.targets)
-    return lambda method: len(experiment.degradations) * (1 if method in GENERIC_METHODS else checkpoints)

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import pyarrow as pa
 import ray
 import torch
 from ray.util.metrics import Counter
@@ -20,8 +18,7 @@ from workflows.plan import Unit, is_done
 from workflows.store import Store
 from workflows.unit import Held, recover_unit
 
-LARGEST_BATCH = 512
-"""Images that are recovered side by side, at most; fewer where they don't fit the device's memory."""
+Result = TypeVar("Result")
 
 
 class Weights(NamedTuple):
@@ -46,7 +43,8 @@ class Recoverer:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = device()
         self.experiment, self.store, self.audits = experiment, Store(run), audits
-        self.held, self.batch = Held(), LARGEST_BATCH
+        self.held, self.fits = Held(), None
+        """How many recoveries fit the device's memory side by side, once it is known."""
         tags = ("model", "method")
         self.images = Counter("memrec_images_recovered", "images that memrec has recovered", tags)
         self.units = Counter("memrec_units_recovered", "work units that memrec has written", tags)
@@ -65,9 +63,11 @@ class Recoverer:
             return Recovered(0, 0.0)
         self._hold(unit, weights)
         audit = ray.get(self.audits[unit.data_set])
-        table, self.batch = in_batches(
-            unit, self.batch, lambda part: recover_unit(part, self.experiment, audit, self.held, self.device)
+        batch_size = min(unit.batch_size, self.fits or unit.batch_size)
+        table, fitted = halving(
+            batch_size, lambda size: recover_unit(unit, self.experiment, audit, self.held, self.device, size)
         )
+        self.fits = fitted if fitted < batch_size else self.fits
         self.store.write_table(unit.file, table)
         tags = {"model": unit.model, "method": unit.method}
         self.images.inc(len(unit), tags)
@@ -88,7 +88,7 @@ class Recoverer:
             model, metadata = checkpoints.from_bytes(found.data.tobytes(), found.sidecar, found.name)
             if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
                 raise InputError(f"{found.name} has weights that are not finite; remove it, and train that model again")
-            self.held.model, self.held.checkpoint, self.batch = model.to(self.device), metadata, LARGEST_BATCH
+            self.held.model, self.held.checkpoint, self.fits = model.to(self.device), metadata, None
 
 
 def device() -> str:
@@ -103,22 +103,17 @@ def read_weights(run: str, model: str, target: float) -> tuple[str, Weights]:
     return metadata["digest"], Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
 
 
-def in_batches(unit: Unit, batch: int, recover: Callable[[Unit], pa.Table]) -> tuple[pa.Table, int]:
-    """The unit's rows, recovered `batch` images at a time, and the batch that fitted: one that does not fit the
-    device's memory is halved and tried again. Raises the device's error where a single image does not fit."""
-    tables, start = [], unit.start
-    while start < unit.stop:
-        part = replace(unit, start=start, stop=min(start + batch, unit.stop))
+def halving(batch_size: int, work: Callable[[int], Result]) -> tuple[Result, int]:
+    """The result of `work(batch_size)`, and the batch that fitted: one that does not fit the device's memory is halved
+    and tried again. Raises the device's error where a batch of one does not fit."""
+    while True:
         try:
-            tables.append(recover(part))
-            start = part.stop
-            continue
+            return work(batch_size), batch_size
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or len(part) == 1:
+            if not is_out_of_memory(error) or batch_size == 1:
                 raise
         torch.cuda.empty_cache()  # only now, without the error and its frames, is the batch's memory free
-        batch = len(part) // 2
-    return pa.concat_tables(tables), batch
+        batch_size //= 2
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow.dataset
+from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.aggregate import METHOD_TITLES
@@ -53,13 +54,15 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
                 unit
                 for unit in planned
                 if (unit.model, unit.target_loss) in ((model.label, lowest), (GENERIC, None))
-                and (unit.data_set, unit.degradation) == (model.data, degradation.label)
+                and unit.data_set == model.data
+                and degradation.label in unit.degradations
             ]
             files = [store.path(unit.file) for unit in units if store.exists(unit.file)]
             if not files:
                 continue
             results = pyarrow.dataset.dataset(files, format="parquet", filesystem=store.fs)
-            kept = results.to_table(COLUMNS, filter=pyarrow.dataset.field("original").is_valid()).to_pandas()
+            wanted = field("original").is_valid() & (field("degradation") == degradation.label)
+            kept = results.to_table(COLUMNS, filter=wanted).to_pandas()
             for split in ("train", "control"):
                 rows = _rows(kept[kept["split"] == split])
                 if rows:

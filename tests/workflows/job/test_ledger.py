@@ -7,9 +7,8 @@ from workflows.plan import Unit
 
 
 def unit(number: int, method: str = "unknown_mask", images: int = 10) -> Unit:
-    return Unit(
-        "photos", "fc10", 1e-8, "center", method, number * images, (number + 1) * images, f"images {number}", "digest"
-    )
+    bounds = number * images, (number + 1) * images
+    return Unit("photos", "fc10", 1e-8, method, ("center",), *bounds, f"images {number}", 512, "digest")
 
 
 @pytest.fixture

@@ -3,54 +3,50 @@
 import resource
 import subprocess
 import sys
-from dataclasses import replace
+import time
 
-import pyarrow as pa
 import pytest
 import torch
 
-from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
-from workflows.job.worker import in_batches, is_out_of_memory
-from workflows.plan import Unit
-
-UNIT = Unit("photos", "fc10", 1e-8, "center", "unknown_mask", 20, 120, "images", "digest")
+from workflows.experiment import Experiment
+from workflows.job.sizes import SMALLEST_BATCH, UNIT_SECONDS, UNITS_PER_ACTOR, Cost, best_batch, sizes_of
+from workflows.job.worker import halving, is_out_of_memory
+from workflows.plan import Kind, Size
 
 
 def device_for(most: int, tried: list[int]):
     """Recovers up to `most` images side by side, as a device of that memory does."""
 
-    def recover(part: Unit) -> pa.Table:
-        tried.append(len(part))
-        if len(part) > most:
+    def recover(batch_size: int) -> str:
+        tried.append(batch_size)
+        if batch_size > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return pa.table({"image": list(range(part.start, part.stop))})
+        return "all of them"
 
     return recover
 
 
-def test_batch_that_does_not_fit_is_halved_until_it_does_and_no_image_is_lost():
+def test_batch_that_does_not_fit_is_halved_until_it_does():
     tried: list[int] = []
-    table, batch = in_batches(UNIT, 512, device_for(30, tried))
-    assert table["image"].to_pylist() == list(range(20, 120))
-    assert batch == 25
-    assert tried == [100, 50, 25, 25, 25, 25]
+    assert halving(100, device_for(30, tried)) == ("all of them", 25)
+    assert tried == [100, 50, 25]
 
 
 def test_image_that_does_not_fit_alone_is_an_error():
     with pytest.raises(torch.OutOfMemoryError):
-        in_batches(UNIT, 512, device_for(0, []))
+        halving(512, device_for(0, []))
 
 
 def test_error_of_another_kind_is_not_tried_again():
     tried = []
 
-    def recover(part: Unit) -> pa.Table:
-        tried.append(part)
+    def recover(batch_size: int) -> None:
+        tried.append(batch_size)
         raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        in_batches(UNIT, 512, recover)
-    assert len(tried) == 1
+        halving(512, recover)
+    assert tried == [512]
 
 
 def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
@@ -69,36 +65,54 @@ def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
 FC10, FC10_KNOWN = ("photos", "fc10", "unknown_mask"), ("photos", "fc10", "known_mask")
 
 
-def images(count: int) -> dict[str, int]:
-    return {"photos": count}
+def sizes(small: Experiment, seconds: dict[Kind, float], images: int | dict[str, int], actors: int = 1):
+    """The sizes of units under one degradation, of one checkpoint."""
+    one = {"degradations": small.degradations[:1], "training": small.training.model_copy(update={"targets": [1e-3]})}
+    images = images if isinstance(images, dict) else {"photos": images}
+    costs = {kind: Cost(cost, 64) for kind, cost in seconds.items()}
+    return sizes_of(costs, images, small.model_copy(update=one), actors)
 
 
-def once(method: str) -> int:
-    return 1
+def test_units_take_the_time_that_was_measured_for_them(small):
+    found = sizes(small, {FC10: 0.5, FC10_KNOWN: 0.01}, 100_000)
+    assert found == {FC10: Size(UNIT_SECONDS / 0.5, 64), FC10_KNOWN: Size(UNIT_SECONDS / 0.01, 64)}
 
 
-def test_units_take_the_time_that_was_measured_for_them():
-    sizes = sizes_of({FC10: 0.5, FC10_KNOWN: 0.01}, images(100_000), once, actors=1)
-    assert sizes[FC10] == UNIT_SECONDS / 0.5
-    assert sizes[FC10_KNOWN] == UNIT_SECONDS / 0.01
-
-
-def test_every_actor_has_its_share_of_units():
-    cost = {FC10: 1e-6}
+def test_every_actor_has_its_share_of_units(small):
     for actors in (1, 8, 64):
-        size = sizes_of(cost, images(10_000), once, actors)[FC10]
+        size = sizes(small, {FC10: 1e-6}, 10_000, actors)[FC10].recoveries
         assert -(-10_000 // size) >= UNITS_PER_ACTOR * actors
 
 
-def test_slow_image_is_a_unit_of_its_own():
-    assert sizes_of({FC10: 1e4}, images(10), once, actors=1) == {FC10: 1}
+def test_slow_image_is_a_unit_of_its_own(small):
+    assert sizes(small, {FC10: 1e4}, 10)[FC10].recoveries == 1
 
 
-def test_unit_is_no_larger_than_its_own_data_set():
+def test_unit_is_no_larger_than_its_own_data_set(small):
     other = ("svhn", "fc10", "unknown_mask")
-    sizes = sizes_of({FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, once, actors=0)
-    assert sizes == {FC10: 50, other: 7}
+    found = sizes(small, {FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, actors=0)
+    assert (found[FC10].recoveries, found[other].recoveries) == (50, 7)
 
 
-def test_part_of_a_unit_has_the_units_name():
-    assert replace(UNIT, start=30, stop=40).name == UNIT.name
+def test_few_images_fill_a_unit_under_several_degradations(small):
+    costs = {FC10: Cost(1e-3, 64)}
+    assert sizes_of(costs, {"photos": 50}, small, actors=0) == {FC10: Size(50 * len(small.degradations), 64)}
+
+
+def test_batch_grows_as_long_as_that_pays():
+    def network(saturated: int):
+        """Takes equally long for any batch up to `saturated`, and then in proportion."""
+        return lambda batch: time.sleep(0.002 * max(1, len(batch) / saturated))
+
+    images = torch.zeros(4, 1, 2, 2)
+    assert best_batch(network(128), images).batch_size == 128
+    assert best_batch(network(1), images).batch_size == SMALLEST_BATCH
+
+
+def test_batch_does_not_grow_beyond_the_memory():
+    def network(batch: torch.Tensor) -> None:
+        if len(batch) > 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        time.sleep(0.002)
+
+    assert best_batch(network, torch.zeros(4, 1, 2, 2)).batch_size == 64

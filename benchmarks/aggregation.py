@@ -1,0 +1,105 @@
+"""Aggregating 75 million rows, of 25,000 images x 6 masks x 3 methods x 167 checkpoints."""
+
+import json
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.rows import Row
+from workflows.audit_set import Catalogue
+from workflows.checkpoint_files import checkpoint_file, sidecar
+from workflows.experiment import Experiment
+from workflows.plan import Size, Unit, make_plan, save_plan, with_checkpoints
+from workflows.schema import SCHEMA
+from workflows.store import EXPERIMENT, Store
+
+IMAGES, MASKS, CHECKPOINTS = 25_000, 6, 167
+AGGREGATE = """
+import resource, sys, time
+began = time.perf_counter()
+from workflows.aggregate import aggregate
+from workflows.store import Store, experiment_of
+store = Store(sys.argv[1])
+rates = aggregate(experiment_of(store), store)
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, rates["images"].sum())
+"""
+
+
+def rows() -> list[Row]:
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        written = write_run(Store(folder))
+        called = subprocess.run(
+            [sys.executable, "-c", AGGREGATE, folder], capture_output=True, text=True, check=True, timeout=1800
+        )
+    took, peak, counted = map(float, called.stdout.split())
+    if counted != written:
+        raise AssertionError(f"{counted} of {written} rows were aggregated")
+    what = f"aggregation of {written / 1e6:.0f} million rows"
+    return [
+        Row(f"{what}: time", took, 60.0, took / 60, 1.0, at_most=True, note="rival: what is allowed"),
+        Row(f"{what}: peak memory", peak, 2.0, peak / 2, 1.0, at_most=True, unit="GiB", note="rival: what is allowed"),
+    ]
+
+
+def write_run(store: Store) -> int:
+    """A run as it would be, with measured columns that are drawn at random; returns how many rows it has."""
+    experiment = Experiment.model_validate(
+        {
+            "name": "synthetic",
+            "data": {"name": "photos", "count": IMAGES, "control_count": 0},
+            "models": [{"architecture": "fc10"}],
+            "training": {"targets": np.geomspace(1e-3, 1e-8, CHECKPOINTS).tolist()},
+            "degradations": [{"mask": number} for number in range(1, MASKS + 1)],
+        }
+    )
+    store.write(EXPERIMENT, experiment.to_yaml().encode())
+    ids = tuple(f"image_{i:05}" for i in range(IMAGES))
+    catalogue = Catalogue(ids, (None,) * IMAGES, ("train",) * IMAGES)
+    plan = save_plan(store, make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))
+    [model] = experiment.models
+    digests = {}
+    for number, target in enumerate(experiment.training.targets):
+        digests[model.label, target] = f"{number:016}"
+        entry = {"digest": f"{number:016}", "model": model.label, "target": target, "loss": target}
+        store.write(sidecar(checkpoint_file(model.label, target)), json.dumps(entry).encode())
+    units, _ = with_checkpoints(plan, digests)
+    random = np.random.default_rng(42)
+    for unit in units:
+        store.write_table(unit.file, table(unit, ids, random))
+    return sum(map(len, units))
+
+
+def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.Table:
+    count = len(unit)
+    mse = 10 ** random.uniform(-9, -1, count)
+    columns = {
+        "model": unit.model,
+        "checkpoint": unit.checkpoint,
+        "target_loss": unit.target_loss,
+        "train_loss": unit.target_loss,
+        "data_set": unit.data_set,
+        "split": "train",
+        "image_id": ids,
+        "degradation": unit.degradations[0],
+        "fraction_missing": 0.25,
+        "noise_std": 0.0,
+        "method": unit.method,
+        "seed": 42,
+        "mse": mse,
+        "psnr": -10 * np.log10(mse),
+        "mse_missing": mse,
+        "status": "converged",
+        "outer_iterations": random.integers(1, 50, count),
+        "evaluations": random.integers(39, 2000, count),
+        "mask_error": random.random(count),
+        "seconds": 0.1,
+    }
+    arrays = []
+    for field in SCHEMA:
+        value = columns.get(field.name)
+        constant = value is None or isinstance(value, str | int | float)
+        arrays.append(pa.array([value] * count if constant else value, field.type))
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -1,0 +1,92 @@
+"""What Ray and the run's folder cost: actors against one process that does the same units."""
+
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from ray.cluster_utils import Cluster
+
+from benchmarks.rows import Row, seconds
+from workflows import experiment as experiments
+from workflows.audit_set import load_audit_set
+from workflows.checkpoint_files import load_checkpoint
+from workflows.experiment import Experiment
+from workflows.job.driver import run_job
+from workflows.job.request import Request, Steps
+from workflows.plan import planned_units
+from workflows.store import Store
+from workflows.unit import Held, recover_unit
+
+REPEATS = 3
+EXPERIMENT = """
+name: ray-costs
+data: {name: photos, count: 64, size: 32}
+models: [{architecture: fc10, width: 512}]
+training: {targets: [1.0e-4]}
+degradations: [{mask: 1}, {mask: 2}, {mask: 3}, {mask: 4}]
+methods: [unknown_mask]
+recovery: {max_iterations: 20}
+images_per_unit: 64
+"""
+
+
+def rows() -> list[Row]:
+    experiment = experiments.parse(EXPERIMENT, "the benchmark's experiment")
+    with tempfile.TemporaryDirectory() as folder:
+        trained = Path(folder) / "trained"
+        run_job(experiment, Store(str(trained)), Request(actors=2), Steps())
+        ratios, speedups, starts, shares, times = [], [], [], [], []
+        for number in range(REPEATS):
+            process_s, share = in_one_process(experiment, fresh(trained, f"process-{number}"))
+            two_s, start_s = with_actors(experiment, fresh(trained, f"two-{number}"), cpus=2)
+            one_s, _ = with_actors(experiment, fresh(trained, f"one-{number}"), cpus=1)
+            ratios.append(two_s / process_s)
+            speedups.append(one_s / two_s)
+            starts.append(start_s)
+            shares.append(share)
+            times.append((two_s, process_s, one_s))
+    written = statistics.median(shares)
+    two, process, one = (statistics.median(column) for column in zip(*times, strict=True))
+    return [
+        Row("Ray: two actors against one process of two threads", two, process, statistics.median(ratios), 1.1, True),
+        Row("Ray: one actor against two, throughput", two, one, statistics.median(speedups), 1.8),
+        Row("Ray: from the command to the first unit", statistics.median(starts), None, None, note="a local cluster"),
+        Row("writing Parquet, of the recovery's time", written, 1.0, written, 0.01, True, unit=""),
+    ]
+
+
+def fresh(trained: Path, name: str) -> Path:
+    """A run with the checkpoints and the plan of another, and no results."""
+    run = Path(shutil.copytree(trained, trained.parent / name))
+    shutil.rmtree(run / "recovery")
+    return run
+
+
+def with_actors(experiment: Experiment, run: Path, cpus: int) -> tuple[float, float]:
+    """The seconds that the units took with as many actors of one thread as there are `cpus`, and those before."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "object_store_memory": 2**28})
+    try:
+        request = Request(address=cluster.address, actors=cpus)
+        began = time.perf_counter()
+        outcome = run_job(experiment, Store(str(run)), request, Steps(train=False))
+        return outcome.seconds, time.perf_counter() - began - outcome.seconds
+    finally:
+        cluster.shutdown()
+
+
+def in_one_process(experiment: Experiment, run: Path) -> tuple[float, float]:
+    """The seconds that the same units take in this process, with two threads, and the share that went into writing."""
+    store, [model], threads = Store(str(run)), experiment.models, torch.get_num_threads()
+    torch.set_num_threads(2)
+    audit = load_audit_set(experiment.data[0], experiment.seed)
+    network, metadata = load_checkpoint(store, model.label, experiment.training.targets[0])
+    held, writing, began = Held(network, metadata), 0.0, time.perf_counter()
+    for unit in planned_units(experiment, store)[0]:
+        table = recover_unit(unit, experiment, audit, held)
+        writing += seconds(lambda unit=unit, table=table: store.write_table(unit.file, table))
+    whole = time.perf_counter() - began
+    torch.set_num_threads(threads)
+    return whole, writing / whole
