@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from memrec_core.cache import in_cache
 from memrec_core.errors import InputError
 
 ACCURATE = 1e-7
@@ -32,7 +33,8 @@ def mse(estimate: Tensor, truth: Tensor) -> Tensor:
     """Mean squared error of each image, equation (4): (N, C, H, W) twice -> (N,) float64."""
     if estimate.shape != truth.shape:
         raise InputError(f"images of shapes {tuple(estimate.shape)} and {tuple(truth.shape)} can't be compared")
-    return (estimate - truth).flatten(1).double().square().mean(1)
+    parts = in_cache(estimate, truth)
+    return torch.cat([(own - true).flatten(1).double().square().mean(1) for own, true in parts])
 
 
 def missing_mse(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:

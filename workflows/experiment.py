@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from memrec_core.autoencoders import default_activation
 from memrec_core.degradations import MASKS
 from memrec_core.errors import InputError, unknown
 from workflows.data_folder import default_root
@@ -69,11 +70,12 @@ class Model(Section):
     """An autoencoder; `gamma` is that of its recovery, the paper's value where left out.
 
     `data` is the label of the data set that it is trained on; where left out, one is trained on each. `width` is for
-    fc10, fc20 and tied, `channels` and `skips` for unet; the architecture's own where left out.
+    fc10, fc20 and tied, `channels` and `skips` for unet; these and `activation` are the architecture's own where left
+    out.
     """
 
     architecture: str
-    activation: str = "leaky_relu"
+    activation: str | None = None
     width: Count | None = None
     channels: list[Count] | None = None
     skips: list[Annotated[int, Field(ge=0)]] | None = None
@@ -85,6 +87,10 @@ class Model(Section):
     def _fill_in(self) -> "Model":
         if self.label == GENERIC:
             raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
+        try:
+            object.__setattr__(self, "activation", self.activation or default_activation(self.architecture))
+        except InputError as error:
+            raise ValueError(str(error)) from error
         gamma = self.gamma or GAMMAS.get((self.architecture, self.activation), GAMMAS.get(self.architecture, 0.1))
         object.__setattr__(self, "gamma", gamma)
         return self

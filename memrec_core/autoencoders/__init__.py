@@ -35,6 +35,13 @@ def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Mo
     return model
 
 
+def default_activation(name: str) -> str:
+    """The activation that `build` gives an autoencoder unless it is told another."""
+    if name not in BUILDERS:
+        raise unknown("autoencoder", name, sorted(BUILDERS))
+    return inspect.signature(BUILDERS[name]).parameters["activation"].default
+
+
 def _options(arguments: inspect.BoundArguments) -> dict[str, Any]:
     """The arguments after the image's shape, as JSON keeps them."""
     _, *options = arguments.arguments.items()

@@ -80,11 +80,12 @@ def _check(image_shape: tuple[int, int, int], channels: Sequence[int], skips: Se
 
 def unet(
     image_shape: tuple[int, int, int],
-    activation: str = "leaky_relu",
-    channels: Sequence[int] = (64, 128, 128, 128),
+    activation: str = "prelu",
+    channels: Sequence[int] = (64, 192, 192, 192),
     skips: Sequence[int] = (),
 ) -> UNet:
-    """The U-Net; the paper shows its channels and depth only as a picture, so the defaults are ours.
+    """The U-Net; the paper shows its channels and depth only as a picture, so the defaults are ours: with them it
+    memorises 50 images of SVHN to 1e-8 in an hour and a half on two cores.
 
     There is no skip connection by default: with one at full resolution the network learns the identity, memorises
     nothing, and nothing can be recovered.

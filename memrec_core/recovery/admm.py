@@ -5,10 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Autoencoder = Callable[[Tensor], Tensor]
+from memrec_core.cache import in_cache
 
-CACHED = 2**16
-"""Entries of each tensor that the element-wise steps handle at a time on a CPU, so that they stay in its cache."""
+Autoencoder = Callable[[Tensor], Tensor]
 
 
 def solve(f: Autoencoder, y: Tensor, theta: Tensor, gamma: float, iterations: int = 40) -> tuple[Tensor, Tensor]:
@@ -44,8 +43,7 @@ def _advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:
     """s = v + weight (y + s - 2v), in place."""
     if v.untyped_storage().data_ptr() == s.untyped_storage().data_ptr():  # f has returned its input
         v = v.clone()
-    rows = max(1, CACHED // max(1, s[:1].numel())) if s.device.type == "cpu" else max(1, len(s))
-    for s_, v_, y_, weight_ in zip(*(tensor.split(rows) for tensor in (s, v, y, weight)), strict=True):
+    for s_, v_, y_, weight_ in in_cache(s, v, y, weight):
         s_.add_(y_).sub_(v_, alpha=2)
         torch.addcmul(v_, s_, weight_, out=s_)
 

@@ -43,7 +43,7 @@ def test_network_has_the_activation_that_was_asked_for(name: str, activation: st
 
 
 def test_unet_has_an_activation_after_every_convolution_of_kernel_three():
-    model = autoencoders.build("unet", (3, 16, 16), channels=[4, 6, 8])
+    model = autoencoders.build("unet", (3, 16, 16), activation="leaky_relu", channels=[4, 6, 8])
     order: list[nn.Module] = []
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.LeakyReLU):

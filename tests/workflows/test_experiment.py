@@ -43,6 +43,12 @@ def test_gamma_is_the_papers_unless_given(architecture: str, activation: str, ga
     assert experiment.Model(**model, gamma=0.3).gamma == 0.3
 
 
+def test_activation_is_the_architectures_own_unless_given():
+    own = {name: experiment.Model(architecture=name).activation for name in ("fc10", "unet", "tied")}
+    assert own == {"fc10": "leaky_relu", "unet": "prelu", "tied": "softplus"}
+    assert experiment.Model(architecture="unet", activation="softplus").activation == "softplus"
+
+
 @pytest.mark.parametrize(
     ("override", "change"),
     [
