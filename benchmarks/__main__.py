@@ -9,7 +9,6 @@ alone while it runs.
 import importlib
 import json
 import os
-import platform
 import sys
 import time
 from dataclasses import asdict
@@ -37,9 +36,9 @@ def main() -> int:
     for section in wanted:
         began = time.monotonic()
         measured[section] = importlib.import_module(f"benchmarks.{section}").rows()
+        keep(section, measured[section])
         print(f"{section}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     Console(width=150).print(table([row for rows in measured.values() for row in rows]))
-    keep(measured)
     return 0
 
 
@@ -57,13 +56,11 @@ def table(rows: list[Row]) -> Table:
     return printed
 
 
-def keep(measured: dict[str, list[Row]]) -> None:
-    """Beside what earlier calls kept of other sections."""
+def keep(section: str, rows: list[Row]) -> None:
+    """Beside what was kept of other sections."""
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
-    for section, rows in measured.items():
-        entries = [{**asdict(row), "met": row.met} for row in rows]
-        kept[section] = {"torch": torch.__version__, **machine, "rows": entries}
+    entries = [{**asdict(row), "met": row.met} for row in rows]
+    kept[section] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "rows": entries}
     RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
 
 

@@ -8,7 +8,7 @@ from benchmarks.rows import Row, seconds, side_by_side
 from memrec_core import recovery
 from memrec_core.precision import full_float32
 
-REPEATS = 5
+REPEATS = 3
 
 
 @torch.no_grad()

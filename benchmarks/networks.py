@@ -24,6 +24,7 @@ def network(name: str, size: int, **options: object) -> nn.Module:
 
 
 @cache
+@torch.enable_grad()
 @full_float32()
 def memorising() -> tuple[nn.Module, Tensor]:
     """An fc10 of width 512 trained to 1e-8 on 50 photographs of 32 x 32, and these."""
