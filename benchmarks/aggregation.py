@@ -34,7 +34,7 @@ def rows() -> list[Row]:
         called = subprocess.run(
             [sys.executable, "-c", AGGREGATE, folder], capture_output=True, text=True, check=True, timeout=1800
         )
-    took, peak, counted = map(float, called.stdout.split())
+    took, peak, counted = map(float, called.stdout.splitlines()[-1].split())
     if counted != written:
         raise AssertionError(f"{counted} of {written} rows were aggregated")
     what = f"aggregation of {written / 1e6:.0f} million rows"

@@ -72,6 +72,7 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     units, _ = planned_units(experiment, store)
     results = _dataset(store, survey(store, units).done)
     with duckdb.connect() as database:
+        database.execute("SET enable_progress_bar = false")
         database.register("results", results)
         rates, thresholds = (database.execute(query).df() for query in (_QUERY, _THRESHOLDS_QUERY))
     for kind in ("accurate", "approximate"):

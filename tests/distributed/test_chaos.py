@@ -104,7 +104,7 @@ def standing(run: Path) -> dict:
 def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Path, nodes: Nodes):
     nodes.kill_one(random.Random(0))
     slow = tmp_path / "slow.yaml"
-    slow.write_text(EXPERIMENT.replace("max_autoencoder_iterations: 1000", "max_autoencoder_iterations: 100000"))
+    slow.write_text(EXPERIMENT.replace("max_iterations: 30", "max_iterations: 30, inner_iterations: 1000"))
     job = Job(slow, tmp_path / "run", "--address", nodes.address, actors=None)
     try:
         job.wait_for(lambda: standing(job.run)["actors"] == 1 and len(job.units()) >= 2)
