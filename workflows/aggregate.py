@@ -48,13 +48,9 @@ _QUERY = f"""
            count(*) FILTER (status = 'converged')         AS converged,
            count(*) FILTER (status = 'max_iterations')    AS max_iterations,
            count(*) FILTER (status = 'non_finite')        AS non_finite,
-           sum(seconds)                                   AS seconds
+           sum(seconds)                                   AS seconds,
+           {", ".join(f'count(*) FILTER (mse < {threshold}) AS "{threshold}"' for threshold in THRESHOLDS)}
     FROM results
-    GROUP BY ALL
-"""
-_THRESHOLDS_QUERY = f"""
-    SELECT {", ".join(GROUP)}, threshold, count(*) AS images, count(*) FILTER (mse < threshold) AS recovered
-    FROM results, (SELECT unnest({list(THRESHOLDS)}::DOUBLE[]) AS threshold)
     GROUP BY ALL
 """
 
@@ -74,7 +70,11 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
         database.register("results", results)
-        rates, thresholds = (database.execute(query).df() for query in (_QUERY, _THRESHOLDS_QUERY))
+        rates = database.execute(_QUERY).df()
+    below = list(map(str, THRESHOLDS))
+    thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
+    thresholds = thresholds[[*GROUP, "threshold", "images", "recovered"]]
+    rates = rates.drop(columns=below)
     for kind in ("accurate", "approximate"):
         _add_rate(rates, kind, f"{kind}_count")
         _add_excess(rates, kind)
