@@ -115,7 +115,7 @@ def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Pat
         kill_driver(job, nodes, random.Random(0))
 
 
-@pytest.mark.parametrize("actors", [None, 2])
+@pytest.mark.parametrize("actors", [2, pytest.param(None, marks=pytest.mark.chaos)])
 def test_trainer_that_dies_goes_on_from_its_last_state(
     experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path, actors: int | None
 ):

@@ -99,13 +99,6 @@ def submit(head: Head) -> Callable[..., subprocess.CompletedProcess]:
     return call
 
 
-def test_submitted_job_gives_the_rows_of_a_local_run(submit, small_file: Path, undisturbed: Path, tmp_path: Path):
-    called = submit(small_file, tmp_path / "run")
-    assert called.returncode == 0, called
-    assert "recovery: 36 units" in called.stdout  # the job's own log, followed
-    assert results(tmp_path / "run").equals(results(undisturbed))
-
-
 def test_rays_metrics_count_the_recovered_images(submit, head: Head, small_file: Path, tmp_path: Path):
     seen: list[str] = []
     done = threading.Event()
@@ -127,8 +120,8 @@ def test_rays_metrics_count_the_recovered_images(submit, head: Head, small_file:
     assert any(line.startswith("ray_memrec_units_left") for line in seen)
 
 
-def test_network_that_fails_for_a_while_does_not_end_the_following(
-    submit, head: Head, small_file: Path, tmp_path: Path
+def test_submitted_job_is_followed_to_the_rows_of_a_local_run_though_the_network_fails_for_a_while(
+    submit, head: Head, small_file: Path, undisturbed: Path, tmp_path: Path
 ):
     def fail_while_the_job_runs(proxy: Proxy) -> None:
         end = time.monotonic() + 60
@@ -146,7 +139,8 @@ def test_network_that_fails_for_a_while_does_not_end_the_following(
     assert called.returncode == 0, called
     assert proxy.injected
     assert called.stdout.count("does not answer") == 1
-    assert called.stdout.count("recovery: 36 units") == 1
+    assert called.stdout.count("recovery: 36 units") == 1  # the job's own log, followed
+    assert results(tmp_path / "run").equals(results(undisturbed))
 
 
 def test_job_that_fails_is_no_success_and_its_reason_is_seen(submit, small_file: Path, tmp_path: Path):
