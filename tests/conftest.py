@@ -1,13 +1,14 @@
 """What tests of several packages share: a small experiment, and the command line as a user calls it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import pytest
 import torch
+from ray.cluster_utils import Cluster
 
 from workflows import cli, experiment
 from workflows.experiment import Experiment
@@ -47,6 +48,15 @@ def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster of one node, for the runs that can do without one of their own."""
+    node = {"num_cpus": 2, "object_store_memory": 160 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    yield cluster.address
+    cluster.shutdown()
+
+
 @pytest.fixture
 def memrec(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Called]:
     """Calls the console script with the arguments: its exit status and what it printed."""
@@ -57,6 +67,16 @@ def memrec(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
         with pytest.raises(SystemExit) as stop:
             cli.main()
         return Called(int(stop.value.code or 0), *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def run_small(memrec: Callable[..., Called], cluster: str, small_file: Path) -> Callable[..., Called]:
+    """Calls `memrec run` on the small experiment, or another, and the tests' cluster: a run that nothing disturbs."""
+
+    def call(run: Path, *options: object, experiment: Path = small_file) -> Called:
+        return memrec("run", experiment, "--run", run, "--address", cluster, "--actors", 2, *options)
 
     return call
 

@@ -219,8 +219,6 @@ def test_known_mask_marks_an_image_that_leaves_the_finite_numbers(degraded: Tens
     "change",
     [
         {"gamma": 0.1},
-        {"seed": 1},
-        {"first_mask": "zeros"},
         {"inner_iterations": 5},
         {"max_iterations": 2},
         {"tolerance": 1.0},
@@ -230,6 +228,13 @@ def test_known_mask_marks_an_image_that_leaves_the_finite_numbers(degraded: Tens
 def test_every_option_of_the_unknown_mask_method_matters(trained: Trained, degraded: Tensor, change: dict):
     default, changed = (unknown_mask(trained.model, degraded[:4], **options) for options in ({}, change))
     assert not (torch.equal(default.images, changed.images) and torch.equal(default.iterations, changed.iterations))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"first_mask": "zeros"}])
+def test_first_mask_is_the_seeds_or_the_one_asked_for(trained: Trained, degraded: Tensor, change: dict):
+    """After one outer iteration; later ones may forget where they began."""
+    one, other = (unknown_mask(trained.model, degraded, max_iterations=1, **options) for options in ({}, change))
+    assert not torch.equal(one.images, other.images)
 
 
 @pytest.mark.parametrize("change", [{"gamma": 0.1}, {"iterations": 5}, {"noise_std": 0.1}])

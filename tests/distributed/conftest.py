@@ -1,4 +1,4 @@
-"""Runs of memrec as a process of its own, on a local Ray, so that a test can kill it or its parts."""
+"""Runs of memrec as a process of its own, so that a test can kill it or its parts."""
 
 import subprocess
 import sys
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.distributed.nodes import workers
 
 DEADLINE_S = 120
 
@@ -39,15 +41,8 @@ class Job:
             time.sleep(0.005)
 
     def actors(self) -> list[psutil.Process]:
-        """The processes of the job's actors that hold a checkpoint."""
-        found = []
-        for process in self.process.children(recursive=True):
-            try:
-                if "Recoverer" in " ".join(process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        """The processes of the job's actors that recover; no other job may run beside it."""
+        return workers("Recoverer")
 
     def kill(self) -> None:
         """SIGKILL to the driver alone, as a preemption would; returns once none of its actors is left to write."""
@@ -58,12 +53,16 @@ class Job:
 
 
 @pytest.fixture
-def start(small_file: Path) -> Iterator[Callable[..., Job]]:
-    """Starts `memrec run` on the small experiment; whatever still runs is ended with the test."""
+def start(small_file: Path, cluster: str) -> Iterator[Callable[..., Job]]:
+    """Starts `memrec run` on the small experiment and the tests' cluster, or a local Ray of its own; whatever still
+    runs is ended with the test."""
     jobs: list[Job] = []
 
-    def start_job(run: Path, *options: object, experiment: Path = small_file, log: Path | None = None) -> Job:
-        jobs.append(Job(experiment, run, *options, log=log))
+    def start_job(
+        run: Path, *options: object, experiment: Path = small_file, log: Path | None = None, local: bool = False
+    ) -> Job:
+        place = () if local else ("--address", cluster)
+        jobs.append(Job(experiment, run, *place, *options, log=log))
         return jobs[-1]
 
     yield start_job

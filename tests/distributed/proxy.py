@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def unreliable(port: int, errors: float = 0.1, delays: float = 0.2) -> Iterator[Proxy]:
+def unreliable(port: int, errors: float, delays: float) -> Iterator[Proxy]:
     """A proxy before the server at `port`, for the length of a block."""
     proxy = Proxy(port, errors, delays)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()

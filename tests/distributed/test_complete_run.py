@@ -68,21 +68,21 @@ def test_rates_are_those_of_the_rows(undisturbed: Path):
     assert (found["approximate_high"] >= found["approximate_rate"]).all()
 
 
-def test_second_call_finds_the_work_done_and_changes_nothing(start, undisturbed: Path):
+def test_second_call_finds_the_work_done_and_changes_nothing(run_small, undisturbed: Path):
     before = times(undisturbed)
-    again = start(undisturbed)
-    assert again.wait() == 0
+    again = run_small(undisturbed)
+    assert again.status == 0, again
     assert times(undisturbed) == before
-    assert "all 36 units are done" in again.log.read_text()
+    assert "all 36 units are done" in again.out
 
 
-def test_sharding_does_not_change_a_result(start, undisturbed: Path, tmp_path: Path):
+def test_sharding_does_not_change_a_result(run_small, undisturbed: Path, tmp_path: Path):
     """Units of all images under both degradations, in place of a third of them under one."""
     other = tmp_path / "other.yaml"
     other.write_text(SMALL.replace("images_per_unit: 4", "images_per_unit: 24"))
-    job = start(tmp_path / "run", experiment=other)
-    assert job.wait() == 0, job.log.read_text()
-    assert len(job.units()) == 6
+    called = run_small(tmp_path / "run", experiment=other)
+    assert called.status == 0, called
+    assert len(list(tmp_path.glob("run/recovery/**/*.parquet"))) == 6
     one, many = results(tmp_path / "run"), results(undisturbed)
     exact = ["model", "split", "image_id", "degradation", "method", "target_loss", "label", "fraction_missing"]
     assert one[exact].equals(many[exact])
@@ -91,7 +91,7 @@ def test_sharding_does_not_change_a_result(start, undisturbed: Path, tmp_path: P
     assert (one["status"] == many["status"]).mean() > 0.98
 
 
-def test_several_data_sets_in_one_run_give_what_each_gives_alone(start, tmp_path: Path):
+def test_several_data_sets_in_one_run_give_what_each_gives_alone(run_small, tmp_path: Path):
     small = "{name: photos, label: small, count: 4, size: 8}"
     large = "{name: photos, label: large, count: 3, control_count: 5, size: 16}"
     text = SMALL.replace("pictures: 2", "pictures: 1\nmethods: [known_mask, biharmonic]")
@@ -99,8 +99,8 @@ def test_several_data_sets_in_one_run_give_what_each_gives_alone(start, tmp_path
     for name, data in texts.items():
         file = tmp_path / f"{name}.yaml"
         file.write_text(text.replace("{name: photos, count: 6, size: 16}", data))
-        job = start(tmp_path / name, experiment=file)
-        assert job.wait() == 0, job.log.read_text()
+        called = run_small(tmp_path / name, experiment=file)
+        assert called.status == 0, called
     both = results(tmp_path / "both")
     assert both.groupby("data_set").size().to_dict() == {"small": 3 * 2 * 8, "large": 3 * 2 * 8}
     identity = ["target_loss", "method", "degradation", "split", "image_id"]

@@ -59,18 +59,18 @@ def spoil(run: Path) -> None:
 
 
 def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_asked(
-    start, memrec, undisturbed: Path, tmp_path: Path
+    run_small, memrec, undisturbed: Path, tmp_path: Path
 ):
     run = tmp_path / "run"
     shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
     shutil.copy(undisturbed / "experiment.yaml", run)
     sound = {path.name: path.read_bytes() for path in (run / "checkpoints" / "fc10-leaky_relu").iterdir()}
     spoil(run)
-    job = start(run)
-    assert job.wait() == 1, job.log.read_text()
-    assert job.log.read_text().count("weights that are not finite") == 18  # of 36 units; the others are done
-    assert "--retry-failed" in job.log.read_text()
-    assert len(job.units()) == 18
+    called = run_small(run)
+    assert called.status == 1, called
+    assert called.err.count("weights that are not finite") == 18  # of 36 units; the others are done
+    assert "--retry-failed" in called.err
+    assert len(list(run.glob("recovery/**/*.parquet"))) == 18
     status = memrec("status", run)
     assert re.search(r"recovery units\s+│\s+18 │\s+18", status.out)
     assert status.out.count("not finite") == 18
@@ -78,42 +78,41 @@ def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_aske
     assert (run / "report" / "index.html").exists()
 
     recorded = {path: path.stat().st_mtime_ns for path in (run / "failures").iterdir()}
-    assert start(run).wait() == 1
+    assert run_small(run).status == 1
     assert {path: path.stat().st_mtime_ns for path in recorded} == recorded  # not tried again unless asked to
-    assert start(run, "--retry-failed").wait() == 1
+    assert run_small(run, "--retry-failed").status == 1
     assert all(path.stat().st_mtime_ns > before for path, before in recorded.items())
 
     for name, data in sound.items():
         (run / "checkpoints" / "fc10-leaky_relu" / name).write_bytes(data)
-    mended = start(run)  # units of another checkpoint, to which the failures of the spoiled one mean nothing
-    assert mended.wait() == 0, mended.log.read_text()
+    mended = run_small(run)  # units of another checkpoint, to which the failures of the spoiled one mean nothing
+    assert mended.status == 0, mended
     assert memrec("status", run).out.count("failed:") == 0
     assert results(run).equals(results(undisturbed))
 
 
-def test_training_that_can_not_reach_its_target_does_not_stop_the_others(start, memrec, tmp_path: Path):
+def test_training_that_can_not_reach_its_target_does_not_stop_the_others(run_small, memrec, tmp_path: Path):
     two = tmp_path / "two.yaml"
     models = "models: [{architecture: fc10, width: 48}, {architecture: fc10, width: 1, label: narrow}]"
     text = SMALL.replace("models: [{architecture: fc10, width: 48}]", models)
     two.write_text(text.replace("targets: [1e-2, 1e-3]", "targets: [1e-2, 1e-3], max_steps: 600"))
-    job = start(tmp_path / "run", experiment=two)
-    assert job.wait() == 1, job.log.read_text()
-    assert len(job.units()) == 36  # all of the one that could be trained
+    called = run_small(tmp_path / "run", experiment=two)
+    assert called.status == 1, called
+    assert len(list(tmp_path.glob("run/recovery/**/*.parquet"))) == 36  # all of the one that could be trained
     status = memrec("status", tmp_path / "run")
     assert status.out.count("failed: training-narrow") == 1
     assert "raise max_steps" in status.out
 
 
-def test_files_that_are_no_units_are_named_and_set_aside(start, undisturbed: Path, tmp_path: Path):
+def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path):
     run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
     units = sorted(run.glob("recovery/**/*.parquet"))
     units[0].write_bytes(units[0].read_bytes()[:-20])
     (units[1].parent / "notes.txt").write_text("mine")
-    job = start(run)
-    assert job.wait() == 0, job.log.read_text()
-    said = job.log.read_text()
-    assert f"set aside: {units[0]}" in said
-    assert "notes.txt" in said
+    called = run_small(run)
+    assert called.status == 0, called
+    assert f"set aside: {units[0]}" in called.out
+    assert "notes.txt" in called.out
     assert len(list((run / "set_aside").iterdir())) == 2
     assert results(run).equals(results(undisturbed))
 

@@ -20,7 +20,7 @@ RUN = f"s3://{s3.BUCKET}/run"
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
-    with s3.s3_server() as port, unreliable(port) as proxy:
+    with s3.s3_server() as port, unreliable(port, errors=0.03, delays=0.1) as proxy:
         yield proxy
 
 
@@ -58,8 +58,8 @@ def test_bucket_gives_the_rows_rates_and_page_of_a_folder(bucket: Proxy, small_f
         assert json.load(file)["units_done"] == 36
 
 
-def test_bucket_that_does_not_exist_is_named(bucket: Proxy, small_file: Path):
-    called = call("run", small_file, "--run", "s3://nobucket/run", "--actors", 1)
+def test_bucket_that_does_not_exist_is_named(bucket: Proxy, cluster: str, small_file: Path):
+    called = call("run", small_file, "--run", "s3://nobucket/run", "--address", cluster)
     assert called.returncode == 2, called
     assert called.stderr.count("\n") == 1
     assert "nobucket" in called.stderr

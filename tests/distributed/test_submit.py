@@ -58,8 +58,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         node = psutil.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=environment)
     url = f"http://127.0.0.1:{dashboard_port}"
     try:
-        client = wait_for_dashboard(url, token, node, log)
-        yield Head(url, f"http://127.0.0.1:{metrics_port}/metrics", client, environment)
+        metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+        wait_until(lambda: answers(metrics), node, log)
+        wait_until(lambda: connect(url, token) is not None, node, log)
+        yield Head(url, metrics, connect(url, token), environment)
     finally:
         family = [node, *node.children(recursive=True)]
         node.send_signal(signal.SIGTERM)
@@ -67,13 +69,19 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
             process.kill()
 
 
-def wait_for_dashboard(url: str, token: str, node: psutil.Popen, log: Path) -> JobSubmissionClient:
+def wait_until(happened: Callable[[], bool], node: psutil.Popen, log: Path) -> None:
     end = time.monotonic() + 90
-    while (client := connect(url, token)) is None:
+    while not happened():
         assert node.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.5)
-    return client
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=10).ok
+    except requests.ConnectionError:
+        return False
 
 
 def connect(url: str, token: str) -> JobSubmissionClient | None:

@@ -103,8 +103,10 @@ def test_wrong_key_type_or_name(memrec, small_file: Path, tmp_path: Path, overri
     "override",
     ["models.0.architecture=fc11", "models.0.activation=gelu", "degradations.0.mask=centre", "data.count=100000"],
 )
-def test_wrong_name_or_count_leaves_no_run_behind(memrec, small_file: Path, tmp_path: Path, override: str):
-    called = memrec("run", small_file, "--set", override, "--run", tmp_path / "run")
+def test_wrong_name_or_count_leaves_no_run_behind(
+    memrec, cluster: str, small_file: Path, tmp_path: Path, override: str
+):
+    called = memrec("run", small_file, "--set", override, "--run", tmp_path / "run", "--address", cluster)
     assert_one_sentence(called, override.partition("=")[2])
     assert not (tmp_path / "run").exists()  # so that the corrected experiment can have the folder
 
@@ -122,14 +124,16 @@ def test_run_folder_that_is_a_file(memrec, small_file: Path, tmp_path: Path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_folder_that_can_not_be_written(memrec, small_file: Path):
-    assert_one_sentence(memrec("run", small_file, "--run", "/proc/memrec"), "/proc/memrec", "can't be written")
+def test_folder_that_can_not_be_written(memrec, cluster: str, small_file: Path):
+    assert_one_sentence(
+        memrec("run", small_file, "--run", "/proc/memrec", "--address", cluster), "/proc/memrec", "can't be written"
+    )
 
 
-def test_checkpoint_that_does_not_fit_its_sidecar(memrec, small_file: Path, run: Path):
+def test_checkpoint_that_does_not_fit_its_sidecar(memrec, cluster: str, small_file: Path, run: Path):
     folder = run / "checkpoints" / "fc10-leaky_relu"
     shutil.copy(folder / "0.01.safetensors", folder / "0.001.safetensors")
-    called = memrec("recover", small_file, "--run", run, "--actors", 1)
+    called = memrec("recover", small_file, "--run", run, "--actors", 1, "--address", cluster)
     assert_one_sentence(called, "0.001.safetensors", "does not fit its sidecar")
     assert (folder / "0.01.safetensors").exists()
 
@@ -142,10 +146,12 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-def test_pickle_in_the_place_of_a_checkpoint_is_not_opened(memrec, small_file: Path, run: Path, tmp_path: Path):
+def test_pickle_in_the_place_of_a_checkpoint_is_not_opened(
+    memrec, cluster: str, small_file: Path, run: Path, tmp_path: Path
+):
     file = run / "checkpoints" / "fc10-leaky_relu" / "0.001.safetensors"
     file.write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
-    called = memrec("recover", small_file, "--run", run, "--actors", 1)
+    called = memrec("recover", small_file, "--run", run, "--actors", 1, "--address", cluster)
     assert_one_sentence(called, "0.001.safetensors", "pickle")
     assert not (tmp_path / "exploded").exists()
 

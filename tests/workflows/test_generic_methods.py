@@ -42,9 +42,9 @@ def file(prior: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_generic_methods_run_once_and_stand_beside_every_checkpoint(memrec, file: Path, tmp_path: Path):
+def test_generic_methods_run_once_and_stand_beside_every_checkpoint(memrec, cluster: str, file: Path, tmp_path: Path):
     run = tmp_path / "run"
-    called = memrec("run", file, "--run", run, "--actors", 1)
+    called = memrec("run", file, "--run", run, "--actors", 1, "--address", cluster)
     assert called.status == 0, called.err
     assert "generic inpainting of photos, without the autoencoder" in called.out
     results = pd.read_parquet(run / "recovery")

@@ -109,7 +109,11 @@ class _Job:
         self.digests, self.blocked, self.found = digests, planned, 0
         self.awaiting = True
         """Whether a checkpoint may have come since the last look."""
-        self.ledger, self.weights = Ledger(), {}
+        self.ledger = Ledger()
+        self.weights: dict[str, ray.ObjectRef] = {}
+        """By its digest the Weights of a checkpoint, there or on their way."""
+        self.reading: dict[ray.ObjectRef, Unit] = {}
+        """By the digest that was read the unit that needs it."""
         self.pool = Pool(experiment, store.location, audits, cluster)
         self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
@@ -180,26 +184,32 @@ class _Job:
         while self.pool.idle and (unit := self.ledger.next(time.monotonic())) is not None:
             self.recovering_since = self.recovering_since or time.monotonic()
             self.pool.assign(unit, self._weights(unit))
+        if self.ledger.waiting:
+            self._weights(self.ledger.waiting[0])  # read ahead
 
     def _weights(self, unit: Unit) -> list[ray.ObjectRef]:
-        """The unit's checkpoint, which lies once in each node's memory; nothing for a method that uses none."""
+        """The unit's checkpoint, which lies once in each node's memory, or soon will; nothing for a method that uses
+        none."""
         if unit.target_loss is None:
             return []
         if unit.checkpoint not in self.weights:
             while len(self.weights) >= HELD_CHECKPOINTS:
                 del self.weights[next(iter(self.weights))]
             task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
-            digest, weights = task.remote(self.store.location, unit.model, unit.target_loss)
-            if wait_for([digest]) != [unit.checkpoint]:  # a checkpoint that is damaged ends the job, in one sentence
-                raise InputError(
-                    f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again"
-                )
-            self.weights[unit.checkpoint] = weights
+            digest, self.weights[unit.checkpoint] = task.remote(self.store.location, unit.model, unit.target_loss)
+            self.reading[digest] = unit
         return [self.weights[unit.checkpoint]]
+
+    def _check_read(self, ref: ray.ObjectRef) -> None:
+        """A checkpoint has been read. Raises InputError, which ends the job, where it is damaged or another by now."""
+        unit = self.reading.pop(ref)
+        if wait_for([ref]) != [unit.checkpoint]:
+            raise InputError(f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again")
 
     def _settle_all(self) -> None:
         """Wait for something to end, for LOOK_S at the most, and take note of all that has."""
-        refs = [*self.trainings.refs(), *self.pool.refs()]
+        # A checkpoint first: one that is damaged is why the units that wait for it fail.
+        refs = [*self.reading, *self.trainings.refs(), *self.pool.refs()]
         if not refs:
             time.sleep(LOOK_S)
             return
@@ -207,7 +217,9 @@ class _Job:
         ended, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         trainings = set(self.trainings.refs())
         for ref in ended:
-            if ref in trainings:
+            if ref in self.reading:
+                self._check_read(ref)
+            elif ref in trainings:
                 self._account_training(self.trainings.settle(ref))
             elif (end := self.pool.settle(ref)) is not None:
                 self._account_unit(end)

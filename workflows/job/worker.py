@@ -57,7 +57,7 @@ class Recoverer:
 
     def recover(self, unit: Unit, weights: list[ray.ObjectRef]) -> Recovered:
         """Write the unit's Parquet file, unless another driver has. `weights` holds a reference to the Weights of the
-        unit's checkpoint, none for a method that uses none."""
+        unit's checkpoint, which may still be on their way, none for a method that uses none."""
         began = time.monotonic()
         if is_done(self.store, unit):
             return Recovered(0, 0.0)
