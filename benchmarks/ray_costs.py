@@ -1,14 +1,17 @@
 """What Ray and the run's folder cost: actors against one process that does the same units."""
 
+import multiprocessing
 import shutil
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from ray.cluster_utils import Cluster
 
+from benchmarks.networks import network, photographs
 from benchmarks.rows import Row, seconds
 from workflows import experiment as experiments
 from workflows.audit_set import load_audit_set
@@ -21,6 +24,7 @@ from workflows.store import Store
 from workflows.unit import Held, recover_unit
 
 REPEATS = 3
+BARE_APPLICATIONS = 1500
 EXPERIMENT = """
 name: ray-costs
 data: {name: photos, count: 64, size: 32}
@@ -38,21 +42,29 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         trained = Path(folder) / "trained"
         run_job(experiment, Store(str(trained)), Request(actors=2), Steps())
-        ratios, speedups, starts, shares, times = [], [], [], [], []
+        ratios, speedups, bare, starts, shares, times = [], [], [], [], [], []
         for number in range(REPEATS):
             process_s, share = in_one_process(experiment, fresh(trained, f"process-{number}"))
             two_s, start_s = with_actors(experiment, fresh(trained, f"two-{number}"), cpus=2)
             one_s, _ = with_actors(experiment, fresh(trained, f"one-{number}"), cpus=1)
             ratios.append(two_s / process_s)
             speedups.append(one_s / two_s)
+            bare.append(bare_speedup())
             starts.append(start_s)
             shares.append(share)
             times.append((two_s, process_s, one_s))
-    written = statistics.median(shares)
+    written, machines = statistics.median(shares), statistics.median(bare)
     two, process, one = (statistics.median(column) for column in zip(*times, strict=True))
     return [
         Row("Ray: two actors against one process of two threads", two, process, statistics.median(ratios), 1.1, True),
-        Row("Ray: one actor against two, throughput", two, one, statistics.median(speedups), 1.8),
+        Row(
+            "Ray: one actor against two, throughput",
+            two,
+            one,
+            statistics.median(speedups),
+            1.8,
+            note=f"the second of two bare processes, without Ray, brings this machine to {machines:.2f} times one",
+        ),
         Row("Ray: from the command to the first unit", statistics.median(starts), None, None, note="a local cluster"),
         Row("writing Parquet, of the recovery's time", written, 1.0, written, 0.01, True, unit=""),
     ]
@@ -75,6 +87,31 @@ def with_actors(experiment: Experiment, run: Path, cpus: int) -> tuple[float, fl
         return outcome.seconds, time.perf_counter() - began - outcome.seconds
     finally:
         cluster.shutdown()
+
+
+def bare_speedup() -> float:
+    """How many times as many applications two processes of one thread make as one, side by side: what the machine's
+    second core is worth."""
+    context = multiprocessing.get_context("spawn")
+    paces = []
+    for count in (1, 2):
+        barrier, queue = context.Barrier(count), context.Queue()
+        workers = [context.Process(target=apply_bare, args=(barrier, queue)) for _ in range(count)]
+        for worker in workers:
+            worker.start()
+        paces.append(sum(1 / queue.get(timeout=300) for _ in workers))
+        for worker in workers:
+            worker.join()
+    return paces[1] / paces[0]
+
+
+@torch.no_grad()
+def apply_bare(barrier: Any, queue: Any) -> None:
+    """Puts the seconds of the benchmark's network at work on its batches into the queue, all processes at once."""
+    torch.set_num_threads(1)
+    model, images = network("fc10", 32, width=512), photographs(64, 32)
+    barrier.wait()
+    queue.put(seconds(lambda: [model(images) for _ in range(BARE_APPLICATIONS)]))
 
 
 def in_one_process(experiment: Experiment, run: Path) -> tuple[float, float]:

@@ -84,8 +84,11 @@ def deepinv() -> list[Row]:
         lambda: solve(model, degraded, theta, gamma, INNER), lambda: bare(degraded), 3 * REPEATS
     )
     note = f"{INNER - 1} applications to 50 images, iterates within {apart:.0e} of each other"
-    equal = Row("rival: deepinv's ADMM, known mask", ours_s, rival_s, 1 / ratio, 1.0, note=note)
-    return [equal]
+    why = "Algorithm 1 has a fixed number of iterations, which both do: no image leaves it early"
+    return [
+        Row("rival: deepinv's ADMM, known mask", ours_s, rival_s, 1 / ratio, 1.0, note=note),
+        Row("rival: deepinv's ADMM, to the same recovered set", ours_s, rival_s, 1 / ratio, 2.0, note=why),
+    ]
 
 
 def deepinv_admm(model: Callable[[Tensor], Tensor], mask: Tensor, gamma: float, record: bool = True):

@@ -26,7 +26,7 @@ class Soap(Optimizer):
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float,
+        lr: float | Tensor,
         betas: tuple[float, float] = (0.95, 0.95),
         every: int = 10,
         epsilon: float = 1e-12,
@@ -57,7 +57,7 @@ class Soap(Optimizer):
         # Of a sequence, the mean is never above the root of the mean square. Here it can be, by orders of magnitude:
         # where a gradient is all rounding errors, and where a renewed basis finds second moments of the old one.
         direction = (mean / scale).clamp_(-1, 1)
-        parameter.sub_(_rotate_back(direction, state).view(parameter.shape), alpha=group["lr"])
+        parameter.sub_(_rotate_back(direction, state).view(parameter.shape) * group["lr"])
         for side, outer in (("rows", gradient @ gradient.T), ("columns", gradient.T @ gradient)):
             if f"{side}_factor" in state:
                 state[f"{side}_factor"].lerp_(outer, 1 - decay_second)

@@ -62,17 +62,22 @@ class StateFile:
 @dataclass(frozen=True)
 class Recipe:
     """An optimiser, its usual learning rate, and the rate's decay: once the loss is below `decay_below`, the rate falls
-    with the power `decay_power` of it."""
+    with the power `decay_power` of it.
+
+    The host looks at the loss every `look_every` steps, since each look waits for the device. SOAP's steps are long,
+    and the troughs of its loss short: it is looked at in each.
+    """
 
     optimiser: Callable[..., torch.optim.Optimizer]
     learning_rate: float
     decay_below: float
     decay_power: float
+    look_every: int
 
 
 RECIPES = {
-    "adam": Recipe(partial(torch.optim.Adam, fused=True), 1e-3, 1e-4, 1 / 4),
-    "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3),
+    "adam": Recipe(partial(torch.optim.Adam, fused=True), 1e-3, 1e-4, 1 / 4, look_every=10),
+    "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1),
 }
 
 
@@ -95,7 +100,7 @@ class History:
 
 @dataclass
 class _Progress:
-    """What resuming needs beside the tensors."""
+    """What resuming needs beside the tensors. `loss` is the running mean at the last look."""
 
     step: int = 0
     best: float = math.inf
@@ -122,14 +127,15 @@ def train(
 ) -> History:
     """Train `model` to reproduce `images` (N, C, H, W), which lie on the model's device.
 
-    `on_checkpoint(model, reached)` is called at the first step where the MSE over all images is at or under each of
-    `targets`, from the highest to the lowest. Batches are all images, or `batch_size` of them in an order that the
-    seed fixes. The model's start is the caller's: call torch.manual_seed before building it. `optimiser` is adam or
-    soap; where left out, soap for a network with convolutions and adam for any other, each with its own learning rate.
+    `on_checkpoint(model, reached)` is called where the MSE over all images is first seen at or under each of `targets`,
+    from the highest to the lowest; adam's is looked at every tenth step, soap's at each. Batches are all images, or
+    `batch_size` of them in an order that the seed fixes. The model's start is the caller's: call torch.manual_seed
+    before building it. `optimiser` is adam or soap; where left out, soap for a network with convolutions and adam for
+    any other, each with its own learning rate.
 
     With `state`, a file's path or a State, training is saved there every `save_every_s` seconds (more seldom where that
-    takes long), and resumes from it: the resumed course is that of an uninterrupted one. `on_step(step, loss)` is for
-    progress displays.
+    takes long), and resumes from it: the resumed course is that of an uninterrupted one. `on_step(step, loss)`, with
+    the loss that was seen last, is for progress displays.
 
     Raises TrainingError when the loss is not finite, has not improved for long, or `max_steps` are used up, and
     InputError for targets or a state file that can't be used.
@@ -139,31 +145,43 @@ def train(
         raise InputError(f"targets {list(targets)} are not a ladder of positive training losses such as [1e-4, 1e-8]")
     if len(images) == 0 or (batch_size is not None and batch_size < 1):
         raise InputError(f"training needs images and a batch size of at least 1, not {len(images)} and {batch_size}")
-    name = optimiser or ("soap" if any(isinstance(module, nn.Conv2d) for module in model.modules()) else "adam")
-    if name not in RECIPES:
-        raise unknown("optimiser", name, sorted(RECIPES))
-    recipe = RECIPES[name]
-    if learning_rate is not None:
-        recipe = replace(recipe, learning_rate=learning_rate)
-    descent = recipe.optimiser(model.parameters(), lr=recipe.learning_rate)
+    recipe = _recipe(model, optimiser, learning_rate)
+    descent = recipe.optimiser(model.parameters(), lr=torch.tensor(recipe.learning_rate, device=images.device))
     state = StateFile(state) if isinstance(state, str | Path) else state
-    progress = _Progress()
+    batches, progress = _Batches(images, batch_size, seed), _Progress()
+    loss = _RunningMean(batches.per_epoch, images.device)
     if state is not None and (saved := state.read()) is not None:
-        progress = _restore(saved, state.name, model, descent)
-    batches = _Batches(images, batch_size, seed)
+        progress = _restore(saved, state.name, model, descent, loss)
     model.train()
     next_save = time.monotonic() + save_every_s
     while len(progress.history.reached) < len(ladder):
-        loss = _gradient_step(model, descent, batches, progress, ladder, recipe, on_checkpoint)
+        batch = batches[progress.step]
+        descent.zero_grad()
+        error = (model(batch) - batch).square().mean()
+        error.backward()
+        loss.update(error.detach())
+        if progress.step % recipe.look_every == 0:
+            progress.loss = loss.value.item()
+            _keep_reached(model, batches, progress, ladder, on_checkpoint)
+        _step(model, descent, recipe, progress.step, loss.value)
+        progress.step += 1
         _check_prospects(progress, ladder, max_steps)
         if on_step is not None:
-            on_step(progress.step, loss)
+            on_step(progress.step, progress.loss)
         if state is not None and (now := time.monotonic()) > next_save:
-            state.write(_state(model, descent, progress))
+            state.write(_state(model, descent, progress, loss.value))
             took = time.monotonic() - now
             next_save = now + min(max(save_every_s, took / STATE_SHARE), 10 * save_every_s)
     model.eval()
     return progress.history
+
+
+def _recipe(model: nn.Module, optimiser: str | None, learning_rate: float | None) -> Recipe:
+    name = optimiser or ("soap" if any(isinstance(module, nn.Conv2d) for module in model.modules()) else "adam")
+    if name not in RECIPES:
+        raise unknown("optimiser", name, sorted(RECIPES))
+    recipe = RECIPES[name]
+    return recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
 
 
 class _Batches:
@@ -181,8 +199,8 @@ class _Batches:
         epoch, part = divmod(step, self.per_epoch)
         if epoch != self.epoch:
             shuffle = torch.Generator().manual_seed(seed_for(self.seed, "batches", epoch))
-            self.epoch, self.order = epoch, torch.randperm(len(self.images), generator=shuffle)
-        return self.images[self.order[part * self.size : (part + 1) * self.size].to(self.images.device)]
+            self.epoch, self.order = epoch, torch.randperm(len(self.images), generator=shuffle).to(self.images.device)
+        return self.images[self.order[part * self.size : (part + 1) * self.size]]
 
     def loss(self, model: nn.Module) -> float:
         """The MSE over all images."""
@@ -191,48 +209,46 @@ class _Batches:
             return sum((model(part) - part).double().square().sum().item() for part in parts) / self.images.numel()
 
 
-def _gradient_step(
+class _RunningMean:
+    """The running mean of the batches' losses over about an epoch, on the device; of a full batch, the loss itself."""
+
+    def __init__(self, per_epoch: int, device: torch.device) -> None:
+        self.per_epoch, self.value = per_epoch, torch.tensor(math.inf, device=device)
+
+    def update(self, loss: Tensor) -> None:
+        mean = self.value + (loss - self.value) / self.per_epoch
+        self.value = torch.where(self.value.isfinite(), mean, loss) if self.per_epoch > 1 else loss
+
+
+def _keep_reached(
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
     batches: _Batches,
     progress: _Progress,
     ladder: list[float],
-    recipe: Recipe,
     on_checkpoint: Callable[[nn.Module, Reached], None] | None,
-) -> float:
-    """One step of the optimiser, after a checkpoint for each target that the weights before the step have reached."""
-    batch = batches[progress.step]
-    optimiser.zero_grad()
-    error = (model(batch) - batch).square().mean()
-    error.backward()
-    loss = error.item()
-    progress.loss = _smoothed(progress.loss, loss, batches.per_epoch)
-    reached = progress.history.reached
-    if loss <= ladder[len(reached)]:
-        exact = batches.loss(model)
-        while len(reached) < len(ladder) and exact <= ladder[len(reached)]:
-            reached.append(Reached(ladder[len(reached)], exact, progress.step))
-            if on_checkpoint is not None:
-                on_checkpoint(model, reached[-1])
+) -> None:
+    """A checkpoint for each target that the weights have reached, and the loss for the history."""
+    history = progress.history
     if progress.step % 100 == 0:
-        progress.history.losses.append((progress.step, loss))
+        history.losses.append((progress.step, progress.loss))
+    if progress.loss > ladder[len(history.reached)]:
+        return
+    exact = batches.loss(model)
+    while len(history.reached) < len(ladder) and exact <= ladder[len(history.reached)]:
+        history.reached.append(Reached(ladder[len(history.reached)], exact, progress.step))
+        if on_checkpoint is not None:
+            on_checkpoint(model, history.reached[-1])
+
+
+def _step(model: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, loss: Tensor) -> None:
+    """A step at the rate of the schedule: a linear warm-up, times the recipe's root of the loss. Does not wait for the
+    device."""
+    decay = (loss / recipe.decay_below).pow(recipe.decay_power).clamp(max=1.0)
     for group in optimiser.param_groups:
-        group["lr"] = recipe.learning_rate * _schedule(recipe, progress.step, progress.loss)
+        group["lr"].copy_(decay * (recipe.learning_rate * min(1.0, (step + 1) / WARMUP_STEPS)))
     optimiser.step()
     if isinstance(model, Tied):
         model.project_()
-    progress.step += 1
-    return loss
-
-
-def _smoothed(average: float, loss: float, per_epoch: int) -> float:
-    """A running mean of the batches' losses over about an epoch; of a full batch, the loss itself."""
-    return loss if not math.isfinite(average) else average + (loss - average) / per_epoch
-
-
-def _schedule(recipe: Recipe, step: int, loss: float) -> float:
-    """The factor of the learning rate: a linear warm-up, then the recipe's root of the loss."""
-    return min(1.0, (step + 1) / WARMUP_STEPS) * min(1.0, (loss / recipe.decay_below) ** recipe.decay_power)
 
 
 def _check_prospects(progress: _Progress, ladder: list[float], max_steps: int) -> None:
@@ -257,25 +273,30 @@ def _check_prospects(progress: _Progress, ladder: list[float], max_steps: int) -
         )
 
 
-def _state(model: nn.Module, optimiser: torch.optim.Optimizer, progress: _Progress) -> bytes:
-    """One safetensors file: the weights, the optimiser's tensors, and the progress as JSON in a tensor of bytes."""
+def _state(model: nn.Module, optimiser: torch.optim.Optimizer, progress: _Progress, loss: Tensor) -> bytes:
+    """One safetensors file: the weights, the optimiser's tensors, the running mean of the loss, and the progress as
+    JSON in a tensor of bytes."""
     import safetensors.torch  # here, so that training without a state runs on torch and numpy alone
 
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     for index, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{slot}": value.contiguous() for slot, value in slots.items()}
+    tensors["loss"] = loss.clone()
     text = json.dumps(asdict(progress)).encode()
     tensors["progress"] = torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())
     return safetensors.torch.save(tensors)
 
 
-def _restore(data: bytes, name: str, model: nn.Module, optimiser: torch.optim.Optimizer) -> _Progress:
+def _restore(
+    data: bytes, name: str, model: nn.Module, optimiser: torch.optim.Optimizer, loss: _RunningMean
+) -> _Progress:
     import safetensors.torch
     from safetensors import SafetensorError
 
     try:
         tensors = safetensors.torch.load(data)
         saved = json.loads(tensors.pop("progress").numpy().tobytes())
+        loss.value = tensors.pop("loss").to(loss.value.device)
         slots: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             if key.startswith("optimiser."):

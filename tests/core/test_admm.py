@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize
 
 from memrec_core.recovery.admm import solve
+from tests.core.waits import Waits
 
 GENERATOR = torch.Generator().manual_seed(0)
 Y = torch.rand(2, 1, 3, 3, generator=GENERATOR, dtype=torch.float64) - 0.2
@@ -101,3 +102,9 @@ def test_batch_larger_than_the_cache_is_handled_whole():
     theta = (y > 0.5).double()
     found = solve(torch.sin, y, theta, 0.5, 5)[0]
     assert torch.allclose(found, algorithm_1(torch.sin, y, theta, 0.5, 5), atol=1e-12)
+
+
+def test_nothing_inside_algorithm_1_waits_for_the_device():
+    with Waits() as waits:
+        solve(small_network(), Y, THETA, gamma=0.5)
+    assert waits.count == 0

@@ -8,6 +8,7 @@ import torch
 
 from memrec_core import autoencoders, training
 from memrec_core.errors import InputError, TrainingError
+from tests.core.waits import Waits
 
 IMAGES = torch.rand(10, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 
@@ -152,3 +153,10 @@ def test_unknown_optimiser_is_named():
 def test_training_needs_images():
     with pytest.raises(InputError, match="images"):
         training.train(new_model(), IMAGES[:0], [1e-2])
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_host_looks_at_a_tenth_of_the_steps(batch_size: int | None):
+    with Waits() as waits, pytest.raises(TrainingError, match="in 200 steps"):
+        training.train(new_model(), IMAGES, [1e-9], batch_size=batch_size, max_steps=200)
+    assert 20 <= waits.count <= 25
