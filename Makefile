@@ -10,7 +10,7 @@ help:
 	@echo "make demo   train, recover, aggregate and report on the embedded photographs (80 seconds on two cores)"
 	@echo "make test   run the tests"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"
-	@echo "make bench  measure the speed, beside the machine's limit and rivals (some minutes)"
+	@echo "make bench  measure the speed, beside the machine's limit and rivals (15 minutes on two cores)"
 	@echo "make lint   check the style"
 	@echo "make clean  remove the virtual environment and the demo's run"
 

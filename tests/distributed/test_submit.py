@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -59,9 +59,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     url = f"http://127.0.0.1:{dashboard_port}"
     try:
         metrics = f"http://127.0.0.1:{metrics_port}/metrics"
-        wait_until(lambda: answers(metrics), node, log)
-        wait_until(lambda: connect(url, token) is not None, node, log)
-        yield Head(url, metrics, connect(url, token), environment)
+        wait_for(lambda: answers(metrics), node, log)
+        client = wait_for(lambda: connect(url, token), node, log)
+        yield Head(url, metrics, client, environment)
     finally:
         family = [node, *node.children(recursive=True)]
         node.send_signal(signal.SIGTERM)
@@ -69,12 +69,14 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
             process.kill()
 
 
-def wait_until(happened: Callable[[], bool], node: psutil.Popen, log: Path) -> None:
+def wait_for(look: Callable[[], Any], node: psutil.Popen, log: Path) -> Any:
+    """What `look` finds, as soon as it finds something."""
     end = time.monotonic() + 90
-    while not happened():
+    while not (found := look()):
         assert node.poll() is None, log.read_text()
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.5)
+    return found
 
 
 def answers(url: str) -> bool:

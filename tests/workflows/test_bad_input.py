@@ -1,14 +1,19 @@
 """The user's mistakes: exit status 2, one sentence that names the thing, no traceback, nothing lost."""
 
+import json
 import pickle
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from memrec_core.errors import InputError
 from tests.conftest import SMALL
+from workflows.job.worker import read_weights
+from workflows.plan import Unit
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +141,14 @@ def test_checkpoint_that_does_not_fit_its_sidecar(memrec, cluster: str, small_fi
     called = memrec("recover", small_file, "--run", run, "--actors", 1, "--address", cluster)
     assert_one_sentence(called, "0.001.safetensors", "does not fit its sidecar")
     assert (folder / "0.01.safetensors").exists()
+
+
+def test_checkpoint_replaced_since_its_unit_was_planned_is_not_recovered_from(run: Path):
+    sidecar = json.loads((run / "checkpoints" / "fc10-leaky_relu" / "0.01.json").read_text())
+    unit = Unit("photos", "fc10-leaky_relu", 1e-2, "unknown_mask", ("center",), 0, 6, "", 6, sidecar["digest"])
+    assert read_weights(str(run), unit)[1].data.size
+    with pytest.raises(InputError, match=r"fc10-leaky_relu 0\.01 was replaced; give the command again"):
+        read_weights(str(run), replace(unit, checkpoint="another"))
 
 
 class Bomb:

@@ -112,8 +112,8 @@ class _Job:
         self.ledger = Ledger()
         self.weights: dict[str, ray.ObjectRef] = {}
         """By its digest the Weights of a checkpoint, there or on their way."""
-        self.reading: dict[ray.ObjectRef, Unit] = {}
-        """By the digest that was read the unit that needs it."""
+        self.reading: set[ray.ObjectRef] = set()
+        """For each checkpoint that is being read what tells that it is sound."""
         self.pool = Pool(experiment, store.location, audits, cluster)
         self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
@@ -196,15 +196,9 @@ class _Job:
             while len(self.weights) >= HELD_CHECKPOINTS:
                 del self.weights[next(iter(self.weights))]
             task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
-            digest, self.weights[unit.checkpoint] = task.remote(self.store.location, unit.model, unit.target_loss)
-            self.reading[digest] = unit
+            sound, self.weights[unit.checkpoint] = task.remote(self.store.location, unit)
+            self.reading.add(sound)
         return [self.weights[unit.checkpoint]]
-
-    def _check_read(self, ref: ray.ObjectRef) -> None:
-        """A checkpoint has been read. Raises InputError, which ends the job, where it is damaged or another by now."""
-        unit = self.reading.pop(ref)
-        if wait_for([ref]) != [unit.checkpoint]:
-            raise InputError(f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again")
 
     def _settle_all(self) -> None:
         """Wait for something to end, for LOOK_S at the most, and take note of all that has."""
@@ -218,7 +212,8 @@ class _Job:
         trainings = set(self.trainings.refs())
         for ref in ended:
             if ref in self.reading:
-                self._check_read(ref)
+                self.reading.remove(ref)
+                wait_for([ref])  # raises InputError, which ends the job, where the checkpoint is not sound
             elif ref in trainings:
                 self._account_training(self.trainings.settle(ref))
             elif (end := self.pool.settle(ref)) is not None:

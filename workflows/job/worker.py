@@ -96,11 +96,14 @@ def device() -> str:
     return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
 
 
-def read_weights(run: str, model: str, target: float) -> tuple[str, Weights]:
-    """A checkpoint's digest, and its files for the nodes' shared memory. Raises InputError where they don't fit."""
-    data, sidecar, name = read_checkpoint(Store(run), model, target)
+def read_weights(run: str, unit: Unit) -> tuple[None, Weights]:
+    """Nothing, which tells the driver that the unit's checkpoint is sound, and its files for the nodes' shared memory.
+    Raises InputError where the files don't fit each other, or are those of another checkpoint by now."""
+    data, sidecar, name = read_checkpoint(Store(run), unit.model, unit.target_loss)
     _, metadata = checkpoints.from_bytes(data, sidecar, name)
-    return metadata["digest"], Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
+    if metadata["digest"] != unit.checkpoint:
+        raise InputError(f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again")
+    return None, Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
 
 
 def halving(batch_size: int, work: Callable[[int], Result]) -> tuple[Result, int]:
