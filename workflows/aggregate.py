@@ -11,7 +11,7 @@ from rich.table import Table
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.experiment import GENERIC, Experiment
-from workflows.plan import Unit, planned_units, survey
+from workflows.plan import planned_units, survey
 from workflows.schema import SCHEMA
 from workflows.store import RATES, Store
 from workflows.store import THRESHOLDS as THRESHOLDS_FILE
@@ -66,10 +66,10 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     a row a threshold.
     """
     units, _ = planned_units(experiment, store)
-    results = _dataset(store, survey(store, units).done)
-    with duckdb.connect() as database:
+    files = [unit.file for unit in survey(store, units).done]
+    with store.local_paths(files) as paths, duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
-        database.register("results", results)
+        database.register("results", _dataset(paths))
         rates = database.execute(_QUERY).df()
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
@@ -119,11 +119,10 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
 
 
-def _dataset(store: Store, units: Sequence[Unit]) -> pyarrow.dataset.Dataset:
-    paths = [store.path(unit.file) for unit in units]
+def _dataset(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
     if not paths:
         return pyarrow.dataset.dataset(SCHEMA.empty_table())
-    return pyarrow.dataset.dataset(paths, schema=SCHEMA, format="parquet", filesystem=store.fs)
+    return pyarrow.dataset.dataset(paths, schema=SCHEMA, format="parquet")
 
 
 def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:

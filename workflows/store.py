@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fsspec
@@ -147,6 +148,24 @@ class Store:
             return pq.read_table(io.BytesIO(self.read(name)))
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(f"{self.show(name)} is not readable Parquet ({error}); remove it and run again") from error
+
+    @contextmanager
+    def local_paths(self, names: list[str]) -> Iterator[list[str]]:
+        """Where the files lie on this machine for the length of the block: their own place, or, of an object store's,
+        copies, which need the disk's room. Arrow's threads read copies, since they may hang where they call Python."""
+        if self.is_local:
+            yield list(map(self.path, names))
+            return
+        with TemporaryDirectory(prefix="memrec-") as folder:
+            copies = [f"{folder}/{number}.parquet" for number in range(len(names))]
+            try:
+                self.fs.get(list(map(self.path, names)), copies, batch_size=CONNECTIONS)
+            except OSError as error:
+                raise StoreError(
+                    f"the results in {self.uri} can't be copied to {folder} ({error.strerror or error}); see that there "
+                    "is room, or choose another disk with TMPDIR, and give the same command again"
+                ) from error
+            yield copies
 
     def rows(self, name: str) -> tuple[int, pa.Schema] | None:
         """The number of rows and the schema of a Parquet file, from its footer; None where it is not whole."""

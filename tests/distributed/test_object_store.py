@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,8 +33,15 @@ def bucket(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "workflows.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    """What `memrec` did with the arguments; fails with the place where each of its threads is, should it hang."""
+    command = [sys.executable, "-X", "faulthandler", "-m", "workflows.cli", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        out, err = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        pytest.fail("\n".join(["hangs", *process.communicate()]))
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def test_bucket_gives_the_rows_rates_and_page_of_a_folder(bucket: Proxy, small_file: Path, undisturbed: Path):

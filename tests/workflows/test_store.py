@@ -111,3 +111,16 @@ def test_object_store_behaves_as_a_folder_does(small: Experiment):
     assert store.rows("recovery/a/1.parquet")[0] == 1
     with pytest.raises(InputError, match="belongs to another experiment"):
         claim(Store("memory://bucket/run"), small.model_copy(update={"seed": 43}))
+
+
+def test_files_of_an_object_store_are_on_this_machine_for_the_length_of_a_block(tmp_path: Path):
+    folder, bucket = Store(str(tmp_path)), Store("memory://bucket/copied")
+    for store in (folder, bucket):
+        store.write("recovery/a/1.parquet", b"1")
+        store.write("recovery/b/1.parquet", b"2")
+        with store.local_paths(["recovery/a/1.parquet", "recovery/b/1.parquet"]) as paths:
+            found = [Path(path) for path in paths]
+            assert [path.read_bytes() for path in found] == [b"1", b"2"]
+        assert all(path.exists() == (store is folder) for path in found)
+    with pytest.raises(StoreError, match="give the same command again"), bucket.local_paths(["recovery/gone"]):
+        pass

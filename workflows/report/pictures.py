@@ -57,12 +57,13 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
                 and unit.data_set == model.data
                 and degradation.label in unit.degradations
             ]
-            files = [store.path(unit.file) for unit in units if store.exists(unit.file)]
+            files = [unit.file for unit in units if store.exists(unit.file)]
             if not files:
                 continue
-            results = pyarrow.dataset.dataset(files, format="parquet", filesystem=store.fs)
             wanted = field("original").is_valid() & (field("degradation") == degradation.label)
-            kept = results.to_table(COLUMNS, filter=wanted).to_pandas()
+            with store.local_paths(files) as paths:
+                results = pyarrow.dataset.dataset(paths, format="parquet")
+                kept = results.to_table(COLUMNS, filter=wanted).to_pandas()
             for split in ("train", "control"):
                 rows = _rows(kept[kept["split"] == split])
                 if rows:
