@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from itertools import takewhile
 from statistics import median
 
 from workflows.plan import Kind, Unit
@@ -27,6 +28,8 @@ class Ledger:
         self.attempts: dict[str, int] = defaultdict(int)
         self.losses: dict[str, int] = defaultdict(int)
         self.paces: dict[Kind, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+        self.paces_of_images: dict[tuple[Kind, int], float] = {}
+        """The last pace by the kind and the first image: some images take longer under any degradation."""
         self.images = 0
         self.busy_seconds = 0.0
 
@@ -34,8 +37,11 @@ class Ledger:
         self.waiting.extend(units)
 
     def next(self, now: float) -> Unit | None:
-        """A unit to start at the time `now`: one that waits, or else one that is far slower than its peers."""
-        unit = self.waiting.popleft() if self.waiting else self._straggler(now)
+        """A unit to start at the time `now`: one that waits, or else one that is far slower than its peers.
+
+        Of those that wait, the longest of the first one's checkpoint, so that the actors end at about the same time.
+        """
+        unit = self._longest() if self.waiting else self._straggler(now)
         if unit is not None:
             self.at_work.setdefault(unit, []).append(now)
         return unit
@@ -50,6 +56,7 @@ class Ledger:
         self.busy_seconds += seconds
         if seconds:
             self.paces[unit.kind].append(seconds / len(unit))
+            self.paces_of_images[unit.kind, unit.start] = seconds / len(unit)
 
     def fail(self, unit: Unit, reason: str, charged: bool = True) -> str | None:
         """The unit has failed, or lost its actor, which is not its fault where it is not `charged`; it waits again.
@@ -74,11 +81,26 @@ class Ledger:
         if not self.images:
             return None
         overall = self.busy_seconds / self.images
-        usual = {kind: median(paces) for kind, paces in self.paces.items()}
+        usual = self._usual_paces()
         return sum(len(u) * usual.get(u.kind, overall) for u in (*self.waiting, *self.at_work, *planned))
 
+    def _longest(self) -> Unit:
+        """Takes it out of those that wait. Of equals the first; what nothing is known of comes after what is."""
+        checkpoint, usual = self.waiting[0].checkpoint, self._usual_paces()
+
+        def seconds(unit: Unit) -> float:
+            return len(unit) * self.paces_of_images.get((unit.kind, unit.start), usual.get(unit.kind, 0.0))
+
+        unit = max(takewhile(lambda unit: unit.checkpoint == checkpoint, self.waiting), key=seconds)
+        self.waiting.remove(unit)
+        return unit
+
+    def _usual_paces(self, least: int = 1) -> dict[Kind, float]:
+        """The seconds that an image of each kind takes, of which so many units were seen."""
+        return {kind: median(paces) for kind, paces in self.paces.items() if len(paces) >= least}
+
     def _straggler(self, now: float) -> Unit | None:
-        usual = {kind: median(paces) for kind, paces in self.paces.items() if len(paces) >= PEERS}
+        usual = self._usual_paces(PEERS)
         for unit, starts in self.at_work.items():
             pace = usual.get(unit.kind)
             if len(starts) == 1 and pace and now - starts[0] > max(SLOW_FACTOR * pace * len(unit), SLOW_SECONDS):

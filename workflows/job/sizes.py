@@ -15,11 +15,14 @@ from workflows.audit_set import AuditSet
 from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
 from workflows.job.cluster import Audits, Cluster, wait_for
 from workflows.job.worker import device, is_out_of_memory
-from workflows.plan import Kind, Size, Sizes, shards
+from workflows.plan import Kind, Size, Sizes
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4
 """So that the actors end at about the same time."""
+UNIT_BYTES, UNIT_BATCHES = 16 * 2**20, 2
+"""The pixels of a unit take so many bytes in float32 at the most, or so many batches where that is more: an actor holds
+them about ten times, as images, masks and estimates."""
 USUAL_ITERATIONS = 20
 """Outer iterations of the unknown-mask method that an image is taken to need, at most."""
 USUAL_BATCH, SMALLEST_BATCH, LARGEST_BATCH = 512, 32, 4096
@@ -53,18 +56,21 @@ def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster,
 
 
 def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experiment, actors: int) -> dict[Kind, Size]:
-    """Units of UNIT_SECONDS; smaller ones where there would not be enough for the `actors`. `images` is how many each
-    data set has."""
+    """Units of UNIT_SECONDS; smaller ones where an actor's memory asks for it, or there would not be enough for the
+    `actors`. `images` is how many each data set has."""
     labels = [degradation.label for degradation in experiment.degradations]
-    most = {kind: images[kind[0]] * len(labels) for kind in costs}
-    sizes = {kind: min(max(int(UNIT_SECONDS / cost.seconds), 1), most[kind]) for kind, cost in costs.items()}
-    units = 0
+    sizes = {}
+    for kind, cost in costs.items():
+        pixel_bytes = 4 * 3 * experiment.data_set(kind[0]).size ** 2
+        in_memory = max(UNIT_BYTES // pixel_bytes, UNIT_BATCHES * cost.batch_size)
+        sizes[kind] = min(max(int(UNIT_SECONDS / cost.seconds), 1), in_memory, images[kind[0]] * len(labels))
+    units = 0.0
     for (data_set, model, _), size in sizes.items():
         checkpoints = 1 if model == GENERIC else len(experiment.training.targets)
-        units += len(shards(labels, images[data_set], size)) * checkpoints
+        units += images[data_set] * len(labels) / size * checkpoints
     wanted = UNITS_PER_ACTOR * actors
     if units < wanted:
-        sizes = {kind: max(size * units // wanted, 1) for kind, size in sizes.items()}
+        sizes = {kind: max(int(size * units / wanted), 1) for kind, size in sizes.items()}
     return {kind: Size(size, costs[kind].batch_size) for kind, size in sizes.items()}
 
 

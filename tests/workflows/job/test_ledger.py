@@ -1,5 +1,7 @@
 """The book of units: what is started next, what counts, and what is given up."""
 
+from dataclasses import replace
+
 import pytest
 
 from workflows.job.ledger import ATTEMPTS, LOSSES, Ledger
@@ -26,6 +28,20 @@ def test_units_are_started_in_their_order_and_no_unit_twice():
     ledger = Ledger()
     ledger.add(unit(number) for number in range(3))
     assert [ledger.next(0.0) for _ in range(4)] == [unit(0), unit(1), unit(2), None]
+
+
+def test_longest_unit_of_a_checkpoint_is_started_first_once_that_is_known():
+    def under(mask: str, start: int, checkpoint: str = "digest") -> Unit:
+        return replace(unit(start), degradations=(mask,), checkpoint=checkpoint)
+
+    ledger = Ledger()
+    ledger.add([under(mask, start) for mask in ("center", "bottom") for start in (0, 1)])
+    ledger.add([under("center", 1, "another"), unit(0, "known_mask")])
+    for started, seconds in ((under("center", 0), 1.0), (under("center", 1), 5.0)):
+        assert ledger.next(0.0) == started
+        ledger.finish(started, 10, seconds)
+    following = [under("bottom", 1), under("bottom", 0), under("center", 1, "another"), unit(0, "known_mask")]
+    assert [ledger.next(0.0) for _ in following] == following
 
 
 def test_unit_far_slower_than_its_peers_is_started_a_second_time_and_no_third(ledger: Ledger):

@@ -74,8 +74,15 @@ def sizes(small: Experiment, seconds: dict[Kind, float], images: int | dict[str,
 
 
 def test_units_take_the_time_that_was_measured_for_them(small):
-    found = sizes(small, {FC10: 0.5, FC10_KNOWN: 0.01}, 100_000)
-    assert found == {FC10: Size(UNIT_SECONDS / 0.5, 64), FC10_KNOWN: Size(UNIT_SECONDS / 0.01, 64)}
+    found = sizes(small, {FC10: 0.5, FC10_KNOWN: 0.05}, 100_000)
+    assert found == {FC10: Size(UNIT_SECONDS / 0.5, 64), FC10_KNOWN: Size(UNIT_SECONDS / 0.05, 64)}
+
+
+def test_quick_method_has_no_larger_units_than_an_actor_can_hold(small):
+    costs = {FC10: Cost(1e-9, 64), FC10_KNOWN: Cost(1e-9, 32_000)}
+    found = sizes_of(costs, {"photos": 10**6}, small, actors=1)
+    assert found[FC10].recoveries * 3 * 16**2 * 4 <= 16 * 2**20
+    assert found[FC10_KNOWN].recoveries == 2 * 32_000
 
 
 def test_every_actor_has_its_share_of_units(small):
@@ -90,7 +97,8 @@ def test_slow_image_is_a_unit_of_its_own(small):
 
 def test_unit_is_no_larger_than_its_own_data_set(small):
     other = ("svhn", "fc10", "unknown_mask")
-    found = sizes(small, {FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, actors=0)
+    two = small.model_copy(update={"data": [*small.data, small.data[0].model_copy(update={"label": "svhn"})]})
+    found = sizes(two, {FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, actors=0)
     assert (found[FC10].recoveries, found[other].recoveries) == (50, 7)
 
 
@@ -99,10 +107,18 @@ def test_few_images_fill_a_unit_under_several_degradations(small):
     assert sizes_of(costs, {"photos": 50}, small, actors=0) == {FC10: Size(50 * len(small.degradations), 64)}
 
 
-def test_batch_grows_as_long_as_that_pays():
+def test_batch_grows_as_long_as_that_pays(monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+
     def network(saturated: int):
         """Takes equally long for any batch up to `saturated`, and then in proportion."""
-        return lambda batch: time.sleep(0.002 * max(1, len(batch) / saturated))
+
+        def apply(batch: torch.Tensor) -> None:
+            nonlocal now
+            now += max(1, len(batch) / saturated)
+
+        return apply
 
     images = torch.zeros(4, 1, 2, 2)
     assert best_batch(network(128), images).batch_size == 128
