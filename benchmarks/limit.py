@@ -15,20 +15,20 @@ REPEATS = 3
 @full_float32()
 def rows() -> list[Row]:
     fc10 = network("fc10", 64, width=1024)
-    of_fc10, recovery_s, calls = applications("fc10 1024, 64 x 64, batch 512", fc10, photographs(512, 64))
+    of_fc10, recovery_s, calls = applications("fc10 1024, 64 x 64, batch 512", fc10, photographs(512, 64), outer=2)
     unet = network("unet", 32)
-    of_unet, _, _ = applications("U-Net, 32 x 32, batch 64", unet, photographs(64, 32))
+    of_unet, _, _ = applications("U-Net, 32 x 32, batch 64", unet, photographs(64, 32), outer=1)
     return [of_fc10, of_unet, matrix_products(fc10, recovery_s, calls)]
 
 
-def applications(what: str, model: nn.Module, images: Tensor) -> tuple[Row, float, list[int]]:
-    """The applications that a recovery made, timed bare, over the whole recovery."""
+def applications(what: str, model: nn.Module, images: Tensor, outer: int) -> tuple[Row, float, list[int]]:
+    """The applications that a recovery of so many outer iterations made, timed bare, over the whole recovery."""
     _, degraded = center(images)
     recording = Recording(model)
 
     def ours() -> None:
         recording.batches.clear()
-        recovery.recover_unknown_mask(recording, degraded, gamma=0.5, max_iterations=1)
+        recovery.recover_unknown_mask(recording, degraded, gamma=0.5, max_iterations=outer)
 
     def bare() -> None:
         for size in recording.batches:

@@ -23,14 +23,22 @@ from workflows.plan import planned_units
 from workflows.store import Store
 from workflows.unit import Held, recover_unit
 
-REPEATS = 3
+REPEATS = 2
 BARE_APPLICATIONS = 1500
 EXPERIMENT = """
 name: ray-costs
 data: {name: photos, count: 64, size: 32}
 models: [{architecture: fc10, width: 512}]
 training: {targets: [1.0e-4]}
-degradations: [{mask: 1}, {mask: 2}, {mask: 3}, {mask: 4}]
+degradations:
+  - {mask: 1}
+  - {mask: 2}
+  - {mask: 3}
+  - {mask: 4}
+  - {mask: 1, noise_std: 0.01}
+  - {mask: 2, noise_std: 0.01}
+  - {mask: 3, noise_std: 0.01}
+  - {mask: 4, noise_std: 0.01}
 methods: [unknown_mask]
 recovery: {max_iterations: 20}
 images_per_unit: 64
@@ -79,7 +87,8 @@ def fresh(trained: Path, name: str) -> Path:
 
 def with_actors(experiment: Experiment, run: Path, cpus: int) -> tuple[float, float]:
     """The seconds that the units took with as many actors of one thread as there are `cpus`, and those before."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "object_store_memory": 2**28})
+    node = {"num_cpus": cpus, "object_store_memory": 2**28, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
     try:
         request = Request(address=cluster.address, actors=cpus)
         began = time.perf_counter()

@@ -162,8 +162,8 @@ class Store:
                 self.fs.get(list(map(self.path, names)), copies, batch_size=CONNECTIONS)
             except OSError as error:
                 raise StoreError(
-                    f"the results in {self.uri} can't be copied to {folder} ({error.strerror or error}); see that there "
-                    "is room, or choose another disk with TMPDIR, and give the same command again"
+                    f"the results in {self.uri} can't be copied to {folder} ({error.strerror or error}); see that "
+                    "there is room, or choose another disk with TMPDIR, and give the same command again"
                 ) from error
             yield copies
 

@@ -27,16 +27,24 @@ def solve(f: Autoencoder, y: Tensor, theta: Tensor, gamma: float, iterations: in
     """
     weight = theta / (1 + gamma / 2)
     s = weight * y
-    xi, previous = s.clone(), torch.zeros_like(y)
+    xi, previous = s, s.new_zeros(()).expand_as(s)
     for iteration in range(2, iterations + 1):
         v = f(s)
         if iteration == 2:
             y, weight, s = (_laid_out_as(v, tensor) for tensor in (y, weight, s))
         if iteration >= iterations - 1:
-            xi, previous = torch.sub(v, s).add_(v).lerp_(y, weight), xi
+            xi, previous = _closed_form(s, v, y, weight), xi
         if iteration < iterations:
             _advance(s, v, y, weight)
     return xi, previous
+
+
+def _closed_form(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    """xi = (2v - s) + weight (y + s - 2v), (17)."""
+    xi = torch.empty_like(s)
+    for xi_, s_, v_, y_, weight_ in in_cache(xi, s, v, y, weight):
+        torch.sub(v_, s_, out=xi_).add_(v_).lerp_(y_, weight_)
+    return xi
 
 
 def _advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:

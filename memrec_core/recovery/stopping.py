@@ -60,7 +60,7 @@ class _Batch:
         self, start: Tensor, inputs: tuple[Tensor, ...], rule: StoppingRule, size: int, device: torch.device | str
     ) -> None:
         self.start, self.starts, self.rule = start, inputs, rule
-        self.images, self.ends = start.clone(), tuple(tensor.clone() for tensor in inputs)
+        self.images, self.ends = torch.empty_like(start), tuple(map(torch.empty_like, inputs))
         self.status = np.full(len(start), MAX_ITERATIONS, dtype=object)
         self.iterations = torch.zeros(len(start), dtype=torch.int64)
         self.waiting = min(size, len(start))

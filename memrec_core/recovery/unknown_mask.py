@@ -68,6 +68,7 @@ def _first_masks(kind: str, degraded: Tensor, ids: Sequence[object], seed: int) 
         return torch.zeros_like(degraded)
     if kind != "coin_flips":
         raise unknown("first mask", kind, FIRST_MASKS)
-    shape = degraded.shape[1:]
-    flips = [torch.randint(0, 2, shape, generator=generator(seed, "first mask", id_)).to(degraded) for id_ in ids]
-    return torch.stack(flips)
+    flips = torch.empty(degraded.shape, dtype=degraded.dtype)  # drawn on the CPU, so that they are the same anywhere
+    for own, id_ in zip(flips, ids, strict=True):
+        own.random_(0, 2, generator=generator(seed, "first mask", id_))
+    return flips.to(degraded)
