@@ -145,7 +145,7 @@ class Store:
 
     def read_table(self, name: str) -> pa.Table:
         try:
-            return pq.read_table(io.BytesIO(self.read(name)))
+            return pq.read_table(pa.BufferReader(self.read(name)))
         except (OSError, pa.ArrowInvalid) as error:
             raise InputError(f"{self.show(name)} is not readable Parquet ({error}); remove it and run again") from error
 
