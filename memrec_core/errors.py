@@ -15,4 +15,5 @@ def unknown(kind: str, name: object, choices: list[str]) -> InputError:
     """The error for a name that is none of `choices`: it lists them, and guesses what was meant."""
     close = get_close_matches(str(name), choices, n=1)
     guess = f" (did you mean {close[0]!r}?)" if close else ""
-    return InputError(f"unknown {kind} {name!r}{guess}; choose one of {', '.join(choices)}")
+    choose = f"choose one of {', '.join(choices)}" if choices else "there are none to choose from"
+    return InputError(f"unknown {kind} {name!r}{guess}; {choose}")

@@ -7,9 +7,12 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet
 from rich.table import Table
 
+from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
+from workflows.errors import first_line
 from workflows.experiment import GENERIC, Experiment
 from workflows.plan import planned_units, survey
 from workflows.schema import SCHEMA
@@ -70,7 +73,10 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     with store.local_paths(files) as paths, duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
         database.register("results", _dataset(paths))
-        rates = database.execute(_QUERY).df()
+        try:
+            rates = database.execute(_QUERY).df()
+        except duckdb.Error as error:
+            raise _named(error, store, files, paths) from error
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
     thresholds = thresholds[[*GROUP, "threshold", "images", "recovered"]]
@@ -117,6 +123,18 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
     by = ["data_set", "model", "target_loss", "degradation", "method", "split", "threshold"]
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
+
+
+def _named(error: duckdb.Error, store: Store, files: Sequence[str], paths: Sequence[str]) -> Exception:
+    """The error that says which of the files can't be read; `error` where all can."""
+    for file, path in zip(files, paths, strict=True):
+        try:
+            pyarrow.parquet.read_table(path)
+        except (OSError, pa.ArrowException) as reason:
+            return InputError(
+                f"{store.show(file)} is damaged ({first_line(reason)}); remove it, and give the same command again"
+            )
+    return error
 
 
 def _dataset(paths: Sequence[str]) -> pyarrow.dataset.Dataset:

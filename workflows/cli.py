@@ -1,5 +1,7 @@
 """The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake."""
 
+import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -205,8 +207,8 @@ def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_
     console.print(f"\npage:    {store.show(REPORT)}", highlight=False, soft_wrap=True)
     console.print(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)", highlight=False, soft_wrap=True)
     console.print(f"rates:   {store.show(RATES)}", highlight=False, soft_wrap=True)
-    line = f"import pandas; print(pandas.read_parquet('{store.show(RECOVERY)}'))"
-    console.print(f'read:    {sys.executable} -c "{escape(line)}"', highlight=False, soft_wrap=True)
+    line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RECOVERY))}))")
+    console.print(f"read:    {sys.executable} -c {escape(line)}", highlight=False, soft_wrap=True)
     if not outcome.complete:
         raise typer.Exit(1)
 

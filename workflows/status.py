@@ -36,15 +36,19 @@ def print_status(experiment: Experiment, store: Store) -> None:
         table.add_row(title, "1" if done else "0", "0" if done else "1")
     console.print(table)
     if store.exists(PROGRESS):
-        console.print(_driver(json.loads(store.read(PROGRESS))), highlight=False, soft_wrap=True)
+        console.print(_driver(store), highlight=False, soft_wrap=True)
     for name in seen.stray if seen else []:
         console.print(f"damaged, or not of this run's plan: {name}", highlight=False, markup=False, soft_wrap=True)
     for what, reason in store.failures().items():
         console.print(f"failed: {what}: {reason}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _driver(entry: dict[str, Any]) -> str:
+def _driver(store: Store) -> str:
     """What the driver said last, and how long ago."""
+    try:
+        entry: dict[str, Any] = json.loads(store.read(PROGRESS))
+    except ValueError:
+        return f"{store.show(PROGRESS)} is damaged; the next driver writes it anew"
     silent = (datetime.now(UTC) - datetime.fromisoformat(entry["time"])).total_seconds()
     if entry["state"] == "done":
         return f"the last driver ended {duration(silent)} ago"

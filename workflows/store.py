@@ -47,6 +47,8 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        if "::" in uri:
+            raise InputError(f"run folder {uri} has a :: in it, which chains file systems; choose another --run")
         try:
             self.fs, self.root = fsspec.core.url_to_fs(uri, **OPTIONS.get(uri.partition("://")[0], {}))
         except (ValueError, ImportError) as error:
@@ -171,11 +173,14 @@ class Store:
         """The number of rows and the schema of a Parquet file, from its footer; None where it is not whole."""
         try:
             with self._reading(name), self.fs.open(self.path(name), "rb") as file:
-                parquet = pq.ParquetFile(file)
-                return parquet.metadata.num_rows, parquet.schema_arrow
-        except FileNotFoundError:
+                return _footer(file)
+        except (FileNotFoundError, pa.ArrowInvalid):
             return None
-        except pa.ArrowInvalid:
+        except StoreError:  # Arrow raises OSError for a damaged footer as well: read what can be read, then look
+            data = pa.BufferReader(self.read(name))
+        try:
+            return _footer(data)
+        except (OSError, pa.ArrowInvalid):
             return None
 
     def rows_of(self, names: list[str]) -> list[tuple[int, pa.Schema] | None]:
@@ -200,9 +205,20 @@ class Store:
         found = {}
         for name in self.names(FAILURES, ".json"):
             with suppress(FileNotFoundError):  # another driver may have taken it up again
-                entry = json.loads(self.read(name))
-                found[entry["what"]] = entry["reason"]
+                try:
+                    entry = json.loads(self.read(name))
+                    found[entry["what"]] = entry["reason"]
+                except (ValueError, TypeError, KeyError) as error:
+                    raise InputError(
+                        f"{self.show(name)} is not a failure that memrec recorded ({error}); remove it, and give the "
+                        "same command again"
+                    ) from error
         return found
+
+
+def _footer(source: Any) -> tuple[int, pa.Schema]:
+    parquet = pq.ParquetFile(source)
+    return parquet.metadata.num_rows, parquet.schema_arrow
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -10,6 +10,7 @@ from memrec_core.cache import in_cache
 Autoencoder = Callable[[Tensor], Tensor]
 
 
+@torch.no_grad()
 def solve(f: Autoencoder, y: Tensor, theta: Tensor, gamma: float, iterations: int = 40) -> tuple[Tensor, Tensor]:
     """Estimate x from y = theta x, with the autoencoder `f` as the prior.
 

@@ -18,6 +18,9 @@ def inpaint_biharmonic(degraded: Tensor, mask: Tensor) -> Recovery:
 
     check_arguments(degraded, None)
     theta = masks_of(mask, degraded)
+    if not len(degraded):
+        empty = torch.zeros(0, dtype=torch.int64)
+        return Recovery(degraded, theta, np.empty(0, dtype=object), empty, empty)
     planes, holes = degraded.flatten(0, 1).double().cpu().numpy(), (theta == 0).flatten(0, 1).cpu().numpy()
     filled = np.stack([inpaint(plane, hole) for plane, hole in zip(planes, holes, strict=True)])
     images = torch.where(theta > 0, degraded, torch.from_numpy(filled).to(degraded).view_as(degraded))

@@ -6,6 +6,7 @@ from torch import Tensor
 from memrec_core.cache import in_cache
 
 
+@torch.no_grad()
 def estimate_mask(x: Tensor, y: Tensor) -> Tensor:
     """The mask of zeros and ones that minimises (19) for the image estimate `x` and the degraded image `y`.
 

@@ -91,10 +91,11 @@ class _Batch:
 
     def _keep(self, leaving: np.ndarray, finite: np.ndarray, estimate: Tensor, inputs: tuple[Tensor, ...]) -> None:
         """The last finite estimates, and the inputs that belong to them, of those that leave."""
-        for chosen, source in ((leaving & finite, estimate), (leaving & ~finite, self.previous)):
+        followed, failed = leaving & finite, leaving & ~finite
+        for chosen, source, own in ((followed, estimate, inputs), (failed, self.previous, self.inputs)):
             _put(self.images, self.rows[chosen], source[_index(np.flatnonzero(chosen), source)])
-        for end, tensor in zip(self.ends, inputs, strict=True):
-            _put(end, self.rows[leaving], tensor[_index(np.flatnonzero(leaving), tensor)])
+            for end, tensor in zip(self.ends, own, strict=True):
+                _put(end, self.rows[chosen], tensor[_index(np.flatnonzero(chosen), tensor)])
         self.iterations[torch.from_numpy(self.rows[leaving])] = torch.from_numpy(self.counts[leaving])
 
     def _fill(

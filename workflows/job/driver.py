@@ -349,6 +349,8 @@ def _plan(
     units = load_plan(store)
     for label, catalogue in catalogues.items():
         planned = {(unit.start, unit.stop): unit.images for unit in units if unit.data_set == label}
+        if not planned:
+            continue  # no model uses that data set
         if max(stop for _, stop in planned) != len(catalogue) or any(
             catalogue.digest(*bounds) != images for bounds, images in planned.items()
         ):

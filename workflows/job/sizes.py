@@ -98,7 +98,7 @@ def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -
 
 def best_batch(network: Callable[[Tensor], Tensor], images: Tensor) -> Cost:
     """What an application of `network` costs an image, in the smallest batch that is not worth doubling, or can't be:
-    the device's memory has the last word."""
+    the device's memory has the last word. Raises its error where a batch of one does not fit."""
     best = None
     size = SMALLEST_BATCH
     while size <= LARGEST_BATCH:
@@ -106,9 +106,12 @@ def best_batch(network: Callable[[Tensor], Tensor], images: Tensor) -> Cost:
         try:
             seconds = _seconds(partial(network, batch)) / size
         except (RuntimeError, MemoryError) as error:
-            if best is None or not is_out_of_memory(error):
+            if not is_out_of_memory(error) or size == 1:
                 raise
-            return best
+            if best is not None:
+                return best
+            size //= 2
+            continue
         if best is not None and seconds * WORTHWHILE > best.seconds:
             return best
         best, size = Cost(seconds, size), 2 * size
