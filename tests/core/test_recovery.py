@@ -9,6 +9,7 @@ from torch import Tensor
 
 from memrec_core import degradations, metrics, recovery
 from memrec_core.errors import InputError
+from memrec_core.recovery.mask_estimate import estimate_mask
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
 from tests.core.conftest import SHAPE, Trained
 
@@ -207,6 +208,20 @@ def test_image_that_leaves_the_finite_numbers_is_marked_and_harms_no_other(train
         assert found.status[4] == NON_FINITE
     assert list(found.status[:4]) == list(alone.status)
     assert metrics.mse(found.images[:4], alone.images).max() < 1e-10
+
+
+def test_mask_of_an_image_that_leaves_the_finite_numbers_is_that_of_its_last_estimate(trained, degraded):
+    calls = 0
+
+    def broken(x: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return trained.model(x) * (1.0 if calls <= 39 else float("nan"))
+
+    found = unknown_mask(broken, degraded)
+    assert set(found.status) == {NON_FINITE}
+    assert found.images.isfinite().all()
+    assert torch.equal(found.mask, estimate_mask(found.images, degraded))
 
 
 def test_known_mask_marks_an_image_that_leaves_the_finite_numbers(degraded: Tensor):

@@ -77,12 +77,14 @@ def test_table_comes_back_and_its_rows_are_counted_from_the_footer(tmp_path: Pat
     assert store.rows("t.parquet")[0] == 3
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty", "footer"])
 def test_damaged_parquet_has_no_rows_and_is_named_when_read(tmp_path: Path, damage: str):
     store = Store(str(tmp_path))
     store.write_table("t.parquet", pa.table({"a": list(range(1000))}))
     whole = (tmp_path / "t.parquet").read_bytes()
-    (tmp_path / "t.parquet").write_bytes({"truncated": whole[:-9], "foreign": b"not parquet" * 9, "empty": b""}[damage])
+    footer = whole[:-40] + b"\xff" * 32 + whole[-8:]
+    damaged = {"truncated": whole[:-9], "foreign": b"not parquet" * 9, "empty": b"", "footer": footer}
+    (tmp_path / "t.parquet").write_bytes(damaged[damage])
     assert store.rows("t.parquet") is None
     with pytest.raises(InputError, match=r"t\.parquet is not readable Parquet"):
         store.read_table("t.parquet")
@@ -124,3 +126,17 @@ def test_files_of_an_object_store_are_on_this_machine_for_the_length_of_a_block(
         assert all(path.exists() == (store is folder) for path in found)
     with pytest.raises(StoreError, match="give the same command again"), bucket.local_paths(["recovery/gone"]):
         pass
+
+
+def test_damaged_record_of_a_failure_is_named(tmp_path: Path):
+    store = Store(str(tmp_path))
+    store.record_failure("unit", "it is odd")
+    assert store.failures() == {"unit": "it is odd"}
+    (tmp_path / "failures/unit.json").write_bytes(b'{"what": "un')
+    with pytest.raises(InputError, match=r"failures/unit\.json .*remove it"):
+        store.failures()
+
+
+def test_run_folder_that_would_lie_elsewhere_is_refused():
+    with pytest.raises(InputError, match="choose another --run"):
+        Store("a::b")

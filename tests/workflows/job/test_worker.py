@@ -132,3 +132,15 @@ def test_batch_does_not_grow_beyond_the_memory():
         time.sleep(0.002)
 
     assert best_batch(network, torch.zeros(4, 1, 2, 2)).batch_size == 64
+
+
+def test_first_batch_that_does_not_fit_is_halved():
+    def network(batch: torch.Tensor) -> None:
+        if len(batch) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    most = 5
+    assert best_batch(network, torch.zeros(4, 1, 2, 2)).batch_size <= 4
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        best_batch(network, torch.zeros(4, 1, 2, 2))
