@@ -1,6 +1,9 @@
 """The Ray cluster that a job runs on: the connection, and what its nodes have room for."""
 
+import faulthandler
 import os
+import sys
+import time
 from math import floor
 from typing import Any
 
@@ -15,6 +18,7 @@ from workflows.job.request import Request
 from workflows.progress import console
 
 PATIENCE_S = 20.0
+SETTLE_S, SHUTDOWN_S = 0.3, 120.0
 LARGEST_OBJECT_STORE = 4 * 2**30
 OBJECT_STORE_SPARE = 256 * 2**20
 """What a local cluster's object store holds beside the images: checkpoints."""
@@ -70,7 +74,15 @@ class Cluster:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        ray.shutdown()
+        """Leave Ray. Its core deadlocks with itself where news of objects that were just let go is still queued when it
+        ends (seen in a worker of Ray 2.60). So that has its time first, and an end that hangs all the same ends the
+        process, status 1, rather than never; all that a job has written is there by then."""
+        time.sleep(SETTLE_S)
+        faulthandler.dump_traceback_later(SHUTDOWN_S, exit=True, file=sys.__stderr__)
+        try:
+            ray.shutdown()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     def wanted_actors(self, reserved: float = 0.0) -> int:
         """How many actors there should be: as many as were asked for, or as there is room for beside trainings that

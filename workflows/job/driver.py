@@ -70,14 +70,21 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
     if (found := _found_done(experiment, store, steps, digests)) is not None:
         return found
     with Cluster(request, experiment) as cluster:
-        task = ray.remote(read_images).options(num_returns=2, num_cpus=1, max_retries=-1)
-        read = {data.label: task.remote(data, experiment.seed) for data in experiment.data}
-        catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
-        audits = {label: audit for label, (_, audit) in read.items()}
-        if new:
-            claim(store, experiment)
-        planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
-        return _Job(experiment, store, cluster, audits, planned, digests, steps).run()
+        return _run_on(cluster, experiment, store, digests, steps, new)
+
+
+def _run_on(
+    cluster: Cluster, experiment: Experiment, store: Store, digests: dict[Checkpoint, str], steps: Steps, new: bool
+) -> Outcome:
+    """Do the job on a cluster; holds nothing of Ray's once it returns."""
+    task = ray.remote(read_images).options(num_returns=2, num_cpus=1, max_retries=-1)
+    read = {data.label: task.remote(data, experiment.seed) for data in experiment.data}
+    catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
+    audits = {label: audit for label, (_, audit) in read.items()}
+    if new:
+        claim(store, experiment)
+    planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
+    return _Job(experiment, store, cluster, audits, planned, digests, steps).run()
 
 
 def read_images(data: Data, seed: int) -> tuple[Catalogue, AuditSet]:
