@@ -10,13 +10,12 @@ import pyarrow.dataset
 import pyarrow.parquet
 from rich.table import Table
 
-from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
-from workflows.errors import first_line
+from workflows.errors import JobError
 from workflows.experiment import GENERIC, Experiment
 from workflows.plan import planned_units, survey
 from workflows.schema import SCHEMA
-from workflows.store import RATES, Store
+from workflows.store import RATES, SET_ASIDE, Store
 from workflows.store import THRESHOLDS as THRESHOLDS_FILE
 
 GROUP = [
@@ -66,7 +65,7 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     training images beside a control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds;
     the mean PSNR in dB, the mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean
     evaluations, images by status and total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet,
-    a row a threshold.
+    a row a threshold. Raises JobError where the rows of a unit can't be read; its file is set aside.
     """
     units, _ = planned_units(experiment, store)
     files = [unit.file for unit in survey(store, units).done]
@@ -76,7 +75,9 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
         try:
             rates = database.execute(_QUERY).df()
         except duckdb.Error as error:
-            raise _named(error, store, files, paths) from error
+            if damaged := [file for file, path in zip(files, paths, strict=True) if not _is_readable(path)]:
+                raise _set_aside(store, damaged) from error
+            raise
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
     thresholds = thresholds[[*GROUP, "threshold", "images", "recovered"]]
@@ -125,16 +126,23 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
 
 
-def _named(error: duckdb.Error, store: Store, files: Sequence[str], paths: Sequence[str]) -> Exception:
-    """The error that says which of the files can't be read; `error` where all can."""
-    for file, path in zip(files, paths, strict=True):
-        try:
-            pyarrow.parquet.read_table(path)
-        except (OSError, pa.ArrowException) as reason:
-            return InputError(
-                f"{store.show(file)} is damaged ({first_line(reason)}); remove it, and give the same command again"
-            )
-    return error
+def _is_readable(path: str) -> bool:
+    try:
+        pyarrow.parquet.read_table(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def _set_aside(store: Store, damaged: Sequence[str]) -> JobError:
+    """Move files whose rows can't be read out of the way; returns the error that says so."""
+    for file in damaged:
+        store.set_aside(file)
+    others = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+    return JobError(
+        f"{store.show(damaged[0])}{others} had damaged rows, and lies in {store.show(SET_ASIDE)} now; memrec run "
+        "recovers those images again"
+    )
 
 
 def _dataset(paths: Sequence[str]) -> pyarrow.dataset.Dataset:

@@ -58,6 +58,9 @@ class Store:
         self.is_local = isinstance(self.fs, LocalFileSystem)
         self.location = self.root if self.is_local else uri
         """What opens the same folder in a process with another working directory."""
+        self.errors = OSError if self.is_local else Exception
+        """What a read or write may end with; the client of an object store has classes of its own, for want of
+        credentials or of an answer."""
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
@@ -106,9 +109,9 @@ class Store:
     def _writing(self, name: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except self.errors as error:
             raise StoreError(
-                f"{self.show(name)} can't be written ({error.strerror or error}); free the disk, or mend what refuses "
+                f"{self.show(name)} can't be written ({_reason(error)}); free the disk, or mend what refuses "
                 "it, and give the same command again: what is already written stays valid"
             ) from error
 
@@ -118,9 +121,9 @@ class Store:
             yield
         except FileNotFoundError:
             raise
-        except OSError as error:
+        except self.errors as error:
             raise StoreError(
-                f"{self.show(name)} can't be read ({error.strerror or error}); give the same command again once it can"
+                f"{self.show(name)} can't be read ({_reason(error)}); give the same command again once it can"
             ) from error
 
     def remove(self, name: str) -> None:
@@ -162,9 +165,9 @@ class Store:
             copies = [f"{folder}/{number}.parquet" for number in range(len(names))]
             try:
                 self.fs.get(list(map(self.path, names)), copies, batch_size=CONNECTIONS)
-            except OSError as error:
+            except self.errors as error:
                 raise StoreError(
-                    f"the results in {self.uri} can't be copied to {folder} ({error.strerror or error}); see that "
+                    f"the results in {self.uri} can't be copied to {folder} ({_reason(error)}); see that "
                     "there is room, or choose another disk with TMPDIR, and give the same command again"
                 ) from error
             yield copies
@@ -176,7 +179,7 @@ class Store:
                 return _footer(file)
         except (FileNotFoundError, pa.ArrowInvalid):
             return None
-        except StoreError:  # Arrow raises OSError for a damaged footer as well: read what can be read, then look
+        except StoreError:  # Arrow has the same errors for a damaged footer: read what can be read, then look
             data = pa.BufferReader(self.read(name))
         try:
             return _footer(data)
@@ -214,6 +217,10 @@ class Store:
                         "same command again"
                     ) from error
         return found
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())[:300]
 
 
 def _footer(source: Any) -> tuple[int, pa.Schema]:

@@ -1,7 +1,10 @@
 """A run whose parts are killed: the same rows in the end, and nothing done twice that was done."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import SMALL, results
 from tests.distributed.conftest import Job
@@ -32,6 +35,17 @@ def test_killed_at_any_moment_and_started_again_ends_with_the_same_rows(start, u
     assert last.wait() == 0, last.log.read_text()
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+@pytest.mark.parametrize(("signal_", "local"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+def test_interrupted_run_ends_with_a_sentence(start, tmp_path: Path, signal_: signal.Signals, local: bool):
+    job = start(tmp_path / "run", local=local)
+    job.wait_for(lambda: len(job.units()) >= 2)
+    job.process.send_signal(signal_)
+    assert job.wait() == 130, job.log.read_text()
+    said = job.log.read_text()
+    assert said.splitlines()[-1] == "error: interrupted; the same command goes on from here"
+    assert "Traceback" not in said
 
 
 def test_damaged_units_are_computed_again_and_no_other(run_small, undisturbed: Path):

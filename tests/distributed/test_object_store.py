@@ -71,3 +71,11 @@ def test_bucket_that_does_not_exist_is_named(bucket: Proxy, cluster: str, small_
     assert called.returncode == 2, called
     assert called.stderr.count("\n") == 1
     assert "nobucket" in called.stderr
+
+
+def test_bucket_without_credentials_gets_one_sentence(bucket: Proxy, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    called = call("status", RUN)
+    assert (called.returncode, called.stderr.count("\n")) == (1, 1), called
+    assert f"{RUN}/experiment.yaml can't be read (Unable to locate credentials)" in called.stderr

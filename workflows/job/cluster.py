@@ -2,7 +2,9 @@
 
 import faulthandler
 import os
+import signal
 import sys
+import threading
 import time
 from math import floor
 from typing import Any
@@ -29,7 +31,8 @@ Audits = dict[str, ray.ObjectRef[AuditSet]]
 
 
 class Cluster:
-    """A connection to Ray for the length of a block: to a running cluster, or to a local one of this machine.
+    """A connection to Ray for the length of a block: to a running cluster, or to a local one of this machine. SIGTERM
+    interrupts the block as Ctrl-C does.
 
     An actor has `gpus` of a GPU (a whole one where the cluster has some, unless the user says otherwise), or `cpus`
     CPUs, and `threads` threads. Raises InputError where no cluster answers.
@@ -64,6 +67,9 @@ class Cluster:
                 f"no Ray cluster answers at {address} ({reason}); start one with ray start --head, or leave --address "
                 "out"
             ) from error
+        if threading.current_thread() is threading.main_thread():
+            # Ray's own handler would end the local cluster under the driver that is still at work.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         asked, total = self.request.gpus_per_actor, ray.cluster_resources()
         self.gpus = asked if asked is not None else 1.0 if total.get("GPU") else 0.0
         self.cpus, self.threads = 1.0, 1
