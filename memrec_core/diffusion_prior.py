@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 from memrec_core.torchvision_import import import_torchvision
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -72,8 +72,7 @@ def load(source: str | Path) -> DiffusionPrior:
         )
         abar = DDPMScheduler.from_config(scheduler).alphas_cumprod
     except Exception as error:  # diffusers and safetensors fail in many ways over a damaged folder
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{source} can't be loaded as {KIND} ({reason}); fetch or train it again") from error
+        raise InputError(f"{source} can't be loaded as {KIND} ({in_a_line(error)}); fetch or train it again") from error
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     return DiffusionPrior(model.eval(), abar, config["in_channels"], config["sample_size"], digest, str(source))
 
@@ -88,9 +87,8 @@ def _folder(source: str | Path) -> Path:
     try:
         return Path(snapshot_download(str(source), allow_patterns=["*.json", "*.safetensors"]))
     except Exception as error:  # of the network and of the hub, of many kinds
-        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"diffusion prior {source} is no folder here, and the hub does not give it ({reason}); "
+            f"diffusion prior {source} is no folder here, and the hub does not give it ({in_a_line(error)}); "
             "check the name and the network, or give a folder"
         ) from error
 

@@ -17,3 +17,9 @@ def unknown(kind: str, name: object, choices: list[str]) -> InputError:
     guess = f" (did you mean {close[0]!r}?)" if close else ""
     choose = f"choose one of {', '.join(choices)}" if choices else "there are none to choose from"
     return InputError(f"unknown {kind} {name!r}{guess}; {choose}")
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error's message as part of a sentence, cut where it is long."""
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(said.split())[:300]

@@ -97,5 +97,5 @@ def _renew_bases(state: dict[str, Tensor]) -> None:
         image = factor @ basis
         order = (basis * image).sum(0).argsort(descending=True)
         state["variance"] = state["variance"].index_select(dimension, order)
-        state[f"{side}_basis"] = torch.linalg.qr(image[:, order])[0]
+        state[f"{side}_basis"] = torch.linalg.qr(image[:, order])[0].contiguous()
     state["mean"] = _rotate(mean, state)

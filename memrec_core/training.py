@@ -32,7 +32,8 @@ PATIENCE_STEPS = 3000
 
 
 STATE_SHARE = 0.05
-"""Of the time, how much keeping the state may take, unless it is then kept ten times more seldom than asked."""
+"""How much of the time keeping the state may take: where it takes more, it is kept more seldom than asked, but at least
+a tenth as often."""
 
 
 class State(Protocol):
@@ -125,7 +126,7 @@ def train(
     save_every_s: float = 20.0,
     on_step: Callable[[int, float], None] | None = None,
 ) -> History:
-    """Train `model` to reproduce `images` (N, C, H, W), which lie on the model's device.
+    """Train `model` to reproduce `images` (N, C, H, W), which lie on its device; it ends as its last checkpoint.
 
     `on_checkpoint(model, reached)` is called where the MSE over all images is first seen at or under each of `targets`,
     from the highest to the lowest; adam's is looked at every tenth step, soap's at each. Batches are all images, or
@@ -163,6 +164,8 @@ def train(
         if progress.step % recipe.look_every == 0:
             progress.loss = loss.value.item()
             _keep_reached(model, batches, progress, ladder, on_checkpoint)
+            if len(progress.history.reached) == len(ladder):
+                break
         _step(model, descent, recipe, progress.step, loss.value)
         progress.step += 1
         _check_prospects(progress, ladder, max_steps)
@@ -252,8 +255,6 @@ def _step(model: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, st
 
 
 def _check_prospects(progress: _Progress, ladder: list[float], max_steps: int) -> None:
-    if len(progress.history.reached) == len(ladder):
-        return
     target = ladder[len(progress.history.reached)]
     if not math.isfinite(progress.loss):
         raise TrainingError(
@@ -297,15 +298,21 @@ def _restore(
         tensors = safetensors.torch.load(data)
         saved = json.loads(tensors.pop("progress").numpy().tobytes())
         loss.value = tensors.pop("loss").to(loss.value.device)
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             if key.startswith("optimiser."):
                 _, index, slot = key.split(".")
-                slots.setdefault(int(index), {})[slot] = tensor
+                slots.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], tensor)
         model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
         optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, LookupError, ValueError, RuntimeError) as error:
         raise InputError(f"{name} is not the state of this training ({error}); remove it to train afresh") from error
     history = saved.pop("history")
     reached = [Reached(**entry) for entry in history["reached"]]
     return _Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))
+
+
+def _laid_out_as(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
+    """A parameter's moment in the parameter's order in memory, which no file keeps and fused Adam relies on."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor

@@ -30,6 +30,8 @@ GROUP = [
     "method",
     "split",
 ]
+DONE, PLANNED = "units_done", "units_planned"
+"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of."""
 METHOD_TITLES = {
     "unknown_mask": "unknown mask",
     "known_mask": "known mask",
@@ -67,7 +69,7 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     evaluations, images by status and total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet,
     a row a threshold. Raises JobError where the rows of a unit can't be read; its file is set aside.
     """
-    units, _ = planned_units(experiment, store)
+    units, waiting = planned_units(experiment, store)
     files = [unit.file for unit in survey(store, units).done]
     with store.local_paths(files) as paths, duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
@@ -87,6 +89,7 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
         _add_excess(rates, kind)
     _add_rate(thresholds, "recovery", "recovered")
     rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
+    rates.attrs = {DONE: len(files), PLANNED: len(units) + len(waiting)}
     for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
         store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
     return rates
@@ -151,6 +154,14 @@ def _dataset(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
     return pyarrow.dataset.dataset(paths, schema=SCHEMA, format="parquet")
 
 
+def incomplete(rates: pd.DataFrame) -> str:
+    """A sentence that says what the rates are of, where units are missing; empty where none are."""
+    done, planned = rates.attrs[DONE], rates.attrs[PLANNED]
+    if done == planned:
+        return ""
+    return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."
+
+
 def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:
     """A table for the terminal for each model: a row a (train loss, degradation), for each method its rate on
     training images with the interval, and on control images."""
@@ -178,12 +189,17 @@ def _rates_table(data_set: str, model: str, rates: pd.DataFrame, kind: str) -> T
             table.add_row()
         previous = loss
         rows = {(row.method, row.split): row for row in group.itertuples()}
-        cells = [f"{loss:.0e}" if loss else "-", degradation]
+        cells = [_scientific(loss) if loss else "-", degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))
             cells += [_percent(rows.get((method, "control")), kind)] if has_control else []
         table.add_row(*cells)
     return table
+
+
+def _scientific(loss: float) -> str:
+    mantissa, exponent = f"{loss:e}".split("e")
+    return f"{float(mantissa):g}e{exponent}"
 
 
 def _percent(row: Any, kind: str) -> str:

@@ -1,4 +1,5 @@
-"""The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake."""
+"""The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake; 130:
+interrupted."""
 
 import json
 import shlex
@@ -232,13 +233,15 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.aggregate import aggregate, rates_tables
+    from workflows.aggregate import aggregate, incomplete, rates_tables
 
     rates = aggregate(experiment, store)
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     for table in rates_tables(rates):
         console.print(table)
+    if words := incomplete(rates):
+        console.print(f"\n{words}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

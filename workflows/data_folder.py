@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 from memrec_core.torchvision_import import import_torchvision
 
 VARIABLE = "MEMREC_DATA"
@@ -51,8 +51,7 @@ def _download(name: str) -> None:
             for split in ("train", "test"):
                 datasets.SVHN(folder / PLACES["svhn"], split=split, download=True)
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"data set {name} can't be fetched to {folder} ({reason}); check the network, or give its place with "
-            "--set data.root=PATH"
+            f"data set {name} can't be fetched to {folder} ({in_a_line(error)}); check the network, or give its place "
+            "with --set data.root=PATH"
         ) from error

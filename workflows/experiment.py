@@ -176,6 +176,12 @@ class Ddnm(Section):
     steps: Count = 100
     eta: Annotated[float, Field(ge=0, le=1)] = 0.85
 
+    @field_validator("prior")
+    @classmethod
+    def _absolute(cls, prior: str) -> str:
+        folder = Path(prior).expanduser()
+        return str(folder.absolute()) if folder.is_dir() and not (PRIORS / prior).is_dir() else prior
+
     @property
     def source(self) -> str:
         """What diffusion_prior.load takes."""
@@ -235,7 +241,8 @@ class Experiment(Section):
     @property
     def digest(self) -> str:
         """Changes with anything that could change a result."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+        tree = self.model_dump(exclude={"description"})
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
     def data_set(self, label: str) -> Data:
         return next(data for data in self.data if data.label == label)
@@ -289,9 +296,11 @@ def parse(text: str, origin: str, overrides: list[str] | None = None, variant: s
     if variant is not None:
         if not isinstance(variants, dict) or variant not in variants:
             raise unknown(f"variant of {origin}", variant, list(variants))
+        if not isinstance(variants[variant] or {}, dict):
+            raise InputError(f"{origin}: variants.{variant} is not a mapping of entries, such as data: {{count: 50}}")
         smaller = f"{tree.get('description', '')} This is its variant {variant}, a smaller form of it."
         named = {"name": f"{tree.get('name')}-{variant}", "description": smaller.strip()}
-        tree = _merged(tree, named | variants[variant])
+        tree = _merged(tree, named | (variants[variant] or {}))
     for override in overrides or []:
         _override(tree, override)
     try:

@@ -57,7 +57,8 @@ class Unit:
         """Follows from what the unit computes, so that the same work has the same file."""
         if self.checkpoint is None:
             raise ValueError(f"the unit {self} has no name before its network is trained")
-        content = (self.data_set, self.model, self.checkpoint, *self.degradations, self.method, self.images)
+        trained = f"{self.target_loss} {self.checkpoint}"  # two targets may have been reached at the same step
+        content = (self.data_set, self.model, trained, *self.degradations, self.method, self.images)
         return hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
 
     @property

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from memrec_core.atomic import write_bytes, write_new_bytes
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
 from workflows.experiment import Experiment, parse
 
@@ -111,7 +111,7 @@ class Store:
             yield
         except self.errors as error:
             raise StoreError(
-                f"{self.show(name)} can't be written ({_reason(error)}); free the disk, or mend what refuses "
+                f"{self.show(name)} can't be written ({in_a_line(error)}); free the disk, or mend what refuses "
                 "it, and give the same command again: what is already written stays valid"
             ) from error
 
@@ -123,7 +123,7 @@ class Store:
             raise
         except self.errors as error:
             raise StoreError(
-                f"{self.show(name)} can't be read ({_reason(error)}); give the same command again once it can"
+                f"{self.show(name)} can't be read ({in_a_line(error)}); give the same command again once it can"
             ) from error
 
     def remove(self, name: str) -> None:
@@ -167,7 +167,7 @@ class Store:
                 self.fs.get(list(map(self.path, names)), copies, batch_size=CONNECTIONS)
             except self.errors as error:
                 raise StoreError(
-                    f"the results in {self.uri} can't be copied to {folder} ({_reason(error)}); see that "
+                    f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "
                     "there is room, or choose another disk with TMPDIR, and give the same command again"
                 ) from error
             yield copies
@@ -217,10 +217,6 @@ class Store:
                         "same command again"
                     ) from error
         return found
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())[:300]
 
 
 def _footer(source: Any) -> tuple[int, pa.Schema]:

@@ -9,7 +9,7 @@ import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.request import Request
@@ -35,8 +35,9 @@ def submit_job(experiment: Experiment, run: str, request: Request, retry_failed:
             f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
         ) from error
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"no Ray dashboard answers at {address} ({reason}); give its URL, http://HOST:8265") from error
+        raise InputError(
+            f"no Ray dashboard answers at {address} ({in_a_line(error)}); give its URL, http://HOST:8265"
+        ) from error
     command = ["memrec", "run", "experiment.yaml", "--run", run, "--address", "auto"]
     command += ["--actors", str(request.actors)] if request.actors else []
     command += [] if request.gpus_per_actor is None else ["--gpus-per-actor", str(request.gpus_per_actor)]
@@ -59,9 +60,8 @@ def _submit(client: JobSubmissionClient, address: str, command: str, folder: str
             return client.submit_job(entrypoint=command, runtime_env={"working_dir": folder})
         except RuntimeError as error:
             if "No available agent" not in str(error) or time.monotonic() > end:
-                reason = " ".join(str(error).split())[:300]
                 raise InputError(
-                    f"the Ray cluster at {address} takes no job ({reason}); look at its dashboard"
+                    f"the Ray cluster at {address} takes no job ({in_a_line(error)}); look at its dashboard"
                 ) from error
         time.sleep(POLL_S)
 
@@ -73,14 +73,15 @@ def _follow(client: JobSubmissionClient, job: str, address: str) -> JobStatus:
         try:
             status, log = client.get_job_status(job), client.get_job_logs(job)
         except (ConnectionError, requests.RequestException, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
             if silent_since is None:
                 silent_since = time.monotonic()
-                console.print(f"{address} does not answer ({reason}); the job goes on", highlight=False, markup=False)
+                console.print(
+                    f"{address} does not answer ({in_a_line(error)}); the job goes on", highlight=False, markup=False
+                )
             if time.monotonic() - silent_since > SILENCE_S:
                 raise JobError(
-                    f"{address} has not answered for {duration(SILENCE_S)} ({reason}); job {job} may still run: "
-                    "memrec status tells, and the same command resumes"
+                    f"{address} has not answered for {duration(SILENCE_S)} ({in_a_line(error)}); job {job} may still "
+                    "run: memrec status tells, and the same command resumes"
                 ) from error
         else:
             silent_since = None

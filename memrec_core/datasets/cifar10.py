@@ -10,7 +10,7 @@ from PIL import Image
 
 from memrec_core.datasets.image_file import to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST, META = "test_batch", "batches.meta"
@@ -33,7 +33,7 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
         pixels, classes = _read_batch(folder / batch, len(names))
         for place, (image, number) in enumerate(zip(pixels, classes, strict=True)):
             by_label[names[number]].append((f"{batch}-{place}", image))
-    chosen = balanced_choice(by_label, count, seed, f"{folder}, split {split},")
+    chosen = balanced_choice(by_label, count, seed, split, folder)
     squares = [to_square(Image.fromarray(image), size) for _, (_, image) in chosen]
     return image_set(squares, [id_ for _, (id_, _) in chosen], [label for label, _ in chosen])
 
@@ -65,8 +65,7 @@ def _unpickle(path: Path) -> dict[Any, Any]:
     try:
         content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except Exception as error:  # damaged and hostile pickles fail in many ways
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is not a CIFAR-10 batch ({reason}); fetch it again") from error
+        raise InputError(f"{path} is not a CIFAR-10 batch ({in_a_line(error)}); fetch it again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a CIFAR-10 batch (it holds no dictionary); fetch it again")
     return content

@@ -11,12 +11,17 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
 
 def decode(data: bytes, name: str) -> Image.Image:
-    """The RGB image in `data`; grey-scale becomes three equal channels.
+    """The RGB image in `data`; grey-scale becomes three equal channels, and of 16 bits the upper 8 are kept.
 
-    Raises InputError, naming the file, where the data is not an image, is cut short, or is absurdly large.
+    Raises InputError, naming the file, where the data is not an image, is cut short, is absurdly large, or has pixels
+    without a known range.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.mode in ("I", "F"):
+                raise ValueError("its pixels are 32-bit numbers; expected 8 or 16 bits")
+            if image.mode.startswith("I;16"):
+                return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         reason = "it is empty" if not data else str(error) or type(error).__name__

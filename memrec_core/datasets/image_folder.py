@@ -18,24 +18,38 @@ def load(
 ) -> ImageSet:
     """The images below `root`, or below `control_root` for the control set, their centred squares at size x size.
 
-    Without a `control_root`, `root` is divided in two by its sorted file names: every other image is for training,
-    the rest for control, whatever the seed. The id is the path below the root, the label the subfolder (None where
-    there is none). Raises InputError for a folder that is missing or has no images, and for a file that is no image.
+    Where one of the two folders lies in the other, its images are of its own split alone. Without a `control_root`,
+    `root` is divided in two by its sorted file names: every other image is for training, the rest for control, whatever
+    the seed. The id is the path below the root, the label the subfolder (None where there is none). Raises InputError
+    for a folder that is missing or has no images, and for a file that is no image.
     """
     if root is None:
         raise InputError("data set image_folder needs root, a folder of images; add --set data.root=PATH")
-    folder = Path(control_root if split == "control" and control_root is not None else root)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder of images")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not paths:
-        raise InputError(f"{folder} holds no images; expected files that end in {', '.join(sorted(SUFFIXES))}")
+    folder, other = Path(root), None if control_root is None else Path(control_root)
+    if split == "control" and other is not None:
+        folder, other = other, folder
+    paths = _image_files(folder, other)
     if control_root is None:
         paths = paths[1::2] if split == "control" else paths[::2]
     by_label: dict[str, list[Path]] = {}
     for path in paths:
         by_label.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
-    chosen = balanced_choice(by_label, count, seed, f"{folder}, split {split},")
+    chosen = balanced_choice(by_label, count, seed, split, folder)
     pixels = [to_square(decode(path.read_bytes(), str(path)), size) for _, path in chosen]
     ids = [path.relative_to(folder).as_posix() for _, path in chosen]
     return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen])
+
+
+def _image_files(folder: Path, other: Path | None) -> list[Path]:
+    """The image files below `folder`, sorted, without those below the `other` one, should that lie in it."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give a folder of images")
+    if other is not None and folder.resolve() == other.resolve():
+        raise InputError(f"root and control_root are one folder, {folder}; leave control_root out, and it is divided")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if other is not None and folder.resolve() in other.resolve().parents:
+        below = folder / other.resolve().relative_to(folder.resolve())
+        paths = [path for path in paths if not path.is_relative_to(below)]
+    if not paths:
+        raise InputError(f"{folder} holds no images; expected files that end in {', '.join(sorted(SUFFIXES))}")
+    return paths

@@ -35,13 +35,16 @@ def image_set(pixels: Sequence[np.ndarray], ids: Sequence[str], labels: Sequence
 
 
 def balanced_choice(
-    groups: dict[str, Sequence[Entry]], count: int | None, seed: int, what: str
+    groups: dict[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
 ) -> list[tuple[str, Entry]]:
     """`count` pairs (group, entry), drawn in turn from the shuffled groups, so that no group gives two more than
-    another that still has some. Raises InputError, in which `what` names the images, if there are fewer."""
+    another that still has some. Raises InputError, which names the split and where it is from, if there are fewer."""
     available = sum(len(entries) for entries in groups.values())
     if available == 0 or (count is not None and count > available):
-        raise InputError(f"{what} has {available} images, but {count or 'some'} are asked for; lower count")
+        raise InputError(
+            f"{source}, split {split}, has {available} images, but {count or 'some'} are asked for; lower "
+            f"{'control_count' if split == 'control' else 'count'}"
+        )
     names = _shuffled(sorted(groups), seed, "groups")
     columns = [[(name, entry) for entry in _shuffled(groups[name], seed, name)] for name in names]
     turns = (pair for pair in chain(*zip_longest(*columns)) if pair is not None)

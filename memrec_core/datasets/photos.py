@@ -30,7 +30,7 @@ def load(*, count: int | None, size: int, seed: int, split: str) -> ImageSet:
     that no pixel is in both, whatever the seeds and counts.
     """
     tiles = {Path(name).stem: _tiles(name, size, split) for name in PHOTOGRAPHS}
-    chosen = balanced_choice(tiles, count, seed, f"photos at size {size}, split {split},")
+    chosen = balanced_choice(tiles, count, seed, split, f"photos at size {size}")
     ids = [f"{label}-{left}-{top}" for label, (left, top, _) in chosen]
     return image_set([pixels for _, (_, _, pixels) in chosen], ids, [label for label, _ in chosen])
 

@@ -30,7 +30,7 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
     by_label: dict[str, list[int]] = {}
     for place in range(len(pixels))[half]:
         by_label.setdefault(labels[place] or "", []).append(place)
-    chosen = balanced_choice(by_label, count, seed, f"{path}, split {split},")
+    chosen = balanced_choice(by_label, count, seed, split, path)
     squares = [to_square(Image.fromarray(pixels[place]), size) for _, place in chosen]
     ids = [f"{path.stem}-{place + 1}" for _, place in chosen]
     return image_set(squares, ids, [label or None for label, _ in chosen])

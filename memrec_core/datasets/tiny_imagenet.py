@@ -35,7 +35,7 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
         )
     with _open(Path(root)) as files:
         by_class = _train_names(files, root) if split == "train" else _val_names(files, root)
-        chosen = balanced_choice(by_class, count, seed, f"{root}, split {split},")
+        chosen = balanced_choice(by_class, count, seed, split, root)
         pixels = []
         for _, name in chosen:
             image = decode(files.read(name), f"{root}: {name}")

@@ -59,12 +59,12 @@ def test_all_that_the_package_is_made_of_is_copied() -> None:
     assert set(copied()) == packages | named
 
 
-def test_memrec_is_installed_with_the_constraints_and_both_object_stores() -> None:
+def test_memrec_is_installed_with_the_constraints_and_all_that_its_experiments_need() -> None:
     with_dependencies = [run for run in arguments("RUN") if "--constraint memrec/constraints.txt" in run]
     assert len(with_dependencies) == 1
     extras = re.search(r"\./memrec\[(.*?)\]", with_dependencies[0])
     assert extras is not None
-    assert set(extras[1].split(",")) == {"s3", "gcs"} <= set(PROJECT["optional-dependencies"])
+    assert set(extras[1].split(",")) == {"ddnm", "s3", "gcs"} <= set(PROJECT["optional-dependencies"])
     rest = [run for run in arguments("RUN") if run not in with_dependencies and "pip install" in run]
     assert all("--no-deps" in run for run in rest)
 

@@ -231,6 +231,40 @@ def test_control_folder_of_its_own(folder: Path, tmp_path: Path):
     assert datasets.load("image_folder", **options, split="control").ids == ("o.png",)
 
 
+@pytest.mark.parametrize("inner", ["root", "control_root"])
+def test_folder_within_the_other_one_is_of_its_own_split_alone(folder: Path, inner: str):
+    outer = "control_root" if inner == "root" else "root"
+    options = {outer: folder, inner: folder / "cats", "size": 16}
+    ids = {split: datasets.load("image_folder", **options, split=split).ids for split in ("train", "control")}
+    of_inner, of_outer = (ids[split] for split in (("train", "control") if inner == "root" else ("control", "train")))
+    assert len(of_inner) == len(of_outer) == 6
+    assert all(id_.startswith("dogs/") for id_ in of_outer)
+
+
+def test_one_folder_for_both_splits_is_refused(folder: Path):
+    with pytest.raises(InputError, match="leave control_root out"):
+        datasets.load("image_folder", root=folder, control_root=folder / "cats" / "..", size=16)
+
+
+def test_too_few_control_images_are_no_reason_to_train_on_fewer(folder: Path):
+    with pytest.raises(InputError, match="lower control_count"):
+        datasets.load("image_folder", root=folder, control_root=folder / "cats", count=7, split="control")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_levels_are_kept_whatever_the_bits(tmp_path: Path, bits: int):
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(levels if bits == 8 else levels.astype(np.uint16) * 257).save(tmp_path / "levels.png")
+    found = datasets.load("image_folder", root=tmp_path, size=16).images
+    assert torch.allclose(found, torch.from_numpy(levels / 255).float().expand(1, 3, 16, 16))
+
+
+def test_pixels_without_a_known_range_are_refused(tmp_path: Path):
+    Image.fromarray(np.full((16, 16), 0.5, dtype=np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(InputError, match=r"float\.tif .*expected 8 or 16 bits"):
+        datasets.load("image_folder", root=tmp_path, size=16)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16"])
 def test_any_mode_becomes_rgb(tmp_path: Path, mode: str):
     image = Image.new("I;16", (20, 20), 65535) if mode == "I;16" else Image.new("RGB", (20, 20), "white").convert(mode)

@@ -1,5 +1,6 @@
 """Training down a ladder of losses."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def test_a_checkpoint_at_each_target_with_its_true_loss(batch_size: int | None):
     assert steps == sorted(steps)
 
 
+def test_model_ends_as_its_last_checkpoint():
+    model, kept = new_model(), []
+    training.train(model, IMAGES, [1e-2, 1e-3], on_checkpoint=lambda model, _: kept.append(weights(model)))
+    assert torch.equal(weights(model), kept[-1])
+
+
 def test_photographs_are_learnt_to_numerical_perfect_fitting(trained):
     with torch.no_grad():
         assert (trained.model(trained.train.images) - trained.train.images).square().mean() <= 1.01e-8
@@ -70,12 +77,18 @@ class KilledError(Exception):
     pass
 
 
+def new_unet() -> torch.nn.Module:
+    torch.manual_seed(42)
+    return autoencoders.build("unet", (3, 4, 4), channels=[8, 8])
+
+
 @pytest.mark.parametrize("optimiser", ["adam", "soap"])
 @pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize(("new_model", "target"), [(new_model, 1e-4), (new_unet, 1e-3)], ids=["fc10", "unet"])
 def test_interrupted_training_ends_where_an_uninterrupted_one_does(
-    tmp_path: Path, optimiser: str, batch_size: int | None
+    tmp_path: Path, optimiser: str, batch_size: int | None, new_model: Callable[[], torch.nn.Module], target: float
 ):
-    options = {"targets": [1e-2, 1e-4], "batch_size": batch_size, "optimiser": optimiser}
+    options = {"targets": [1e-2, target], "batch_size": batch_size, "optimiser": optimiser}
     whole = new_model()
     expected = training.train(whole, IMAGES, **options)
     state = tmp_path / "state.safetensors"

@@ -1,5 +1,6 @@
-"""A run whose folder is a bucket of an S3 server that is slow and now and then answers 500."""
+"""A run whose folder is a bucket: of an S3 server that is slow and now and then answers 500, or of Google's."""
 
+import io
 import json
 import re
 import signal
@@ -14,9 +15,10 @@ import pytest
 
 from tests.conftest import KEY, results
 from tests.distributed import s3
+from tests.distributed.gcs import gcs_server
 from tests.distributed.proxy import Proxy, unreliable
 
-RUN = f"s3://{s3.BUCKET}/run"
+RUN, GOOGLES_RUN = f"s3://{s3.BUCKET}/run", f"gs://{s3.BUCKET}/run"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,22 @@ def test_bucket_gives_the_rows_rates_and_page_of_a_folder(bucket: Proxy, small_f
     assert re.search(r"recovery units\s+│\s+36 │\s+0", status.stdout)
     with fsspec.open(f"{RUN}/progress.json") as file:
         assert json.load(file)["units_done"] == 36
+
+
+def test_bucket_of_google_gives_the_rows_of_a_folder(
+    monkeypatch: pytest.MonkeyPatch, small_file: Path, undisturbed: Path
+):
+    with gcs_server() as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        monkeypatch.setenv("NO_GCE_CHECK", "true")  # else it looks for credentials where Google's machines have them
+        called = call("run", small_file, "--run", GOOGLES_RUN, "--actors", 2)
+        assert called.returncode == 0, called
+        google = fsspec.filesystem("gs")
+        tables = [pd.read_parquet(io.BytesIO(google.cat_file(path))) for path in google.find(f"{GOOGLES_RUN}/recovery")]
+        rows = pd.concat(tables).drop(columns="seconds").sort_values(KEY, ignore_index=True)
+        pd.testing.assert_frame_equal(rows, results(undisturbed))
+        status = call("status", GOOGLES_RUN)
+        assert re.search(r"recovery units\s+│\s+36 │\s+0", status.stdout), status
 
 
 def test_bucket_that_does_not_exist_is_named(bucket: Proxy, cluster: str, small_file: Path):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from memrec_core.errors import InputError
@@ -135,6 +137,29 @@ def test_wrong_list_of_data_sets_gets_one_sentence(override: str, words: list[st
 def test_the_same_mask_with_and_without_noise_are_two_degradations():
     text = SMALL.replace("{mask: center}, {mask: random_80", "{mask: 1}, {mask: 1")
     assert [entry.label for entry in experiment.parse(text, "exp.yaml").degradations] == ["center", "center-noise_0.02"]
+
+
+def test_words_about_an_experiment_are_no_part_of_its_digest():
+    assert experiment.parse(SMALL, "a").digest == experiment.parse(SMALL + "description: mine", "b").digest
+
+
+@pytest.mark.parametrize(("variant", "words"), [("", None), ("3", "not a mapping"), ("[a]", "not a mapping")])
+def test_variant_is_a_mapping_or_nothing(variant: str, words: str | None):
+    text = f"{SMALL}variants: {{tiny: {variant}}}"
+    if words is None:
+        assert experiment.parse(text, "exp.yaml", variant="tiny").data == experiment.parse(SMALL, "small").data
+    else:
+        with pytest.raises(InputError, match=words):
+            experiment.parse(text, "exp.yaml", variant="tiny")
+
+
+def test_prior_in_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "prior").mkdir()
+    monkeypatch.chdir(tmp_path)
+    text = SMALL + "methods: [ddnm]\nddnm: {prior: "
+    assert experiment.parse(text + "./prior}", "exp.yaml").ddnm.source == str(tmp_path / "prior")
+    assert experiment.parse(text + "someone/prior}", "exp.yaml").ddnm.source == "someone/prior"
+    assert experiment.parse(text + "cifar10-32}", "exp.yaml").ddnm.prior == "cifar10-32"
 
 
 def test_unknown_experiment_gets_a_suggestion():

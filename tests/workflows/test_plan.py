@@ -59,6 +59,11 @@ def test_unit_of_another_checkpoint_has_another_name(small, catalogues, units):
     assert {unit.name for unit in units}.isdisjoint(unit.name for unit in changed)
 
 
+def test_targets_that_were_reached_at_the_same_step_have_units_of_their_own(small, catalogues):
+    units, _ = with_checkpoints(make_plan(small, catalogues, four), dict.fromkeys(DIGESTS, "same"))
+    assert len({unit.name for unit in units}) == len({unit.file for unit in units}) == len(units)
+
+
 def test_units_wait_for_their_own_checkpoint_alone(small, catalogues):
     plan = make_plan(small, catalogues, four)
     ready, waiting = with_checkpoints(plan, {("fc10-leaky_relu", 1e-2): "d1"})

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError, RayError, RayTaskError
 
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 from workflows.audit_set import AuditSet
 from workflows.errors import JobError, first_line
 from workflows.experiment import Experiment
@@ -31,8 +31,8 @@ Audits = dict[str, ray.ObjectRef[AuditSet]]
 
 
 class Cluster:
-    """A connection to Ray for the length of a block: to a running cluster, or to a local one of this machine. SIGTERM
-    interrupts the block as Ctrl-C does.
+    """A connection to Ray for the length of a block, which SIGTERM interrupts as Ctrl-C does: to a running cluster, or
+    to a local one of this machine.
 
     An actor has `gpus` of a GPU (a whole one where the cluster has some, unless the user says otherwise), or `cpus`
     CPUs, and `threads` threads. Raises InputError where no cluster answers.
@@ -45,38 +45,15 @@ class Cluster:
         self.request, self.experiment = request, experiment
 
     def __enter__(self) -> "Cluster":
-        # An actor without GPUs still sees those of its node, and picks the CPU by itself; Ray need not warn of it.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        address = self.request.address or "local"
-        options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
-        if address == "local":
-            options |= {"include_dashboard": False, "_system_config": {"task_oom_retries": 3}}
-            options |= _object_store_size(self.experiment)
+        self.signals = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
+        _connect(self.request.address or "local", self.experiment)
+        # Ray's own handler would end a local cluster under the driver that is still at work.
+        _handle({signal.SIGTERM: signal.default_int_handler})
         try:
-            ray.init(address, **options)
-        except AuthenticationError as error:
-            raise InputError(
-                f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and "
-                "RAY_AUTH_TOKEN"
-            ) from error
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            if address == "local":
-                raise JobError(f"Ray can't be started on this machine ({reason})") from error
-            raise InputError(
-                f"no Ray cluster answers at {address} ({reason}); start one with ray start --head, or leave --address "
-                "out"
-            ) from error
-        if threading.current_thread() is threading.main_thread():
-            # Ray's own handler would end the local cluster under the driver that is still at work.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-        asked, total = self.request.gpus_per_actor, ray.cluster_resources()
-        self.gpus = asked if asked is not None else 1.0 if total.get("GPU") else 0.0
-        self.cpus, self.threads = 1.0, 1
-        if not self.gpus and self.request.actors and total.get("CPU"):
-            share = total["CPU"] / self.request.actors
-            self.threads = int(max(1, min(share, self._largest_node())))
-            self.cpus = min(floor(1e4 * share) / 1e4, float(self.threads))  # Ray counts in ten-thousandths
+            self._divide(ray.cluster_resources())
+        except InputError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -89,6 +66,22 @@ class Cluster:
             ray.shutdown()
         finally:
             faulthandler.cancel_dump_traceback_later()
+            _handle(self.signals)
+
+    def _divide(self, total: dict[str, float]) -> None:
+        """What each actor has of the cluster's resources."""
+        asked, gpus, cpus = self.request.gpus_per_actor, total.get("GPU", 0.0), total.get("CPU", 0.0)
+        if asked and asked > gpus and not self.request.address:  # a cluster may grow, this machine does not
+            raise InputError(
+                f"--gpus-per-actor {asked:g} is more than the {gpus:g} GPUs of this machine; leave it out, or give 0 "
+                "for CPUs"
+            )
+        self.gpus = asked if asked is not None else 1.0 if gpus else 0.0
+        self.cpus, self.threads = 1.0, 1
+        if not self.gpus and self.request.actors and cpus:
+            share = cpus / self.request.actors
+            self.threads = int(max(1, min(share, self._largest_node())))
+            self.cpus = min(floor(1e4 * share) / 1e4, float(self.threads))  # Ray counts in ten-thousandths
 
     def wanted_actors(self, reserved: float = 0.0) -> int:
         """How many actors there should be: as many as were asked for, or as there is room for beside trainings that
@@ -119,6 +112,35 @@ class Cluster:
 
     def _largest_node(self) -> float:
         return max((node.get("CPU", 0) for node in alive_nodes()), default=1) or 1
+
+
+def _connect(address: str, experiment: Experiment) -> None:
+    """Start Ray on this machine, for `local`, or connect to the cluster at `address`."""
+    # An actor without GPUs still sees those of its node, and picks the CPU by itself; Ray need not warn of it.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+    if address == "local":
+        options |= {"include_dashboard": False, "_system_config": {"task_oom_retries": 3}}
+        options |= _object_store_size(experiment)
+    try:
+        ray.init(address, **options)
+    except AuthenticationError as error:
+        raise InputError(
+            f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        ) from error
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if address == "local":
+            raise JobError(f"Ray can't be started on this machine ({in_a_line(error)})") from error
+        raise InputError(
+            f"no Ray cluster answers at {address} ({in_a_line(error)}); start one with ray start --head, or leave "
+            "--address out"
+        ) from error
+
+
+def _handle(handlers: dict[signal.Signals, Any]) -> None:
+    if threading.current_thread() is threading.main_thread():  # Python's condition
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def alive_nodes() -> list[dict[str, float]]:

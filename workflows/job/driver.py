@@ -32,6 +32,8 @@ from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""
 KEEP_PROGRESS_S = 5.0
+TRAINING = "training-"
+"""How the names of failed trainings begin; those of units are hexadecimal."""
 HELD_CHECKPOINTS = 4
 """How many checkpoints stay in the nodes' shared memory, ready for the next unit."""
 
@@ -60,13 +62,13 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
     new = not is_claimed(store, experiment)
     if new:
         preflight.check(experiment)
-    if steps.retry_failed:
-        for what in store.failures():
-            if steps.recover or what.startswith("training-"):
-                store.remove(f"{FAILURES}/{what}.json")
     digests = trained_checkpoints(experiment, store)
     if not steps.train:
         _check_trained(experiment, store, digests)
+    if steps.retry_failed:
+        for what in store.failures():
+            if steps.train if what.startswith(TRAINING) else steps.recover:
+                store.remove(f"{FAILURES}/{what}.json")
     if (found := _found_done(experiment, store, steps, digests)) is not None:
         return found
     with Cluster(request, experiment) as cluster:
@@ -312,7 +314,7 @@ class _Job:
 
 def training_name(model: Model) -> str:
     """What a model's training is called among the failures."""
-    return f"training-{model.label}"
+    return f"{TRAINING}{model.label}"
 
 
 def _check_trained(experiment: Experiment, store: Store, digests: dict[Checkpoint, str]) -> None:

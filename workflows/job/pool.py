@@ -44,6 +44,7 @@ class Pool:
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
         self.at_work: dict[ray.ObjectRef, tuple[_Actor, Unit]] = {}
+        self.wanted = 0
         self.failed_starts, self.last_failed_start = 0, 0.0
 
     def __len__(self) -> int:
@@ -58,7 +59,9 @@ class Pool:
         return [*self.starting, *self.at_work]
 
     def resize(self, wanted: int) -> None:
-        """Start actors up to `wanted`, or let those go that have nothing to do, the ones that still start first."""
+        """Start actors up to `wanted`, or let some go: those that still start, those that are idle, and then each that
+        ends its unit, until there are no more than that."""
+        self.wanted = wanted
         while len(self) < wanted:
             actor = _Actor(self.actor_class.remote(*self.arguments), time.monotonic())
             self.starting[actor.handle.node.remote()] = actor
@@ -95,15 +98,22 @@ class Pool:
             if isinstance(error.cause, StoreError):
                 raise error.cause from None
             if isinstance(error.cause, InputError):
-                self.idle.append(actor)
+                self._release(actor)
                 return End(unit, None, first_line(error.cause))
             ray.kill(actor.handle)  # a device that is out of order would fail whatever comes next
             return End(unit, None, f"{type(error.cause).__name__}: {first_line(error.cause)}")
         except RayError as error:
             ray.kill(actor.handle)  # it may be out of reach and alive
             return End(unit, None, f"its actor died: {first_line(error)}", charged=_is_the_units_fault(error, actor))
-        self.idle.append(actor)
+        self._release(actor)
         return End(unit, recovered)
+
+    def _release(self, actor: _Actor) -> None:
+        """An actor has ended its unit."""
+        if len(self) < self.wanted:
+            self.idle.append(actor)
+        else:
+            ray.kill(actor.handle)
 
     def _started(self, ref: ray.ObjectRef) -> None:
         actor = self.starting.pop(ref)

@@ -69,6 +69,8 @@ class _Training:
     standing: Standing = STARTING
     question: ray.ObjectRef | None = None
     breaks: int = 0
+    furthest: int = 0
+    """The last step that any of its processes has told of."""
 
 
 class Trainings:
@@ -135,8 +137,8 @@ class Trainings:
             answer = ray.get(question)
         except RayError:
             return  # `settle` sees to it
-        if answer.step > entry.standing.step > 0:
-            entry.breaks = 0
+        if answer.step > entry.furthest:
+            entry.breaks, entry.furthest = 0, answer.step
         entry.standing = answer
 
     def _start(self, entry: _Training) -> None:

@@ -14,7 +14,7 @@ from memrec_core.errors import InputError
 from workflows.checkpoint_files import read_checkpoint
 from workflows.experiment import Experiment
 from workflows.job.cluster import Audits
-from workflows.plan import Unit, is_done
+from workflows.plan import Kind, Unit, is_done
 from workflows.store import Store
 from workflows.unit import Held, recover_unit
 
@@ -43,8 +43,9 @@ class Recoverer:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = device()
         self.experiment, self.store, self.audits = experiment, Store(run), audits
-        self.held, self.fits = Held(), None
-        """How many recoveries fit the device's memory side by side, once it is known."""
+        self.held = Held()
+        self.fitting: dict[Kind, int] = {}
+        """How many recoveries of a kind fit the device's memory side by side, where its units' own number does not."""
         tags = ("model", "method")
         self.images = Counter("memrec_images_recovered", "images that memrec has recovered", tags)
         self.units = Counter("memrec_units_recovered", "work units that memrec has written", tags)
@@ -63,11 +64,12 @@ class Recoverer:
             return Recovered(0, 0.0)
         self._hold(unit, weights)
         audit = ray.get(self.audits[unit.data_set])
-        batch_size = min(unit.batch_size, self.fits or unit.batch_size)
+        batch_size = min(unit.batch_size, self.fitting.get(unit.kind, unit.batch_size))
         table, fitted = halving(
             batch_size, lambda size: recover_unit(unit, self.experiment, audit, self.held, self.device, size)
         )
-        self.fits = fitted if fitted < batch_size else self.fits
+        if fitted < batch_size:
+            self.fitting[unit.kind] = fitted
         self.store.write_table(unit.file, table)
         tags = {"model": unit.model, "method": unit.method}
         self.images.inc(len(unit), tags)
@@ -88,7 +90,7 @@ class Recoverer:
             model, metadata = checkpoints.from_bytes(found.data.tobytes(), found.sidecar, found.name)
             if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
                 raise InputError(f"{found.name} has weights that are not finite; remove it, and train that model again")
-            self.held.model, self.held.checkpoint, self.fits = model.to(self.device), metadata, None
+            self.held.model, self.held.checkpoint = model.to(self.device), metadata
 
 
 def device() -> str:

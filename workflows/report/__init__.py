@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.offline
 
 from memrec_core.errors import InputError
-from workflows.aggregate import METHOD_TITLES
+from workflows.aggregate import METHOD_TITLES, incomplete
 from workflows.experiment import Experiment
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
@@ -29,6 +29,7 @@ def write_report(experiment: Experiment, store: Store) -> None:
     page = environment.from_string(TEMPLATE.read_text()).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
+        incomplete=incomplete(rates),
         findings=findings(rates),
         curves=rate_curves(rates, degradations),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations),

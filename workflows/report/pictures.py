@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import pyarrow.dataset
@@ -18,7 +19,7 @@ COLUMNS = ["split", "image_id", "method", "mse", "original", "degraded", "recove
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG as a data URI, with the words below it and a class: accurate, approximate, failed or none."""
+    """A PNG as a data URI, or nothing, with the words below it and a class: accurate, approximate, failed or none."""
 
     uri: str
     caption: str
@@ -73,19 +74,24 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
 
 
 def _rows(kept: pd.DataFrame) -> list[PictureRow]:
-    methods = [method for method in METHOD_TITLES if (kept["method"] == method).any()]
-    if not methods:
+    """Each image in a column of its own; a place stays empty where a method's unit is missing."""
+    images = kept.drop_duplicates("image_id").sort_values("image_id").set_index("image_id")
+    if images.empty:
         return []
-    first = kept[kept["method"] == methods[0]]
     rows = [
-        PictureRow("original", [Picture(_uri(row.original), row.image_id, "none") for row in first.itertuples()]),
-        PictureRow("degraded", [Picture(_uri(row.degraded), "", "none") for row in first.itertuples()]),
+        PictureRow("original", [Picture(_uri(row.original), row.Index, "none") for row in images.itertuples()]),
+        PictureRow("degraded", [Picture(_uri(row.degraded), "", "none") for row in images.itertuples()]),
     ]
-    for method in methods:
-        found = kept[kept["method"] == method].itertuples()
-        pictures = [Picture(_uri(row.recovered), f"MSE {row.mse:.0e}", _outcome(row.mse)) for row in found]
-        rows.append(PictureRow(METHOD_TITLES[method], pictures))
+    for method in [method for method in METHOD_TITLES if (kept["method"] == method).any()]:
+        found = {row.image_id: row for row in kept[kept["method"] == method].itertuples()}
+        rows.append(PictureRow(METHOD_TITLES[method], [_recovered(found.get(id_)) for id_ in images.index]))
     return rows
+
+
+def _recovered(row: Any) -> Picture:
+    if row is None:
+        return Picture("", "no result", "none")
+    return Picture(_uri(row.recovered), f"MSE {row.mse:.0e}", _outcome(row.mse))
 
 
 def _outcome(mse: float) -> str:
