@@ -91,7 +91,9 @@ def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_aske
     assert results(run).equals(results(undisturbed))
 
 
-def test_training_that_can_not_reach_its_target_does_not_stop_the_others(run_small, memrec, tmp_path: Path):
+def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
+    run_small, memrec, cluster: str, tmp_path: Path
+):
     two = tmp_path / "two.yaml"
     models = "models: [{architecture: fc10, width: 48}, {architecture: fc10, width: 1, label: narrow}]"
     text = SMALL.replace("models: [{architecture: fc10, width: 48}]", models)
@@ -99,9 +101,13 @@ def test_training_that_can_not_reach_its_target_does_not_stop_the_others(run_sma
     called = run_small(tmp_path / "run", experiment=two)
     assert called.status == 1, called
     assert len(list(tmp_path.glob("run/recovery/**/*.parquet"))) == 36  # all of the one that could be trained
+    # What only a training could mend stays on record, and in nobody's way.
+    called = memrec("recover", two, "--run", tmp_path / "run", "--address", cluster, "--retry-failed")
+    assert called.status == 1, called
     status = memrec("status", tmp_path / "run")
     assert status.out.count("failed: training-narrow") == 1
     assert "raise max_steps" in status.out
+    assert "Incomplete: 36 of 72 work units" in memrec("aggregate", tmp_path / "run").out
 
 
 def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path):

@@ -4,9 +4,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+
+from workflows.report.pictures import rows_of
 
 FLAGS = [
     "--headless",
@@ -49,6 +52,27 @@ def test_page_opens_from_the_disk_and_shows_curves_pictures_and_numbers(browser:
     assert all(browser.execute_script("return arguments[0].naturalWidth", picture) == 16 for picture in pictures)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#rates tbody tr")) == 2 * 2 * 3 * 2
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_page_of_an_unfinished_run_says_so(memrec, undisturbed: Path, tmp_path: Path):
+    run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    next(run.glob("recovery/**/*.parquet")).unlink()
+    words = "Incomplete: 35 of 36 work units are there"
+    assert words in memrec("aggregate", run).out
+    memrec("report", run)
+    assert words in (run / "report" / "index.html").read_text()
+    assert words not in (undisturbed / "report" / "index.html").read_text()
+
+
+def test_pictures_stand_below_their_originals_though_some_are_missing(undisturbed: Path):
+    results = pd.read_parquet(undisturbed / "recovery").query("original.notna() and split == 'train'")
+    results = results[(results.target_loss == 1e-3) & (results.degradation == "center")]
+    first = results.image_id.min()
+    originals, _, unknown, known, _ = rows_of(results[(results.image_id != first) | (results.method != "unknown_mask")])
+    whole = rows_of(results)
+    assert (originals, known) == (whole[0], whole[3])
+    assert [bool(picture.uri) for picture in unknown.pictures] == [False, True]
+    assert unknown.pictures[1] == whole[2].pictures[1]
 
 
 def test_page_needs_nothing_from_the_network(undisturbed: Path):

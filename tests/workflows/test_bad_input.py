@@ -184,6 +184,13 @@ def test_step_before_its_turn(memrec, run: Path, command: str, word: str):
     assert_one_sentence(memrec(command, run), word)
 
 
+def test_more_gpus_than_this_machine_has(memrec, small_file: Path, tmp_path: Path):
+    called = memrec("run", small_file, "--run", tmp_path / "run", "--gpus-per-actor", 64)
+    assert (called.status, called.err.count("\n")) == (2, 1), called
+    assert "--gpus-per-actor 64 is more than the" in called.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_cluster_that_does_not_answer(memrec, small_file: Path, tmp_path: Path):
     called = memrec("submit", small_file, "--run", tmp_path / "run", "--address", "http://127.0.0.1:9")
     assert_one_sentence(called, "127.0.0.1:9", "dashboard")

@@ -72,6 +72,12 @@ class _Training:
     furthest: int = 0
     """The last step that any of its processes has told of."""
 
+    def note(self, standing: Standing) -> None:
+        """It stands there now; once it is further than ever, no break before that counts."""
+        self.standing = standing
+        if standing.step > self.furthest:
+            self.breaks, self.furthest = 0, standing.step
+
 
 class Trainings:
     """The trainings that are under way. One whose process dies goes on in another, from its last state."""
@@ -137,9 +143,7 @@ class Trainings:
             answer = ray.get(question)
         except RayError:
             return  # `settle` sees to it
-        if answer.step > entry.furthest:
-            entry.breaks, entry.furthest = 0, answer.step
-        entry.standing = answer
+        entry.note(answer)
 
     def _start(self, entry: _Training) -> None:
         resources = self.cluster.training_resources(len(self.running))

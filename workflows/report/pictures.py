@@ -66,15 +66,16 @@ def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
                 results = pyarrow.dataset.dataset(paths, format="parquet")
                 kept = results.to_table(COLUMNS, filter=wanted).to_pandas()
             for split in ("train", "control"):
-                rows = _rows(kept[kept["split"] == split])
+                rows = rows_of(kept[kept["split"] == split])
                 if rows:
                     title = f"{model.label}, {degradation.label}, training loss {lowest:g}: {split} images"
                     blocks.append(PictureBlock(title, rows))
     return blocks
 
 
-def _rows(kept: pd.DataFrame) -> list[PictureRow]:
-    """Each image in a column of its own; a place stays empty where a method's unit is missing."""
+def rows_of(kept: pd.DataFrame) -> list[PictureRow]:
+    """From results that have pictures, each image in a column of its own; where a method has none of it, the place
+    stays empty."""
     images = kept.drop_duplicates("image_id").sort_values("image_id").set_index("image_id")
     if images.empty:
         return []
