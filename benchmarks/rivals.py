@@ -84,7 +84,7 @@ def deepinv() -> list[Row]:
         lambda: solve(model, degraded, theta, gamma, INNER), lambda: bare(degraded), 3 * REPEATS
     )
     note = f"{INNER - 1} applications to 50 images, iterates within {apart:.0e} of each other"
-    why = "Algorithm 1 has a fixed number of iterations, which both do: no image leaves it early"
+    why = "the pair above once more: both do the fixed number of iterations of Algorithm 1, which no image leaves early"
     return [
         Row("rival: deepinv's ADMM, known mask", ours_s, rival_s, 1 / ratio, 1.0, note=note),
         Row("rival: deepinv's ADMM, to the same recovered set", ours_s, rival_s, 1 / ratio, 2.0, note=why),

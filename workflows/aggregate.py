@@ -12,7 +12,8 @@ from rich.table import Table
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.errors import JobError
-from workflows.experiment import GENERIC, Experiment
+from workflows.experiment import Experiment
+from workflows.methods import GENERIC, METHODS
 from workflows.plan import planned_units, survey
 from workflows.schema import SCHEMA
 from workflows.store import RATES, SET_ASIDE, Store
@@ -32,14 +33,6 @@ GROUP = [
 ]
 DONE, PLANNED = "units_done", "units_planned"
 """Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of."""
-METHOD_TITLES = {
-    "unknown_mask": "unknown mask",
-    "known_mask": "known mask",
-    "autoencoder_iterations": "AE iterations",
-    "ddnm": "DDNM",
-    "biharmonic": "biharmonic",
-}
-
 _QUERY = f"""
     SELECT {", ".join(GROUP)},
            count(*)                                       AS images,
@@ -175,10 +168,10 @@ def _rates_table(data_set: str, model: str, rates: pd.DataFrame, kind: str) -> T
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)
     table.add_column("mask", overflow="fold")
-    methods = [method for method in METHOD_TITLES if (rates["method"] == method).any()]
+    methods = [method for method in METHODS if (rates["method"] == method).any()]
     has_control = (rates["split"] == "control").any()
     for method in methods:
-        table.add_column(f"{METHOD_TITLES[method]}\ntrain", justify="right", no_wrap=True)
+        table.add_column(f"{METHODS[method].title}\ntrain", justify="right", no_wrap=True)
         if has_control:
             table.add_column("\ncontrol", justify="right", no_wrap=True)
     previous = None

@@ -20,14 +20,11 @@ from memrec_core.autoencoders import default_activation
 from memrec_core.degradations import MASKS
 from memrec_core.errors import InputError, unknown
 from workflows.data_folder import default_root
+from workflows.methods import GENERIC, METHODS
 
 SHIPPED = Path(__file__).parent / "experiments"
 PRIORS = Path(__file__).parent / "priors"
-Method = Literal["unknown_mask", "known_mask", "autoencoder_iterations", "ddnm", "biharmonic"]
-GENERIC_METHODS = ("ddnm", "biharmonic")
-"""Inpainting that uses no autoencoder: done once for an experiment, not for each of its checkpoints."""
-GENERIC = "generic"
-"""What stands for the model in the results of those methods."""
+MethodName = Literal[tuple(METHODS)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
@@ -198,7 +195,7 @@ class Experiment(Section):
     models: Annotated[list[Model], Field(min_length=1)]
     training: Training = Training()
     degradations: Annotated[list[Degradation], Field(min_length=1)]
-    methods: Annotated[list[Method], Field(min_length=1)] = ["unknown_mask", "known_mask", "autoencoder_iterations"]
+    methods: Annotated[list[MethodName], Field(min_length=1)] = ["unknown_mask", "known_mask", "autoencoder_iterations"]
     recovery: Recovery = Recovery()
     ddnm: Ddnm | None = None
     images_per_unit: Count | None = None

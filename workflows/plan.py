@@ -11,7 +11,8 @@ import pyarrow as pa
 from memrec_core.errors import InputError
 from workflows.audit_set import Catalogue
 from workflows.checkpoint_files import loss_label, trained_checkpoints
-from workflows.experiment import GENERIC, GENERIC_METHODS, Degradation, Experiment, Model
+from workflows.experiment import Degradation, Experiment, Model
+from workflows.methods import GENERIC, METHODS
 from workflows.schema import SCHEMA, VERSION
 from workflows.store import PLAN, RECOVERY, Store
 
@@ -119,10 +120,10 @@ def make_plan(
 
     units = []
     for method in experiment.methods:
-        if method in GENERIC_METHODS:
+        if METHODS[method].generic:
             for data in experiment.data:
                 units += of(data.label, GENERIC, None, method, prior if method == "ddnm" else "")
-    networked = [method for method in experiment.methods if method not in GENERIC_METHODS]
+    networked = [method for method in experiment.methods if not METHODS[method].generic]
     for model in experiment.models:
         for target in sorted(experiment.training.targets, reverse=True):
             for method in sorted(networked, key=lambda method: method == "known_mask"):

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from workflows.methods import METHODS
+
 VERSION = "1"
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -27,7 +29,7 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     ("degradation", pa.string(), "name of the mask, and the noise where there is some"),
     ("fraction_missing", pa.float64(), "share of missing entries, in [0, 1]"),
     ("noise_std", pa.float64(), "standard deviation of the noise; pixels are in [0, 1]"),
-    ("method", pa.string(), "unknown_mask, known_mask, autoencoder_iterations, ddnm or biharmonic"),
+    ("method", pa.string(), f"one of {', '.join(METHODS)}"),
     ("seed", pa.int64(), "seed of the experiment"),
     ("mse", pa.float64(), "mean squared error of the recovered image"),
     ("psnr", pa.float64(), "10 log10(1 / mse), dB"),

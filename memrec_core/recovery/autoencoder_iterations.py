@@ -29,8 +29,8 @@ def iterate_autoencoder(
     The tolerance on the MSE between successive iterates is stricter than the unknown-mask method's 1e-9: these
     iterations approach a training image slowly, and at 1e-9 most stop short of the accurate threshold, which would
     count against the rival. `mask` of the result is None: the method has no notion of one. `on_iteration` is called
-    with the images of each iteration that are in the batch; they may change later. `batch_size` and `device` are as for
-    `recover_unknown_mask`.
+    with the images of each iteration that are in the batch; clone what is to be kept. `batch_size` and `device`
+    are as for `recover_unknown_mask`.
     """
     check_arguments(degraded, None, max_iterations, batch_size)
 

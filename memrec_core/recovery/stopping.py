@@ -49,26 +49,26 @@ def iterate(
     batch = _Batch(start, inputs, rule, batch_size or len(start), device or start.device)
     while batch.places:
         batch.follow(*step(*batch.inputs))
-    return Iterated(batch.images, batch.ends, batch.status, batch.iterations)
+    return Iterated(batch.last_estimates, batch.last_inputs, batch.status, batch.iterations)
 
 
 class _Batch:
-    """The images that still move, each at a place of the batch; `rows` says which of the N each is, `waiting` is the
-    first that has not been in the batch yet."""
+    """The images that still move, each at a place of the batch: `rows` says which of the N each is, and `estimates`,
+    `inputs`, `counts` and `calm` are theirs, place by place. The row `next_row` has not been in the batch yet."""
 
     def __init__(
         self, start: Tensor, inputs: tuple[Tensor, ...], rule: StoppingRule, size: int, device: torch.device | str
     ) -> None:
-        self.start, self.starts, self.rule = start, inputs, rule
-        self.images, self.ends = torch.empty_like(start), tuple(map(torch.empty_like, inputs))
+        self.first_estimates, self.first_inputs, self.rule = start, inputs, rule
+        self.last_estimates, self.last_inputs = torch.empty_like(start), tuple(map(torch.empty_like, inputs))
         self.status = np.full(len(start), MAX_ITERATIONS, dtype=object)
         self.iterations = torch.zeros(len(start), dtype=torch.int64)
-        self.waiting = min(size, len(start))
-        self.rows = np.arange(self.waiting)
-        self.previous = start[: self.waiting].to(device, copy=True)
-        self.inputs = tuple(tensor[: self.waiting].to(device, copy=True) for tensor in inputs)
-        self.counts = np.zeros(self.waiting, dtype=np.int64)
-        self.calm = torch.zeros(self.waiting, dtype=torch.int64, device=device)
+        self.next_row = min(size, len(start))
+        self.rows = np.arange(self.next_row)
+        self.estimates = start[: self.next_row].to(device, copy=True)
+        self.inputs = tuple(tensor[: self.next_row].to(device, copy=True) for tensor in inputs)
+        self.counts = np.zeros(self.next_row, dtype=np.int64)
+        self.calm = torch.zeros(self.next_row, dtype=torch.int64, device=device)
 
     @property
     def places(self) -> int:
@@ -76,7 +76,7 @@ class _Batch:
 
     def follow(self, estimate: Tensor, inputs: tuple[Tensor, ...]) -> None:
         """Take note of a step: which images stop with it, and who is in the batch for the next one."""
-        change = mse(estimate, self.previous)
+        change = mse(estimate, self.estimates)
         self.calm = torch.where(change < self.rule.tolerance, self.calm + 1, 0)
         # One transfer from the device for all that must be known here.
         calm, finite = torch.stack([self.calm >= self.rule.patience, change.isfinite()]).cpu().numpy()
@@ -87,14 +87,14 @@ class _Batch:
             self.status[self.rows[calm]] = CONVERGED
             self.status[self.rows[~finite]] = NON_FINITE
             estimate, inputs = self._fill(np.flatnonzero(leaving), estimate, inputs)
-        self.previous, self.inputs = estimate, inputs
+        self.estimates, self.inputs = estimate, inputs
 
     def _keep(self, leaving: np.ndarray, finite: np.ndarray, estimate: Tensor, inputs: tuple[Tensor, ...]) -> None:
         """The last finite estimates, and the inputs that belong to them, of those that leave."""
         followed, failed = leaving & finite, leaving & ~finite
-        for chosen, source, own in ((followed, estimate, inputs), (failed, self.previous, self.inputs)):
-            _put(self.images, self.rows[chosen], source[_index(np.flatnonzero(chosen), source)])
-            for end, tensor in zip(self.ends, own, strict=True):
+        for chosen, source, own in ((followed, estimate, inputs), (failed, self.estimates, self.inputs)):
+            _put(self.last_estimates, self.rows[chosen], source[_index(np.flatnonzero(chosen), source)])
+            for end, tensor in zip(self.last_inputs, own, strict=True):
                 _put(end, self.rows[chosen], tensor[_index(np.flatnonzero(chosen), tensor)])
         self.iterations[torch.from_numpy(self.rows[leaving])] = torch.from_numpy(self.counts[leaving])
 
@@ -103,15 +103,15 @@ class _Batch:
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give the free places to images that wait, and those that are left over to the last ones in the batch. Copies
         nothing but what moves."""
-        fresh = slice(self.waiting, self.waiting + len(free))
-        count = len(self.start[fresh])
-        self.waiting += count
+        fresh = slice(self.next_row, self.next_row + len(free))
+        count = len(self.first_estimates[fresh])
+        self.next_row += count
         taken, holes = free[:count], free[count:]
         end = self.places - len(holes)
         movers = np.setdiff1d(np.arange(end, self.places), holes)
         holes = holes[holes < end]
         tensors = (estimate, *inputs)
-        for tensor, source in zip(tensors, (self.start, *self.starts), strict=True):
+        for tensor, source in zip(tensors, (self.first_estimates, *self.first_inputs), strict=True):
             _put(tensor, taken, source[fresh])
             _put(tensor, holes, tensor[_index(movers, tensor)])
         for own, first in ((self.rows, np.arange(fresh.start, fresh.start + count)), (self.counts, 0), (self.calm, 0)):

@@ -45,7 +45,8 @@ def recover_unknown_mask(
 
     `batch_size` images are in the batch at a time, all where left out; one that has stopped leaves its place to the
     next. They lie on `device` for that time, the model's, where `degraded` lies elsewhere. `on_iteration` is called
-    with the images and masks of each outer iteration, of those images that are in the batch; they may change later.
+    with the images and masks of each outer iteration, of those images that are in the batch; clone what is
+    to be kept.
     """
     check_arguments(degraded, gamma, inner_iterations, max_iterations, batch_size)
     ids = range(len(degraded)) if ids is None else ids
@@ -60,7 +61,8 @@ def recover_unknown_mask(
 
     rule = StoppingRule(max_iterations, tolerance, patience)
     end = iterate(step, degraded, (degraded, theta), rule, batch_size, device)
-    return Recovery(end.images, end.inputs[1], end.status, end.iterations, end.iterations * (inner_iterations - 1))
+    _, mask = end.inputs
+    return Recovery(end.images, mask, end.status, end.iterations, end.iterations * (inner_iterations - 1))
 
 
 def _first_masks(kind: str, degraded: Tensor, ids: Sequence[object], seed: int) -> Tensor:

@@ -84,11 +84,11 @@ def new_unet() -> torch.nn.Module:
 
 @pytest.mark.parametrize("optimiser", ["adam", "soap"])
 @pytest.mark.parametrize("batch_size", [None, 4])
-@pytest.mark.parametrize(("new_model", "target"), [(new_model, 1e-4), (new_unet, 1e-3)], ids=["fc10", "unet"])
+@pytest.mark.parametrize(("new_model", "target"), [(new_model, 1e-4), (new_unet, 4e-2)], ids=["fc10", "unet"])
 def test_interrupted_training_ends_where_an_uninterrupted_one_does(
     tmp_path: Path, optimiser: str, batch_size: int | None, new_model: Callable[[], torch.nn.Module], target: float
 ):
-    options = {"targets": [1e-2, target], "batch_size": batch_size, "optimiser": optimiser}
+    options = {"targets": [5e-2, target], "batch_size": batch_size, "optimiser": optimiser}
     whole = new_model()
     expected = training.train(whole, IMAGES, **options)
     state = tmp_path / "state.safetensors"

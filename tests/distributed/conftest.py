@@ -1,5 +1,6 @@
 """Runs of memrec as a process of its own, so that a test can kill it or its parts."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -70,6 +71,13 @@ def start(small_file: Path, cluster: str) -> Iterator[Callable[..., Job]]:
     for job in jobs:
         if job.process.is_running():
             job.kill()
+
+
+def trained(undisturbed: Path, run: Path) -> Path:
+    """`run`, with the checkpoints of a run that was undisturbed and nothing else."""
+    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
+    shutil.copy(undisturbed / "experiment.yaml", run)
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import torch
 
 from memrec_core import checkpoints
 from tests.conftest import SMALL, results
+from tests.distributed.conftest import trained
 
 
 @pytest.fixture
@@ -31,9 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_ends_the_run_with_a_word_and_the_run_goes_on_once_there_is_room(
     start, small_disk: Path, undisturbed: Path
 ):
-    run = small_disk / "run"
-    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
-    shutil.copy(undisturbed / "experiment.yaml", run)
+    run = trained(undisturbed, small_disk / "run")
     log = small_disk.parent / "log"
     job = start(run, log=log)
     assert job.wait() == 1, log.read_text()
@@ -61,9 +60,7 @@ def spoil(run: Path) -> None:
 def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_asked(
     run_small, memrec, undisturbed: Path, tmp_path: Path
 ):
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
-    shutil.copy(undisturbed / "experiment.yaml", run)
+    run = trained(undisturbed, tmp_path / "run")
     sound = {path.name: path.read_bytes() for path in (run / "checkpoints" / "fc10-leaky_relu").iterdir()}
     spoil(run)
     called = run_small(run)

@@ -18,6 +18,7 @@ import requests
 from ray.job_submission import JobSubmissionClient
 
 from tests.conftest import SMALL, results
+from tests.distributed.conftest import trained
 from tests.distributed.proxy import Proxy, unreliable
 from workflows.submit import POLL_S
 
@@ -109,7 +110,9 @@ def submit(head: Head) -> Callable[..., subprocess.CompletedProcess]:
     return call
 
 
-def test_rays_metrics_count_the_recovered_images(submit, head: Head, small_file: Path, tmp_path: Path):
+def test_rays_metrics_count_the_recovered_images(
+    submit, head: Head, small_file: Path, undisturbed: Path, tmp_path: Path
+):
     seen: list[str] = []
     done = threading.Event()
 
@@ -120,7 +123,7 @@ def test_rays_metrics_count_the_recovered_images(submit, head: Head, small_file:
 
     looking = threading.Thread(target=look)
     looking.start()
-    called = submit(small_file, tmp_path / "run")
+    called = submit(small_file, trained(undisturbed, tmp_path / "run"))
     done.set()
     looking.join()
     assert called.returncode == 0, called

@@ -11,7 +11,8 @@ from tests.conftest import SMALL
 from workflows import experiment as experiments
 from workflows.data_folder import PLACES
 
-PAPER = [name for name in experiments.shipped() if name not in ("demo", "tiny-imagenet-100")]
+OWN = ("demo", "tiny-imagenet-100")
+PAPER = [name for name in experiments.shipped() if name not in OWN]
 
 
 @pytest.fixture
@@ -32,6 +33,11 @@ def test_every_experiment_of_the_paper_can_be_loaded(data: Path, name: str, vari
     assert Path(loaded.data[0].root).parent == data
     for model in loaded.models:
         autoencoders.build(model.architecture, (3, 8, 8), **model.options | ({} if variant else narrow(model)))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_memrecs_own_experiments_can_be_loaded(data: Path, name: str):
+    assert experiments.load(name).name == name
 
 
 def narrow(model: experiments.Model) -> dict[str, object]:

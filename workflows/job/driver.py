@@ -115,20 +115,20 @@ class _Job:
     ) -> None:
         self.experiment, self.store, self.cluster, self.planned = experiment, store, cluster, planned
         self.failures = store.failures()
-        self.digests, self.blocked, self.found = digests, planned, 0
-        self.awaiting = True
+        self.digests, self.blocked, self.already_done = digests, planned, 0
+        self.checkpoint_may_have_come = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger = Ledger()
         self.weights: dict[str, ray.ObjectRef] = {}
         """By its digest the Weights of a checkpoint, there or on their way."""
-        self.reading: set[ray.ObjectRef] = set()
-        """For each checkpoint that is being read what tells that it is sound."""
+        self.soundness: set[ray.ObjectRef] = set()
+        """For each checkpoint that is being read, what will tell that it is sound."""
         self.pool = Pool(experiment, store.location, audits, cluster)
         self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
         self.recovering_since: float | None = None
-        self.kept, self.looked, self.most_actors = 0.0, 0.0, 0
+        self.progress_kept_at, self.looked_at, self.most_actors = 0.0, 0.0, 0
         if steps.train:
             self._start_trainings()
 
@@ -138,7 +138,7 @@ class _Job:
             while self.trainings or self.ledger.waiting or self.ledger.at_work:
                 self._assign()
                 self._settle_all()
-                if time.monotonic() - self.looked > LOOK_S:
+                if time.monotonic() - self.looked_at > LOOK_S:
                     self._look()
         self._keep_progress("done")
         return self._outcome()
@@ -155,14 +155,14 @@ class _Job:
 
     def _look(self) -> None:
         """Take up units whose checkpoint has come, fit the actors to the cluster, and show where the job stands."""
-        self.looked = time.monotonic()
-        if self.blocked and self.awaiting:
+        self.looked_at = time.monotonic()
+        if self.blocked and self.checkpoint_may_have_come:
             self.digests = trained_checkpoints(self.experiment, self.store, self.digests)
             units, self.blocked = with_checkpoints(self.blocked, self.digests)
             self._take_up(units)
             if not self.blocked:
                 self._forget_strangers()
-        self.awaiting = bool(self.trainings)
+        self.checkpoint_may_have_come = bool(self.trainings)
         wanted = self.cluster.wanted_actors(self.trainings.reserved)
         if self.trainings.starting or not self.trainings:  # else idle actors wait for the next checkpoint
             wanted = min(wanted, len(self.ledger.waiting) + 2 * len(self.ledger.at_work))  # two: for slow ones' copies
@@ -182,7 +182,7 @@ class _Job:
                 highlight=False,
                 soft_wrap=True,
             )
-        self.found += len(seen.done)
+        self.already_done += len(seen.done)
         if seen.done:
             console.print(f"recovery: {len(seen.done)} of {len(units)} units are done already", highlight=False)
         for unit in seen.done:
@@ -206,13 +206,13 @@ class _Job:
                 del self.weights[next(iter(self.weights))]
             task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
             sound, self.weights[unit.checkpoint] = task.remote(self.store.location, unit)
-            self.reading.add(sound)
+            self.soundness.add(sound)
         return [self.weights[unit.checkpoint]]
 
     def _settle_all(self) -> None:
         """Wait for something to end, for LOOK_S at the most, and take note of all that has."""
         # A checkpoint first: one that is damaged is why the units that wait for it fail.
-        refs = [*self.reading, *self.trainings.refs(), *self.pool.refs()]
+        refs = [*self.soundness, *self.trainings.refs(), *self.pool.refs()]
         if not refs:
             time.sleep(LOOK_S)
             return
@@ -220,8 +220,8 @@ class _Job:
         ended, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         trainings = set(self.trainings.refs())
         for ref in ended:
-            if ref in self.reading:
-                self.reading.remove(ref)
+            if ref in self.soundness:
+                self.soundness.remove(ref)
                 wait_for([ref])  # raises InputError, which ends the job, where the checkpoint is not sound
             elif ref in trainings:
                 self._account_training(self.trainings.settle(ref))
@@ -240,7 +240,7 @@ class _Job:
                 f"training: {label} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s",
                 highlight=False,
             )
-        self.awaiting = True
+        self.checkpoint_may_have_come = True
         self._look()
 
     def _account_unit(self, end: End) -> None:
@@ -275,15 +275,15 @@ class _Job:
             self.display.training(model.label, standing.step, standing.loss, min(self.experiment.training.targets))
         if self.planned:
             self.display.recovery(self._standing())
-        if time.monotonic() - self.kept > KEEP_PROGRESS_S:
-            self.units_left.set(len(self.planned) - self.found - len(self.ledger.done))
+        if time.monotonic() - self.progress_kept_at > KEEP_PROGRESS_S:
+            self.units_left.set(len(self.planned) - self.already_done - len(self.ledger.done))
             self._keep_progress("running")
 
     def _standing(self) -> dict[str, Any]:
         """Where the job stands, for the display and for `memrec status`."""
         left, seconds = self.ledger.seconds_left(self.blocked), self._recovery_seconds()
         return {
-            "units_done": self.found + len(self.ledger.done),
+            "units_done": self.already_done + len(self.ledger.done),
             "units_planned": len(self.planned),
             "images_recovered": self.ledger.images,
             "images_per_second": self.ledger.images / seconds if seconds else 0.0,
@@ -296,7 +296,7 @@ class _Job:
         return time.monotonic() - self.recovering_since if self.recovering_since else 0.0
 
     def _keep_progress(self, state: str) -> None:
-        self.kept = time.monotonic()
+        self.progress_kept_at = time.monotonic()
         entry = {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **self._standing()}
         with suppress(StoreError):  # where it matters, the next unit meets it too
             self.store.write(PROGRESS, json.dumps(entry, indent=2).encode())
@@ -309,7 +309,7 @@ class _Job:
                 f"{duration(seconds)} on {self.most_actors} actors",
                 highlight=False,
             )
-        return Outcome(self.found + len(self.ledger.done), len(self.planned), self.failures, seconds)
+        return Outcome(self.already_done + len(self.ledger.done), len(self.planned), self.failures, seconds)
 
 
 def training_name(model: Model) -> str:

@@ -12,9 +12,10 @@ from torch import Tensor
 from memrec_core import autoencoders, degradations, diffusion_prior, recovery
 from memrec_core.precision import full_float32
 from workflows.audit_set import AuditSet
-from workflows.experiment import GENERIC, GENERIC_METHODS, Experiment
+from workflows.experiment import Experiment
 from workflows.job.cluster import Audits, Cluster, wait_for
 from workflows.job.worker import device, is_out_of_memory
+from workflows.methods import GENERIC, METHODS
 from workflows.plan import Kind, Size, Sizes
 
 UNIT_SECONDS = 120.0
@@ -44,7 +45,7 @@ def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster,
         return lambda kind: Size(experiment.images_per_unit, USUAL_BATCH)
     task = ray.remote(measure).options(**cluster.actor_resources(), max_retries=5)
     wanted = [(model.data, model.label) for model in experiment.models]
-    if set(experiment.methods) & set(GENERIC_METHODS):
+    if any(METHODS[method].generic for method in experiment.methods):
         wanted += [(data.label, GENERIC) for data in experiment.data]
     measured = wait_for([task.remote(experiment, label, audits[data], cluster.threads) for data, label in wanted])
     costs = {
@@ -97,8 +98,8 @@ def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -
 
 
 def best_batch(network: Callable[[Tensor], Tensor], images: Tensor) -> Cost:
-    """What an application of `network` costs an image, in the smallest batch that is not worth doubling, or can't be:
-    the device's memory has the last word. Raises its error where a batch of one does not fit."""
+    """What an application of `network` costs an image, in a batch that is doubled until that gains too little or the
+    next one does not fit the device's memory. Raises the device's error where a batch of one does not fit."""
     best = None
     size = SMALLEST_BATCH
     while size <= LARGEST_BATCH:

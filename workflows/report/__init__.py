@@ -7,8 +7,9 @@ import pandas as pd
 import plotly.offline
 
 from memrec_core.errors import InputError
-from workflows.aggregate import METHOD_TITLES, incomplete
+from workflows.aggregate import incomplete
 from workflows.experiment import Experiment
+from workflows.methods import METHODS
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
@@ -44,5 +45,5 @@ def write_report(experiment: Experiment, store: Store) -> None:
 
 def _rows(rates: pd.DataFrame) -> list[dict[str, object]]:
     """The rates as the page's table shows them."""
-    titled = rates.assign(method=rates["method"].map(METHOD_TITLES)).astype(object)
+    titled = rates.assign(method=rates["method"].map(lambda method: METHODS[method].title)).astype(object)
     return titled.where(rates.notna(), None).to_dict("records")

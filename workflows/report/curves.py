@@ -8,16 +8,8 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
-from workflows.aggregate import METHOD_TITLES
-from workflows.experiment import GENERIC
+from workflows.methods import GENERIC, METHODS
 
-COLOURS = {
-    "unknown_mask": "#e6550d",
-    "known_mask": "#3182bd",
-    "autoencoder_iterations": "#31a354",
-    "ddnm": "#c51b8a",
-    "biharmonic": "#756bb1",
-}
 PANEL_HEIGHT = 290
 
 
@@ -73,7 +65,7 @@ def _figure(rates: pd.DataFrame, degradations: list[str], x: str, value: str, un
     figure = make_subplots(rows, columns, subplot_titles=degradations, shared_yaxes=True, horizontal_spacing=0.02)
     for i, degradation in enumerate(degradations):
         row, column = i // columns + 1, i % columns + 1
-        for method, split in [(method, split) for split in ("train", "control") for method in METHOD_TITLES]:
+        for method, split in [(method, split) for split in ("train", "control") for method in METHODS]:
             chosen = rates[
                 (rates["degradation"] == degradation) & (rates["method"] == method) & (rates["split"] == split)
             ]
@@ -104,10 +96,10 @@ def _line(rates: pd.DataFrame, method: str, split: str, x: str, value: str, lege
         x=rates[x].tolist(),
         y=y.round(4).tolist(),  # sums in another order differ in their last bits
         error_y=error if trained else None,
-        name=METHOD_TITLES[method] if trained else f"{METHOD_TITLES[method]}, control",
+        name=METHODS[method].title if trained else f"{METHODS[method].title}, control",
         legendgroup=f"{method} {split}",
         showlegend=legend,
         mode="lines+markers",
-        line={"color": COLOURS[method], "dash": "solid" if trained else "dot", "width": 2 if trained else 1},
+        line={"color": METHODS[method].colour, "dash": "solid" if trained else "dot", "width": 2 if trained else 1},
         marker={"size": 6 if trained else 4},
     )

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from workflows.aggregate import METHOD_TITLES
-from workflows.experiment import GENERIC, Experiment
+from workflows.experiment import Experiment
+from workflows.methods import GENERIC, METHODS
 
 
 def findings(rates: pd.DataFrame) -> list[str]:
@@ -15,9 +15,7 @@ def findings(rates: pd.DataFrame) -> list[str]:
         last = group if model == GENERIC else group[group["target_loss"] == lowest]
         trained = last[last["split"] == "train"].set_index("method")
         control = last[last["split"] == "control"].set_index("method")
-        parts = [
-            _share(trained.loc[method], METHOD_TITLES[method]) for method in METHOD_TITLES if method in trained.index
-        ]
+        parts = [_share(trained.loc[method], METHODS[method].title) for method in METHODS if method in trained.index]
         if model == GENERIC:
             what = f"Generic inpainting of {data_set}, which uses no autoencoder, {degradation}"
         else:

@@ -9,8 +9,8 @@ import pyarrow.dataset
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
-from workflows.aggregate import METHOD_TITLES
-from workflows.experiment import GENERIC, Experiment
+from workflows.experiment import Experiment
+from workflows.methods import GENERIC, METHODS
 from workflows.plan import planned_units
 from workflows.store import Store
 
@@ -83,9 +83,9 @@ def rows_of(kept: pd.DataFrame) -> list[PictureRow]:
         PictureRow("original", [Picture(_uri(row.original), row.Index, "none") for row in images.itertuples()]),
         PictureRow("degraded", [Picture(_uri(row.degraded), "", "none") for row in images.itertuples()]),
     ]
-    for method in [method for method in METHOD_TITLES if (kept["method"] == method).any()]:
+    for method in [method for method in METHODS if (kept["method"] == method).any()]:
         found = {row.image_id: row for row in kept[kept["method"] == method].itertuples()}
-        rows.append(PictureRow(METHOD_TITLES[method], [_recovered(found.get(id_)) for id_ in images.index]))
+        rows.append(PictureRow(METHODS[method].title, [_recovered(found.get(id_)) for id_ in images.index]))
     return rows
 
 

@@ -1,0 +1,24 @@
+"""The methods that a run compares: what they are called, and what they need."""
+
+from typing import NamedTuple
+
+
+class Method(NamedTuple):
+    """`colour` is that of its curves. One that is `generic` uses no autoencoder: it is done once for an experiment, not
+    for each of its checkpoints."""
+
+    title: str
+    colour: str
+    generic: bool = False
+
+
+METHODS = {
+    "unknown_mask": Method("unknown mask", "#e6550d"),
+    "known_mask": Method("known mask", "#3182bd"),
+    "autoencoder_iterations": Method("AE iterations", "#31a354"),
+    "ddnm": Method("DDNM", "#c51b8a", generic=True),
+    "biharmonic": Method("biharmonic", "#756bb1", generic=True),
+}
+"""By their names, in the order in which tables and pages show them; `unit` does them, `job.sizes` knows their cost."""
+GENERIC = "generic"
+"""What stands for the model in the results of the generic ones."""
