@@ -138,19 +138,6 @@ def test_unit_damaged_within_a_sound_footer_is_named_set_aside_and_recovered_aga
     assert results(run).equals(results(undisturbed))
 
 
-def test_run_with_a_data_set_that_no_model_uses_goes_on(run_small, tmp_path: Path):
-    file = tmp_path / "two.yaml"
-    two = "data: [{name: photos, count: 6, size: 16}, {name: photos, label: other, count: 4, size: 16}]"
-    tree = SMALL.replace("data: {name: photos, count: 6, size: 16}", two)
-    file.write_text(tree.replace("width: 48}", "width: 48, data: photos}"))
-    assert run_small(tmp_path / "run", experiment=file).status == 0
-    unit = sorted(tmp_path.glob("run/recovery/**/*.parquet"))[0]
-    unit.unlink()
-    called = run_small(tmp_path / "run", experiment=file)
-    assert called.status == 0, called
-    assert unit.exists()
-
-
 def test_two_drivers_on_one_run_lose_and_duplicate_nothing(start, undisturbed: Path, tmp_path: Path):
     jobs = [start(tmp_path / "run", log=tmp_path / f"{name}.log") for name in ("first", "second")]
     assert [job.wait() for job in jobs] == [0, 0], [job.log.read_text() for job in jobs]

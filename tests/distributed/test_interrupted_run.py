@@ -15,7 +15,6 @@ def checkpoints(job: Job) -> int:
 MOMENTS: dict[str, Callable[[Job], bool]] = {
     "claiming the folder": lambda job: (job.run / "experiment.yaml").exists(),
     "training": lambda job: checkpoints(job) == 1,
-    "starting the actors": lambda job: checkpoints(job) == 2,
     "recovery": lambda job: len(job.units()) >= 5,
 }
 

@@ -75,11 +75,8 @@ def test_bucket_of_google_is_a_runs_folder_as_any_other(
         for path in undisturbed.rglob("*"):
             if path.is_file() and path.name not in ("rates.parquet", "thresholds.parquet", "index.html"):
                 google.write(path.relative_to(undisturbed).as_posix(), path.read_bytes())
-        google.write("recovery/notes.txt", b"mine")
-        google.set_aside("recovery/notes.txt")
         called = call("run", small_file, "--run", GOOGLES_RUN)
         assert (called.returncode, "all 36 units are done" in called.stdout) == (0, True), called
-        assert google.names("set_aside", "") == ["set_aside/recovery_notes.txt"]
         rates = google.read_table("rates.parquet").to_pandas()
         pd.testing.assert_frame_equal(rates, pd.read_parquet(undisturbed / "rates.parquet"))
         page = google.read("report/index.html").decode()

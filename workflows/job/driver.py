@@ -356,6 +356,12 @@ def _plan(
             [prior] = wait_for([ray.remote(read_prior).remote(experiment.ddnm.source)])
         return save_plan(store, make_plan(experiment, catalogues, sizes, prior))
     units = load_plan(store)
+    check_images(units, catalogues, store)
+    return units
+
+
+def check_images(units: list[Unit], catalogues: dict[str, Catalogue], store: Store) -> None:
+    """Raises InputError where a data set has other images than when the plan was made."""
     for label, catalogue in catalogues.items():
         planned = {(unit.start, unit.stop): unit.images for unit in units if unit.data_set == label}
         if not planned:
@@ -367,4 +373,3 @@ def _plan(
                 f"the images of data set {label} are not those of which the plan of {store.uri} was made "
                 f"({len(catalogue)} now); restore the data, or choose another --run"
             )
-    return units

@@ -1,0 +1,40 @@
+"""What the driver finds wrong before it starts."""
+
+from pathlib import Path
+
+import pytest
+
+from memrec_core.errors import InputError
+from workflows.audit_set import Catalogue, load_audit_set
+from workflows.experiment import Experiment
+from workflows.job.driver import check_images
+from workflows.plan import Size, Unit, make_plan
+from workflows.store import Store
+
+
+@pytest.fixture
+def photos(small: Experiment) -> Catalogue:
+    return load_audit_set(small.data[0], small.seed).catalogue
+
+
+@pytest.fixture
+def units(small: Experiment, photos: Catalogue) -> list[Unit]:
+    return make_plan(small, {"photos": photos}, lambda kind: Size(4, 512))
+
+
+def test_images_of_the_plan_may_stand_beside_a_data_set_that_no_model_uses(units, photos, tmp_path: Path):
+    check_images(units, {"photos": photos, "unused": photos}, Store(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda photos: Catalogue(photos.ids[:-1], photos.labels[:-1], photos.splits[:-1]),
+        lambda photos: Catalogue((*photos.ids[:-1], "another"), photos.labels, photos.splits),
+        lambda photos: Catalogue(photos.ids * 2, photos.labels * 2, photos.splits * 2),
+    ],
+    ids=["fewer", "another", "more"],
+)
+def test_other_images_than_those_of_the_plan_are_refused(units, photos, tmp_path: Path, change):
+    with pytest.raises(InputError, match="restore the data, or choose another --run"):
+        check_images(units, {"photos": change(photos)}, Store(str(tmp_path)))
