@@ -42,6 +42,11 @@ class DiffusionPrior:
             )
         return self.side // height
 
+    def enlarge(self, images: Tensor) -> Tensor:
+        """`images` (N, C, H, W) at the prior's own size, (N, C, S, S), by repeating pixels."""
+        factor = self.enlargement(tuple(images.shape[1:]))
+        return images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+
     def to(self, device: str | torch.device) -> "DiffusionPrior":
         self.model.to(device)
         self.abar = self.abar.to(device)
@@ -58,7 +63,10 @@ def load(source: str | Path) -> DiffusionPrior:
         import_torchvision()  # which diffusers needs
         from diffusers import DDPMScheduler, UNet2DModel
     except ImportError as error:
-        raise InputError("method ddnm needs diffusers, which is not installed; pip install 'memrec[ddnm]'") from error
+        raise InputError(
+            "method ddnm needs diffusers, which is not installed; in memrec's folder, "
+            "pip install -c constraints.txt -e '.[ddnm]'"
+        ) from error
     folder = _folder(source)
     model_folder = folder / "unet" if (folder / "unet").is_dir() else folder
     config, scheduler = _read(model_folder / "config.json"), _scheduler(folder)

@@ -50,7 +50,7 @@ def recover_ddnm(
     times = torch.linspace(len(prior.abar) - 1, 0, steps).round().long().tolist()
     found = torch.empty_like(degraded)
     for part in torch.arange(len(degraded)).split(batch_size or len(degraded)):
-        y, m = (_enlarge(tensor[part].to(device or tensor.device), factor) for tensor in (2 * degraded - 1, theta))
+        y, m = (prior.enlarge(tensor[part].to(device or tensor.device)) for tensor in (2 * degraded - 1, theta))
         sampled = _sample(prior, y, m, times, eta, [random[i] for i in part.tolist()])
         found[part] = ((functional.avg_pool2d(sampled, factor) + 1) / 2).to(found.device)
     found = torch.where(theta > 0, degraded, found)
@@ -72,10 +72,6 @@ def _sample(
             fresh = eta * _noise(random, y) + (1 - eta**2) ** 0.5 * eps
             x = prior.abar[s].sqrt() * xh + (1 - prior.abar[s]).sqrt() * fresh
     return xh
-
-
-def _enlarge(images: Tensor, factor: int) -> Tensor:
-    return images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
 
 def _noise(random: Sequence[torch.Generator], like: Tensor) -> Tensor:

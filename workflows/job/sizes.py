@@ -123,9 +123,7 @@ def _generic_costs(experiment: Experiment, images: Tensor) -> dict[str, Cost]:
     costs = {}
     if "ddnm" in experiment.methods:
         prior = diffusion_prior.load(experiment.ddnm.source).to(images.device)
-        factor = prior.enlargement(tuple(images.shape[1:]))
-        enlarged = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-        one = best_batch(lambda batch: prior.noise(batch, 0), enlarged)
+        one = best_batch(lambda batch: prior.noise(batch, 0), prior.enlarge(images))
         costs["ddnm"] = Cost(experiment.ddnm.steps * one.seconds, one.batch_size)
     if "biharmonic" in experiment.methods:
         mask = degradations.mask(experiment.degradations[0].mask, tuple(images.shape[1:]), experiment.seed)
