@@ -24,7 +24,7 @@ from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
 from workflows.job.trainings import TrainingEnd, Trainings
-from workflows.job.worker import read_weights
+from workflows.job.weights import WeightsInMemory
 from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.progress import Display, console, duration
 from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
@@ -34,8 +34,6 @@ LOOK_S = 1.0
 KEEP_PROGRESS_S = 5.0
 TRAINING = "training-"
 """How the names of failed trainings begin; those of units are hexadecimal."""
-HELD_CHECKPOINTS = 4
-"""How many checkpoints stay in the nodes' shared memory, ready for the next unit."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +117,7 @@ class _Job:
         self.checkpoint_may_have_come = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger = Ledger()
-        self.weights: dict[str, ray.ObjectRef] = {}
-        """By its digest the Weights of a checkpoint, there or on their way."""
-        self.soundness: set[ray.ObjectRef] = set()
-        """For each checkpoint that is being read, what will tell that it is sound."""
+        self.weights = WeightsInMemory(store.location)
         self.pool = Pool(experiment, store.location, audits, cluster)
         self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
@@ -192,37 +187,23 @@ class _Job:
     def _assign(self) -> None:
         while self.pool.idle and (unit := self.ledger.next(time.monotonic())) is not None:
             self.recovering_since = self.recovering_since or time.monotonic()
-            self.pool.assign(unit, self._weights(unit))
+            self.pool.assign(unit, self.weights.of(unit))
         if self.ledger.waiting:
-            self._weights(self.ledger.waiting[0])  # read ahead
-
-    def _weights(self, unit: Unit) -> list[ray.ObjectRef]:
-        """The unit's checkpoint, which lies once in each node's memory, or soon will; nothing for a method that uses
-        none."""
-        if unit.target_loss is None:
-            return []
-        if unit.checkpoint not in self.weights:
-            while len(self.weights) >= HELD_CHECKPOINTS:
-                del self.weights[next(iter(self.weights))]
-            task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
-            sound, self.weights[unit.checkpoint] = task.remote(self.store.location, unit)
-            self.soundness.add(sound)
-        return [self.weights[unit.checkpoint]]
+            self.weights.of(self.ledger.waiting[0])  # read ahead
 
     def _settle_all(self) -> None:
         """Wait for something to end, for LOOK_S at the most, and take note of all that has."""
         # A checkpoint first: one that is damaged is why the units that wait for it fail.
-        refs = [*self.soundness, *self.trainings.refs(), *self.pool.refs()]
+        refs = [*self.weights.refs(), *self.trainings.refs(), *self.pool.refs()]
         if not refs:
             time.sleep(LOOK_S)
             return
         ray.wait(refs, num_returns=1, timeout=LOOK_S)
         ended, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
-        trainings = set(self.trainings.refs())
+        weights, trainings = set(self.weights.refs()), set(self.trainings.refs())
         for ref in ended:
-            if ref in self.soundness:
-                self.soundness.remove(ref)
-                wait_for([ref])  # raises InputError, which ends the job, where the checkpoint is not sound
+            if ref in weights:
+                self.weights.settle(ref)
             elif ref in trainings:
                 self._account_training(self.trainings.settle(ref))
             elif (end := self.pool.settle(ref)) is not None:
@@ -250,7 +231,7 @@ class _Job:
             self.pool.abandon(unit)
             self._forget_failure(unit.name)
             return
-        self.weights.pop(unit.checkpoint, None)  # should it be the reason, it is read anew
+        self.weights.drop(unit)
         if (reason := self.ledger.fail(unit, end.reason, end.charged)) is not None:
             self._give_up(unit.name, reason)
 

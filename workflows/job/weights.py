@@ -1,0 +1,45 @@
+"""The checkpoints of a job in the nodes' shared memory."""
+
+import ray
+
+from workflows.job.cluster import wait_for
+from workflows.job.worker import read_weights
+from workflows.plan import Unit
+
+HELD = 4
+"""How many checkpoints stay there, ready for the next unit."""
+
+
+class WeightsInMemory:
+    """Each checkpoint is read once, by a task, and lies there for the actors that come to need it."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.held: dict[str, ray.ObjectRef] = {}
+        """By its digest the Weights of a checkpoint, there or on their way."""
+        self.soundness: set[ray.ObjectRef] = set()
+        """For each checkpoint that is being read, what will tell that it is sound."""
+
+    def refs(self) -> list[ray.ObjectRef]:
+        return list(self.soundness)
+
+    def of(self, unit: Unit) -> list[ray.ObjectRef]:
+        """What the unit's actor is given; nothing for a method that uses no network."""
+        if unit.target_loss is None:
+            return []
+        if unit.checkpoint not in self.held:
+            while len(self.held) >= HELD:
+                del self.held[next(iter(self.held))]
+            task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
+            sound, self.held[unit.checkpoint] = task.remote(self.run, unit)
+            self.soundness.add(sound)
+        return [self.held[unit.checkpoint]]
+
+    def settle(self, ref: ray.ObjectRef) -> None:
+        """Take note that a checkpoint was read. Raises InputError, which ends the job, where it is not sound."""
+        self.soundness.remove(ref)
+        wait_for([ref])
+
+    def drop(self, unit: Unit) -> None:
+        """Should the unit's checkpoint be why it failed, it is read anew."""
+        self.held.pop(unit.checkpoint, None)
