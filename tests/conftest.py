@@ -30,14 +30,6 @@ KEY = ["checkpoint", "degradation", "method", "split", "image_id"]
 torch.set_num_threads(1)  # the tests' tensors are small, and on a busy machine threads wait for one another
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts Ray runs in one process, one after the other, and the rest in another one beside it."""
-    for item in items:
-        if "cluster" in getattr(item, "fixturenames", ()) or item.path.parent.name == "distributed":
-            item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 class Called(NamedTuple):
     status: int
     out: str

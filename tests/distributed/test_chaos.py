@@ -101,10 +101,9 @@ def standing(run: Path) -> dict:
     return json.loads(file.read_text()) if file.exists() else {"actors": 0}
 
 
-def test_node_that_joins_in_mid_run_is_used(tmp_path: Path, nodes: Nodes):
-    slow = tmp_path / "slow.yaml"
-    slow.write_text(EXPERIMENT.replace("max_iterations: 30", "max_iterations: 30, inner_iterations: 1000"))
-    job = Job(slow, tmp_path / "run", "--address", nodes.address, actors=None)
+def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path):
+    slow = ("--set", "recovery.inner_iterations=1000")
+    job = Job(experiment_file, tmp_path / "run", *slow, "--address", nodes.address, actors=None)
     try:
         job.wait_for(lambda: len(job.units()) >= 2)
         assert len(workers("Recoverer.recover")) <= 2

@@ -57,17 +57,6 @@ def test_damaged_units_are_computed_again_and_no_other(run_small, undisturbed: P
     assert results(undisturbed).equals(before)
 
 
-def test_dead_actors_are_replaced(start, undisturbed: Path, tmp_path: Path):
-    job = start(trained(undisturbed, tmp_path / "run"))
-    job.wait_for(lambda: len(job.units()) >= 2)
-    first = job.actors()
-    for actor in first:
-        actor.kill()
-    assert first
-    assert job.wait() == 0, job.log.read_text()
-    assert results(tmp_path / "run").equals(results(undisturbed))
-
-
 def test_unit_that_keeps_killing_its_actor_is_given_up_named_and_done_later(memrec, start, tmp_path: Path):
     one_unit = tmp_path / "one.yaml"
     slow = "recovery: {max_autoencoder_iterations: 1000000}"  # an actor at work long enough to be killed

@@ -18,7 +18,6 @@ import requests
 from ray.job_submission import JobSubmissionClient
 
 from tests.conftest import SMALL, results
-from tests.distributed.conftest import trained
 from tests.distributed.proxy import Proxy, unreliable
 from workflows.submit import POLL_S
 
@@ -96,7 +95,7 @@ def connect(url: str, token: str) -> JobSubmissionClient | None:
     return client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def submit(head: Head) -> Callable[..., subprocess.CompletedProcess]:
     """Calls `memrec submit` to the head's cluster, with its token unless told otherwise."""
 
@@ -110,50 +109,65 @@ def submit(head: Head) -> Callable[..., subprocess.CompletedProcess]:
     return call
 
 
-def test_rays_metrics_count_the_recovered_images(
-    submit, head: Head, small_file: Path, undisturbed: Path, tmp_path: Path
-):
-    seen: list[str] = []
+class Submitted(NamedTuple):
+    """What `memrec submit` said of a whole run, on a network that failed for a while, and the metrics of that time."""
+
+    called: subprocess.CompletedProcess
+    run: Path
+    failures: int
+    metrics: list[str]
+
+
+@pytest.fixture(scope="module")
+def submitted(submit, head: Head, small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
+    run = tmp_path_factory.mktemp("submitted") / "run"
+    metrics: list[str] = []
     done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(0.5):
-            text = requests.get(head.metrics, timeout=10).text
-            seen.extend(line for line in text.splitlines() if line.startswith("ray_memrec_"))
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    called = submit(small_file, trained(undisturbed, tmp_path / "run"))
-    done.set()
-    looking.join()
-    assert called.returncode == 0, called
-    counted = [line for line in seen if line.startswith("ray_memrec_images_recovered")]
-    assert any(float(line.split()[-1]) >= 4 for line in counted)
-    assert all('method="' in line and 'model="fc10-leaky_relu"' in line for line in counted)
-    assert any(line.startswith("ray_memrec_units_left") for line in seen)
-
-
-def test_submitted_job_is_followed_to_the_rows_of_a_local_run_though_the_network_fails_for_a_while(
-    submit, head: Head, small_file: Path, undisturbed: Path, tmp_path: Path
-):
     def fail_while_the_job_runs(proxy: Proxy) -> None:
-        end = time.monotonic() + 60
-        while not (tmp_path / "run/plan.parquet").exists() and time.monotonic() < end:
-            time.sleep(0.05)
+        while not (run / "plan.parquet").exists() and not done.wait(0.05):
+            pass
         proxy.errors = 1.0
         time.sleep(2 * POLL_S)
         proxy.errors = 0.0
 
+    def look_at_the_metrics() -> None:
+        while not done.wait(0.5):
+            text = requests.get(head.metrics, timeout=10).text
+            metrics.extend(line for line in text.splitlines() if line.startswith("ray_memrec_"))
+
     with unreliable(int(head.url.rpartition(":")[2]), errors=0.0, delays=0.0) as proxy:
-        failing = threading.Thread(target=fail_while_the_job_runs, args=(proxy,))
-        failing.start()
-        called = submit(small_file, tmp_path / "run", url=proxy.url)
-        failing.join()
+        beside = [
+            threading.Thread(target=fail_while_the_job_runs, args=(proxy,)),
+            threading.Thread(target=look_at_the_metrics),
+        ]
+        for thread in beside:
+            thread.start()
+        try:
+            called = submit(small_file, run, url=proxy.url)
+        finally:
+            done.set()
+            for thread in beside:
+                thread.join()
+    return Submitted(called, run, proxy.injected, metrics)
+
+
+def test_submitted_job_is_followed_to_the_rows_of_a_local_run_though_the_network_fails_for_a_while(
+    submitted: Submitted, undisturbed: Path
+):
+    called = submitted.called
     assert called.returncode == 0, called
-    assert proxy.injected
+    assert submitted.failures
     assert called.stdout.count("does not answer") == 1
     assert called.stdout.count("recovery: 36 units") == 1  # the job's own log, followed
-    assert results(tmp_path / "run").equals(results(undisturbed))
+    assert results(submitted.run).equals(results(undisturbed))
+
+
+def test_rays_metrics_count_the_recovered_images(submitted: Submitted):
+    counted = [line for line in submitted.metrics if line.startswith("ray_memrec_images_recovered")]
+    assert any(float(line.split()[-1]) >= 4 for line in counted)
+    assert all('method="' in line and 'model="fc10-leaky_relu"' in line for line in counted)
+    assert any(line.startswith("ray_memrec_units_left") for line in submitted.metrics)
 
 
 def test_job_that_fails_is_no_success_and_its_reason_is_seen(submit, small_file: Path, tmp_path: Path):
