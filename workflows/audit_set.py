@@ -14,11 +14,13 @@ from workflows.experiment import Data
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the driver knows of the images: id, label and split of each, training images first."""
+    """What the driver knows of the images: id, label and split of each, training images first; and how many of the
+    control images are training images too, pixel for pixel."""
 
     ids: tuple[str, ...]
     labels: tuple[str | None, ...]
     splits: tuple[str, ...]
+    trained_on: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,12 +62,15 @@ def load_audit_set(data: Data, seed: int) -> AuditSet:
     """The images of both splits."""
     splits = ["train"] if data.control_count == 0 else ["train", "control"]
     parts = [load_split(data, seed, split) for split in splits]
+    pixels = [_pixels(part) for part in parts]
+    trained = {hashlib.sha256(image).digest() for image in pixels[0]}
     catalogue = Catalogue(
         ids=sum((part.ids for part in parts), ()),
         labels=sum((part.labels for part in parts), ()),
         splits=sum(((split,) * len(part) for split, part in zip(splits, parts, strict=True)), ()),
+        trained_on=sum(hashlib.sha256(image).digest() in trained for part in pixels[1:] for image in part),
     )
-    return AuditSet(catalogue, np.concatenate([_pixels(part) for part in parts]))
+    return AuditSet(catalogue, np.concatenate(pixels))
 
 
 def _pixels(part: ImageSet) -> np.ndarray:

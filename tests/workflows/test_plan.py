@@ -2,9 +2,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from workflows.audit_set import Catalogue, load_audit_set
 from workflows.experiment import Experiment
@@ -76,6 +78,18 @@ def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
     catalogue = catalogues["photos"]
     assert catalogue.splits == ("train",) * 6 + ("control",) * 6
     assert len(set(catalogue.ids)) == 12
+
+
+def test_control_images_that_were_trained_on_are_counted(small: Experiment, tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    for folder, chosen in (("train", (0, 1, 2)), ("control", (2, 3, 4))):
+        (tmp_path / folder).mkdir()
+        for number in chosen:
+            Image.fromarray(noise[number]).save(tmp_path / folder / f"{folder}{number}.png")
+    options = {"name": "image_folder", "root": str(tmp_path / "train"), "control_root": str(tmp_path / "control")}
+    data = small.data[0].model_copy(update={**options, "count": 3})
+    assert load_audit_set(data, small.seed).catalogue.trained_on == 1
+    assert load_audit_set(small.data[0], small.seed).catalogue.trained_on == 0
 
 
 def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):

@@ -81,6 +81,14 @@ def _run_on(
     read = {data.label: task.remote(data, experiment.seed) for data in experiment.data}
     catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
     audits = {label: audit for label, (_, audit) in read.items()}
+    for label, catalogue in catalogues.items():
+        if catalogue.trained_on:
+            console.print(
+                f"data set {label}: {catalogue.trained_on} of its {catalogue.splits.count('control')} control images "
+                "are training images too, pixel for pixel; what comes back of them counts as control",
+                highlight=False,
+                soft_wrap=True,
+            )
     if new:
         claim(store, experiment)
     planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
