@@ -165,7 +165,7 @@ def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:
 def _rates_table(data_set: str, model: str, rates: pd.DataFrame, kind: str) -> Table:
     name = f"generic inpainting of {data_set}, without the autoencoder" if model == GENERIC else model
     title = f"{name}: {kind} recovery, % of the images (95 % interval)"
-    table = Table(title=title, box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    table = Table(title=title, min_width=len(title), box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)
     table.add_column("mask", overflow="fold")
     methods = [method for method in METHODS if (rates["method"] == method).any()]
