@@ -1,5 +1,6 @@
 """What memrec raises on purpose."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 
@@ -11,8 +12,9 @@ class TrainingError(RuntimeError):
     """Training diverged, or can no longer reach its next target. Checkpoints that it had reached stay valid."""
 
 
-def unknown(kind: str, name: object, choices: list[str]) -> InputError:
+def unknown(kind: str, name: object, choices: Iterable[object]) -> InputError:
     """The error for a name that is none of `choices`: it lists them, and guesses what was meant."""
+    choices = list(map(str, choices))
     close = get_close_matches(str(name), choices, n=1)
     guess = f" (did you mean {close[0]!r}?)" if close else ""
     choose = f"choose one of {', '.join(choices)}" if choices else "there are none to choose from"

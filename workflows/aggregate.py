@@ -10,6 +10,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 from rich.table import Table
 
+from memrec_core.errors import in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.errors import JobError
 from workflows.experiment import Experiment
@@ -66,12 +67,15 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     files = [unit.file for unit in survey(store, units).done]
     with store.local_paths(files) as paths, duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
-        database.register("results", _dataset(paths))
+        database.register("results", dataset_of(paths))
         try:
             rates = database.execute(_QUERY).df()
         except duckdb.Error as error:
-            if damaged := [file for file, path in zip(files, paths, strict=True) if not _is_readable(path)]:
-                raise _set_aside(store, damaged) from error
+            set_damaged_aside(store, files, paths)
+            raise JobError(f"the results of {store.uri} can't be aggregated ({in_a_line(error)})") from error
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from error
             raise
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
@@ -122,6 +126,21 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
 
 
+def set_damaged_aside(store: Store, files: Sequence[str], paths: Sequence[str]) -> None:
+    """Move those of the `files`, which lie at `paths`, whose rows can't be read out of the way. Raises JobError, which
+    says so, where there are any."""
+    damaged = [file for file, path in zip(files, paths, strict=True) if not _is_readable(path)]
+    if not damaged:
+        return
+    for file in damaged:
+        store.set_aside(file)
+    others = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+    raise JobError(
+        f"{store.show(damaged[0])}{others} had damaged rows, and lies in {store.show(SET_ASIDE)} now; memrec run "
+        "recovers those images again"
+    )
+
+
 def _is_readable(path: str) -> bool:
     try:
         pyarrow.parquet.read_table(path)
@@ -130,26 +149,20 @@ def _is_readable(path: str) -> bool:
     return True
 
 
-def _set_aside(store: Store, damaged: Sequence[str]) -> JobError:
-    """Move files whose rows can't be read out of the way; returns the error that says so."""
-    for file in damaged:
-        store.set_aside(file)
-    others = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-    return JobError(
-        f"{store.show(damaged[0])}{others} had damaged rows, and lies in {store.show(SET_ASIDE)} now; memrec run "
-        "recovers those images again"
-    )
-
-
-def _dataset(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
+def dataset_of(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
     if not paths:
         return pyarrow.dataset.dataset(SCHEMA.empty_table())
     return pyarrow.dataset.dataset(paths, schema=SCHEMA, format="parquet")
 
 
-def incomplete(rates: pd.DataFrame) -> str:
-    """A sentence that says what the rates are of, where units are missing; empty where none are."""
+def incomplete(rates: pd.DataFrame, there: int | None = None) -> str:
+    """A sentence that says what the rates are of, where units are missing, or other units are `there` by now than when
+    they were aggregated; empty where neither is so."""
     done, planned = rates.attrs[DONE], rates.attrs[PLANNED]
+    if there is not None and there != done:
+        return (
+            f"Incomplete: the rates are of {done} work units, and {there} are there now; memrec aggregate renews them."
+        )
     if done == planned:
         return ""
     return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."

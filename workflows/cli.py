@@ -3,11 +3,13 @@ interrupted."""
 
 import json
 import shlex
+import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from memrec_core.errors import InputError
 from workflows import experiment as experiments
@@ -20,7 +22,19 @@ from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
 if TYPE_CHECKING:
     from workflows.job.driver import Outcome
 
+
+class Commands(TyperGroup):
+    """Commands that Ctrl-C, or SIGTERM, ends in a sentence."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail("interrupted; what is done stays, and the same command goes on from there", 130)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="How much of its training data does an autoencoder give away?",
     no_args_is_help=True,
     add_completion=False,
@@ -171,12 +185,15 @@ def submit(
 
 def main() -> None:
     """The console script: errors of the user in one sentence, without a traceback."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
     except InputError as error:
         _fail(error, 2)
     except JobError as error:
         _fail(error, 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(error: object, status: int) -> None:
@@ -218,14 +235,15 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
     """Train and recover, and say what failed."""
     from workflows.job.driver import run_job
 
-    try:
-        outcome = run_job(experiment, store, request, steps)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from here", 130)
+    outcome = run_job(experiment, store, request, steps)
     for what, reason in outcome.failed.items():
         print(f"failed: {what}: {reason}", file=sys.stderr)
     if outcome.failed:
-        print("what failed is taken up again with --retry-failed", file=sys.stderr)
+        print(
+            "what failed is taken up again with --retry-failed (a training by memrec run or memrec train); with other "
+            "settings it is another experiment, which needs a --run of its own",
+            file=sys.stderr,
+        )
     elif not outcome.complete:
         left = outcome.planned - outcome.done
         print(f"{left} of {outcome.planned} units are left: their checkpoints are missing", file=sys.stderr)

@@ -18,7 +18,7 @@ from pydantic import (
 
 from memrec_core.autoencoders import default_activation
 from memrec_core.degradations import MASKS
-from memrec_core.errors import InputError, unknown
+from memrec_core.errors import InputError, in_a_line, unknown
 from workflows.data_folder import default_root
 from workflows.methods import GENERIC, METHODS
 
@@ -33,6 +33,13 @@ Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length
 
 GAMMAS: dict[str | tuple[str, str], float] = {("fc10", "leaky_relu"): 0.5, "unet": 1.0}
 """Appendix D.2; 0.1 for all other networks."""
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path} names the home folder of nobody on this machine") from error
 
 
 class Section(BaseModel):
@@ -55,7 +62,7 @@ class Data(Section):
     @field_validator("root", "control_root")
     @classmethod
     def _absolute(cls, path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().absolute())
+        return None if path is None else str(_expanded(path).absolute())
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":
@@ -144,7 +151,7 @@ class Degradation(Section):
     @field_validator("mask", mode="before")
     @classmethod
     def _name_of_number(cls, mask: Any) -> Any:
-        return MASKS.get(int(mask), str(mask)) if str(mask).isdigit() else mask
+        return MASKS.get(int(mask), str(mask)) if str(mask).isdecimal() else mask
 
     @property
     def label(self) -> str:
@@ -166,7 +173,7 @@ class Recovery(Section):
 class Ddnm(Section):
     """The diffusion prior of the method ddnm, and the constants of its sampling."""
 
-    prior: str
+    prior: Annotated[str, Field(min_length=1)]
     """A folder in diffusers' layout, the name of one in workflows/priors, or a name on the Hugging Face hub."""
     may_have_seen: str = "not stated"
     """Whether the prior may have been trained on the audited images, in words for the report."""
@@ -176,7 +183,7 @@ class Ddnm(Section):
     @field_validator("prior")
     @classmethod
     def _absolute(cls, prior: str) -> str:
-        folder = Path(prior).expanduser()
+        folder = _expanded(prior)
         return str(folder.absolute()) if folder.is_dir() and not (PRIORS / prior).is_dir() else prior
 
     @property
@@ -285,19 +292,22 @@ def parse(text: str, origin: str, overrides: list[str] | None = None, variant: s
     """The experiment that the YAML `text` describes; `origin` names it in error messages."""
     try:
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{origin} is not valid YAML: {in_a_line(error)}") from error
     if not isinstance(tree, dict):
         raise InputError(f"{origin} is not an experiment: expected a YAML mapping with name, data, models, ...")
-    variants = tree.pop("variants", None) or {}
+    variants = {} if (given := tree.pop("variants", None)) is None else given
+    if not isinstance(variants, dict):
+        raise InputError(f"{origin}: variants is not a mapping, such as cpu: {{data: {{count: 50}}}}")
     if variant is not None:
-        if not isinstance(variants, dict) or variant not in variants:
-            raise unknown(f"variant of {origin}", variant, list(variants))
-        if not isinstance(variants[variant] or {}, dict):
+        if variant not in variants:
+            raise unknown(f"variant of {origin}", variant, variants)
+        changes = {} if variants[variant] is None else variants[variant]
+        if not isinstance(changes, dict):
             raise InputError(f"{origin}: variants.{variant} is not a mapping of entries, such as data: {{count: 50}}")
         smaller = f"{tree.get('description', '')} This is its variant {variant}, a smaller form of it."
-        named = {"name": f"{tree.get('name')}-{variant}", "description": smaller.strip()}
-        tree = _merged(tree, named | (variants[variant] or {}))
+        named = {"name": f"{tree['name']}-{variant}"} if "name" in tree else {}
+        tree = _merged(tree, {**named, "description": smaller.strip(), **changes})
     for override in overrides or []:
         _override(tree, override)
     try:
@@ -328,9 +338,9 @@ def _override(tree: Any, override: str) -> None:
         for part in parents:
             tree = tree[int(part)] if isinstance(tree, list) else tree.setdefault(part, {})
         tree[int(last) if isinstance(tree, list) else last] = yaml.safe_load(value)
-    except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (ValueError, IndexError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise InputError(
-            f"--set {override!r} names no entry of the experiment ({error}); such as data.count=100"
+            f"--set {override!r} names no entry of the experiment ({in_a_line(error)}); such as data.count=100"
         ) from error
 
 

@@ -3,8 +3,9 @@
 import torch
 
 from memrec_core import autoencoders, degradations, diffusion_prior
+from memrec_core.errors import InputError, in_a_line
 from workflows.audit_set import load_split
-from workflows.experiment import Experiment
+from workflows.experiment import Experiment, Model
 
 
 def check(experiment: Experiment) -> None:
@@ -20,7 +21,15 @@ def check(experiment: Experiment) -> None:
             degradations.mask(degradation.mask, image_shape, experiment.seed)
         for model in experiment.models:
             if model.data == data.label:
-                with torch.device("meta"):  # for its errors alone
-                    autoencoders.build(model.architecture, image_shape, **model.options)
+                _check_network(model, image_shape)
         if prior is not None:
             prior.enlargement(image_shape)
+
+
+def _check_network(model: Model, image_shape: tuple[int, ...]) -> None:
+    """Build it without its memory, for its errors alone."""
+    try:
+        with torch.device("meta"):
+            autoencoders.build(model.architecture, image_shape, **model.options)
+    except RuntimeError as error:
+        raise InputError(f"model {model.label} can't be built ({in_a_line(error)}); choose a smaller one") from error

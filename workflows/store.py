@@ -36,7 +36,15 @@ EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parq
 THRESHOLDS = "thresholds.parquet"
 RECOVERY, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "failures", "checkpoints", "set_aside"
 PROGRESS = "progress.json"
-OPTIONS: dict[str, dict[str, Any]] = {"s3": {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}}}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {
+        "config_kwargs": {
+            "retries": {"mode": "standard", "max_attempts": 8},
+            "connect_timeout": 10,
+            "read_timeout": 20,
+        }
+    }
+}
 """How each kind of object store is opened: S3 answers 500 or 503 now and then, and asks its clients to try again."""
 CONNECTIONS = 16
 """How many files are looked at side by side: an object store's answer takes its time, however small the file."""

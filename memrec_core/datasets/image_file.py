@@ -3,9 +3,9 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, in_a_line
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
@@ -24,7 +24,11 @@ def decode(data: bytes, name: str) -> Image.Image:
                 return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = "it is empty" if not data else str(error) or type(error).__name__
+        if not data:
+            reason = "it is empty"
+        else:
+            unidentified = isinstance(error, UnidentifiedImageError)
+            reason = "its format is none that is known" if unidentified else in_a_line(error)
         raise InputError(
             f"{name} can't be read as an image ({reason}); replace the file or take it out of the data set"
         ) from error

@@ -47,9 +47,22 @@ def _image_files(folder: Path, other: Path | None) -> list[Path]:
     if other is not None and folder.resolve() == other.resolve():
         raise InputError(f"root and control_root are one folder, {folder}; leave control_root out, and it is divided")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if other is not None and folder.resolve() in other.resolve().parents:
-        below = folder / other.resolve().relative_to(folder.resolve())
-        paths = [path for path in paths if not path.is_relative_to(below)]
+    if other is not None:
+        outside = other.resolve()
+        nested = folder.resolve() in outside.parents
+        paths = [path for path in paths if not (nested or path.is_symlink()) or outside not in path.resolve().parents]
+    if odd := [path for path in paths if not _is_unicode(path)]:
+        raise InputError(
+            f"{str(odd[0])!r} has a name that is not UTF-8; rename the file or take it out of the data set"
+        )
     if not paths:
         raise InputError(f"{folder} holds no images; expected files that end in {', '.join(sorted(SUFFIXES))}")
     return paths
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

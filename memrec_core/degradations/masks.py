@@ -75,7 +75,7 @@ def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, ima
     name.
     """
     channels, height, width = image_shape
-    name = MASKS[int(name)] if str(name).isdigit() and int(name) in MASKS else str(name)
+    name = MASKS[int(name)] if str(name).isdecimal() and int(name) in MASKS else str(name)
     if (random := re.fullmatch(r"random_(\d{1,2})", name)) and int(random[1]) > 0:
         plane = _random(height, width, int(random[1]), seed, image_id)
     elif name in _PATTERNS:

@@ -39,7 +39,7 @@ def test_terminated_run_ends_with_a_sentence(start, undisturbed: Path, tmp_path:
     job.process.send_signal(signal.SIGTERM)
     assert job.wait() == 130, job.log.read_text()
     said = job.log.read_text()
-    assert said.splitlines()[-1] == "error: interrupted; the same command goes on from here"
+    assert said.splitlines()[-1] == "error: interrupted; what is done stays, and the same command goes on from there"
     assert "Traceback" not in said
 
 

@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import floor
 from typing import Any
 
@@ -31,8 +33,7 @@ Audits = dict[str, ray.ObjectRef[AuditSet]]
 
 
 class Cluster:
-    """A connection to Ray for the length of a block, which SIGTERM interrupts as Ctrl-C does: to a running cluster, or
-    to a local one of this machine.
+    """A connection to Ray for the length of a block: to a running cluster, or to a local one of this machine.
 
     An actor has `gpus` of a GPU (a whole one where the cluster has some, unless the user says otherwise), or `cpus`
     CPUs, and `threads` threads. Raises InputError where no cluster answers.
@@ -45,10 +46,7 @@ class Cluster:
         self.request, self.experiment = request, experiment
 
     def __enter__(self) -> "Cluster":
-        self.signals = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
         _connect(self.request.address or "local", self.experiment)
-        # Ray's own handler would end a local cluster under the driver that is still at work.
-        _handle({signal.SIGTERM: signal.default_int_handler})
         try:
             self._divide(ray.cluster_resources())
         except InputError:
@@ -66,7 +64,6 @@ class Cluster:
             ray.shutdown()
         finally:
             faulthandler.cancel_dump_traceback_later()
-            _handle(self.signals)
 
     def _divide(self, total: dict[str, float]) -> None:
         """What each actor has of the cluster's resources."""
@@ -123,7 +120,8 @@ def _connect(address: str, experiment: Experiment) -> None:
         options |= {"include_dashboard": False, "_system_config": {"task_oom_retries": 3}}
         options |= _object_store_size(experiment)
     try:
-        ray.init(address, **options)
+        with _own_sigterm():
+            ray.init(address, **options)
     except AuthenticationError as error:
         raise InputError(
             f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
@@ -137,10 +135,18 @@ def _connect(address: str, experiment: Experiment) -> None:
         ) from error
 
 
-def _handle(handlers: dict[signal.Signals, Any]) -> None:
-    if threading.current_thread() is threading.main_thread():  # Python's condition
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep the process's answer to SIGTERM. Ray's own would end a local cluster under the driver that is at work."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as end:  # Ray's own, in the middle of its start
+        ray.shutdown()
+        raise KeyboardInterrupt from end
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Python's condition
+            signal.signal(signal.SIGTERM, handler)
 
 
 def alive_nodes() -> list[dict[str, float]]:

@@ -119,7 +119,7 @@ class _Job:
         digests: dict[Checkpoint, str],
         steps: Steps,
     ) -> None:
-        self.experiment, self.store, self.cluster, self.planned = experiment, store, cluster, planned
+        self.experiment, self.store, self.cluster, self.planned, self.steps = experiment, store, cluster, planned, steps
         self.failures = store.failures()
         self.digests, self.blocked, self.already_done = digests, planned, 0
         self.checkpoint_may_have_come = True
@@ -298,7 +298,8 @@ class _Job:
                 f"{duration(seconds)} on {self.most_actors} actors",
                 highlight=False,
             )
-        return Outcome(self.already_done + len(self.ledger.done), len(self.planned), self.failures, seconds)
+        failed = {what: why for what, why in self.failures.items() if self.steps.recover or what.startswith(TRAINING)}
+        return Outcome(self.already_done + len(self.ledger.done), len(self.planned), failed, seconds)
 
 
 def training_name(model: Model) -> str:

@@ -10,6 +10,7 @@ from memrec_core.errors import InputError
 from workflows.aggregate import incomplete
 from workflows.experiment import Experiment
 from workflows.methods import METHODS
+from workflows.plan import planned_units, survey
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
@@ -25,17 +26,19 @@ def write_report(experiment: Experiment, store: Store) -> None:
     rates = store.read_table(RATES).to_pandas()
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+    units, _ = planned_units(experiment, store)
+    done = survey(store, units).done
     degradations = [degradation.label for degradation in experiment.degradations]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(TEMPLATE.read_text()).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
-        incomplete=incomplete(rates),
+        incomplete=incomplete(rates, len(done)),
         findings=findings(rates),
         curves=rate_curves(rates, degradations),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations),
         prior_words=prior_words(experiment),
-        pictures=picture_rows(experiment, store),
+        pictures=picture_rows(experiment, store, done),
         rates=_rows(rates),
         recovery_path=store.show(RECOVERY),
         plotly_js=plotly.offline.get_plotlyjs(),

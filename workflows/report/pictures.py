@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow.dataset
+import pyarrow as pa
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
-from workflows.experiment import Experiment
+from workflows.aggregate import dataset_of, set_damaged_aside
+from workflows.experiment import Degradation, Experiment
 from workflows.methods import GENERIC, METHODS
-from workflows.plan import planned_units
+from workflows.plan import Unit
 from workflows.store import Store
 
 COLUMNS = ["split", "image_id", "method", "mse", "original", "degraded", "recovered"]
@@ -42,35 +43,37 @@ class PictureBlock:
     rows: list[PictureRow]
 
 
-def picture_rows(experiment: Experiment, store: Store) -> list[PictureBlock]:
-    """A block for each model, degradation and split, from the rows that kept pictures; none where none did."""
+def picture_rows(experiment: Experiment, store: Store, done: list[Unit]) -> list[PictureBlock]:
+    """A block for each model, degradation and split, from the rows that kept pictures; none where none did. Of each
+    model at the lowest training loss that any of the units `done` has."""
     if experiment.pictures == 0:
         return []
-    lowest = min(experiment.training.targets)
-    planned, _ = planned_units(experiment, store)
     blocks = []
     for model in experiment.models:
+        losses = [unit.target_loss for unit in done if unit.model == model.label]
+        if not losses:
+            continue
+        own = ((model.label, min(losses)), (GENERIC, None))
+        units = [unit for unit in done if (unit.model, unit.target_loss) in own and unit.data_set == model.data]
         for degradation in experiment.degradations:
-            units = [
-                unit
-                for unit in planned
-                if (unit.model, unit.target_loss) in ((model.label, lowest), (GENERIC, None))
-                and unit.data_set == model.data
-                and degradation.label in unit.degradations
-            ]
-            files = [unit.file for unit in units if store.exists(unit.file)]
-            if not files:
-                continue
-            wanted = field("original").is_valid() & (field("degradation") == degradation.label)
-            with store.local_paths(files) as paths:
-                results = pyarrow.dataset.dataset(paths, format="parquet")
-                kept = results.to_table(COLUMNS, filter=wanted).to_pandas()
+            kept = _kept(store, [unit.file for unit in units if degradation.label in unit.degradations], degradation)
             for split in ("train", "control"):
                 rows = rows_of(kept[kept["split"] == split])
                 if rows:
-                    title = f"{model.label}, {degradation.label}, training loss {lowest:g}: {split} images"
+                    title = f"{model.label}, {degradation.label}, training loss {min(losses):g}: {split} images"
                     blocks.append(PictureBlock(title, rows))
     return blocks
+
+
+def _kept(store: Store, files: list[str], degradation: Degradation) -> pd.DataFrame:
+    """The rows of the files that kept pictures of a degradation. Raises JobError where some can't be read."""
+    wanted = field("original").is_valid() & (field("degradation") == degradation.label)
+    with store.local_paths(files) as paths:
+        try:
+            return dataset_of(paths).to_table(COLUMNS, filter=wanted).to_pandas()
+        except (OSError, pa.ArrowException):
+            set_damaged_aside(store, files, paths)
+            raise
 
 
 def rows_of(kept: pd.DataFrame) -> list[PictureRow]:
