@@ -160,9 +160,7 @@ def incomplete(rates: pd.DataFrame, there: int | None = None) -> str:
     they were aggregated; empty where neither is so."""
     done, planned = rates.attrs[DONE], rates.attrs[PLANNED]
     if there is not None and there != done:
-        return (
-            f"Incomplete: the rates are of {done} work units, and {there} are there now; memrec aggregate renews them."
-        )
+        return f"Incomplete: the rates are of {done} work units, and {there} are there by now; aggregate them again."
     if done == planned:
         return ""
     return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."

@@ -354,7 +354,8 @@ def _sentence(error: ValidationError, tree: dict[str, Any]) -> str:
     if first["type"] == "extra_forbidden":
         return f"{where}: {unknown('key', location[-1], _keys_at(location[:-1]))}"
     found = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r}"
-    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{found}".removeprefix(": value error, ")
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said[0].lower()}{said[1:]}{found}".removeprefix(": ")
 
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:

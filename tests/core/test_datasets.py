@@ -1,5 +1,6 @@
 """Data sets from their publishers' layouts. The synthetic ones are small; the real one is read where it is at hand."""
 
+import os
 import tarfile
 from collections import Counter
 from itertools import product
@@ -239,6 +240,21 @@ def test_folder_within_the_other_one_is_of_its_own_split_alone(folder: Path, inn
     of_inner, of_outer = (ids[split] for split in (("train", "control") if inner == "root" else ("control", "train")))
     assert len(of_inner) == len(of_outer) == 6
     assert all(id_.startswith("dogs/") for id_ in of_outer)
+
+
+def test_link_to_a_file_of_the_other_split_is_not_trained_on(folder: Path, tmp_path: Path):
+    others = tmp_path / "others"
+    others.mkdir()
+    noise_image(9).save(others / "o.png")
+    (folder / "link.png").symlink_to(others / "o.png")
+    assert len(datasets.load("image_folder", root=folder, control_root=others, size=16)) == 12
+
+
+def test_name_that_is_not_utf8_is_refused(tmp_path: Path):
+    noise_image(0).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        datasets.load("image_folder", root=tmp_path, size=16)
 
 
 def test_one_folder_for_both_splits_is_refused(folder: Path):

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
@@ -120,18 +121,24 @@ def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed:
     assert results(run).equals(results(undisturbed))
 
 
+@pytest.mark.parametrize("command", ["aggregate", "report"])
 def test_unit_damaged_within_a_sound_footer_is_named_set_aside_and_recovered_again(
-    memrec, run_small, undisturbed: Path, tmp_path: Path
+    memrec, run_small, undisturbed: Path, tmp_path: Path, command: str
 ):
-    run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
-    unit = sorted(run.glob("recovery/**/*.parquet"))[0]
+    run = Path(shutil.copytree(undisturbed, tmp_path / "run", ignore=shutil.ignore_patterns("set_aside")))
+    units = run.glob("recovery/*/0.001/**/*.parquet")
+    unit = next(path for path in units if pd.read_parquet(path).original.notna().any())
     whole = unit.read_bytes()
     footer = int.from_bytes(whole[-8:-4], "little") + 8
     unit.write_bytes(whole[:4] + b"\xa5" * (len(whole) - 4 - footer) + whole[-footer:])
-    called = memrec("aggregate", run)
+    called = memrec(command, run)
     assert (called.status, called.err.count("\n")) == (1, 1), called
     assert str(unit) in called.err
     assert [path.name for path in (run / "set_aside").iterdir()] == [str(unit.relative_to(run)).replace("/", "_")]
+    if command == "report":
+        assert memrec("report", run).status == 0
+        assert "the rates are of 36 work units, and 35 are there by now" in (run / "report/index.html").read_text()
+        return
     again = run_small(run)
     assert again.status == 0, again
     assert "35 of 36 units are done already" in again.out

@@ -186,6 +186,11 @@ def test_step_before_its_turn(memrec, run: Path, command: str, word: str):
     assert_one_sentence(memrec(command, run), word)
 
 
+def test_network_that_no_memory_could_hold(memrec, small_file: Path, tmp_path: Path):
+    called = memrec("run", small_file, "--run", tmp_path / "run", "--set", "models.0.width=99999999999")
+    assert_one_sentence(called, "fc10-leaky_relu", "choose a smaller one")
+
+
 def test_more_gpus_than_this_machine_has(small_file: Path, tmp_path: Path):
     # In a process of its own: one that has been on this machine's own Ray gets no actors on another cluster any more.
     command = [sys.executable, "-m", "workflows.cli", "run", small_file, "--run", tmp_path / "run"]

@@ -75,6 +75,10 @@ def test_override_changes_its_entry_and_the_digest(override, change):
         (SMALL.replace("name: small", "name: ../up"), ["name", "../up"]),
         (SMALL + "methods: [unknown_mask, magic]", ["methods.1", "magic", "known_mask"]),
         (SMALL + "methods: [known_mask, known_mask]", ["methods", "twice"]),
+        (SMALL + "variants: [cpu]", ["variants", "mapping"]),
+        (SMALL + "date: 2020-99-99", ["month"]),
+        (SMALL.replace("count: 6", "count: 6, root: ~nobody-here/x"), ["data.root: ~nobody-here/x"]),
+        ("[" * 3000, ["YAML"]),
         ("just words", ["mapping"]),
         ("a: [", ["YAML"]),
     ],
@@ -137,7 +141,9 @@ def test_words_about_an_experiment_are_no_part_of_its_digest():
     assert experiment.parse(SMALL, "a").digest == experiment.parse(SMALL + "description: mine", "b").digest
 
 
-@pytest.mark.parametrize(("variant", "words"), [("", None), ("3", "not a mapping"), ("[a]", "not a mapping")])
+@pytest.mark.parametrize(
+    ("variant", "words"), [("", None), ("3", "not a mapping"), ("0", "not a mapping"), ("[a]", "not a mapping")]
+)
 def test_variant_is_a_mapping_or_nothing(variant: str, words: str | None):
     text = f"{SMALL}variants: {{tiny: {variant}}}"
     if words is None:
