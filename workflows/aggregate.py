@@ -158,7 +158,9 @@ def dataset_of(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
 def incomplete(rates: pd.DataFrame, there: int | None = None) -> str:
     """A sentence that says what the rates are of, where units are missing, or other units are `there` by now than when
     they were aggregated; empty where neither is so."""
-    done, planned = rates.attrs[DONE], rates.attrs[PLANNED]
+    done, planned = rates.attrs.get(DONE), rates.attrs.get(PLANNED)
+    if done is None:
+        return "Nothing is known of the work units that the rates are of; aggregate them again."
     if there is not None and there != done:
         return f"Incomplete: the rates are of {done} work units, and {there} are there by now; aggregate them again."
     if done == planned:
