@@ -10,12 +10,12 @@ from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.aggregate import dataset_of, set_damaged_aside
-from workflows.experiment import Degradation, Experiment
+from workflows.experiment import Experiment
 from workflows.methods import GENERIC, METHODS
 from workflows.plan import Unit
 from workflows.store import Store
 
-COLUMNS = ["split", "image_id", "method", "mse", "original", "degraded", "recovered"]
+COLUMNS = ["degradation", "split", "image_id", "method", "mse", "original", "degraded", "recovered"]
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,21 @@ def picture_rows(experiment: Experiment, store: Store, done: list[Unit]) -> list
             continue
         own = ((model.label, min(losses)), (GENERIC, None))
         units = [unit for unit in done if (unit.model, unit.target_loss) in own and unit.data_set == model.data]
+        kept = _kept(store, [unit.file for unit in units])
         for degradation in experiment.degradations:
-            kept = _kept(store, [unit.file for unit in units if degradation.label in unit.degradations], degradation)
             for split in ("train", "control"):
-                rows = rows_of(kept[kept["split"] == split])
+                rows = rows_of(kept[(kept["degradation"] == degradation.label) & (kept["split"] == split)])
                 if rows:
                     title = f"{model.label}, {degradation.label}, training loss {min(losses):g}: {split} images"
                     blocks.append(PictureBlock(title, rows))
     return blocks
 
 
-def _kept(store: Store, files: list[str], degradation: Degradation) -> pd.DataFrame:
-    """The rows of the files that kept pictures of a degradation. Raises JobError where some can't be read."""
-    wanted = field("original").is_valid() & (field("degradation") == degradation.label)
+def _kept(store: Store, files: list[str]) -> pd.DataFrame:
+    """The rows of the files that kept pictures. Raises JobError where some can't be read."""
     with store.local_paths(files) as paths:
         try:
-            return dataset_of(paths).to_table(COLUMNS, filter=wanted).to_pandas()
+            return dataset_of(paths).to_table(COLUMNS, filter=field("original").is_valid()).to_pandas()
         except (OSError, pa.ArrowException):
             set_damaged_aside(store, files, paths)
             raise
