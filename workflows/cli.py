@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from memrec_core.errors import InputError
@@ -16,7 +15,7 @@ from workflows import experiment as experiments
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
-from workflows.progress import console
+from workflows.progress import console, say
 from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def report(run: RunArgument) -> None:
 
     store = Store(run)
     write_report(experiment_of(store), store)
-    console.print(f"page: {store.show(REPORT)}", highlight=False, soft_wrap=True)
+    say(f"page: {store.show(REPORT)}")
 
 
 @app.command()
@@ -147,7 +146,7 @@ def picture(
 
     store = Store(run)
     for name in draw_course(experiment_of(store), store, degradation, image, model):
-        console.print(f"picture: {store.show(name)}", highlight=False, soft_wrap=True)
+        say(f"picture: {store.show(name)}")
 
 
 @app.command()
@@ -222,11 +221,11 @@ def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_
         raise typer.Exit(1)
     _aggregate(experiment, store)
     write_report(experiment, store)
-    console.print(f"\npage:    {store.show(REPORT)}", highlight=False, soft_wrap=True)
-    console.print(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)", highlight=False, soft_wrap=True)
-    console.print(f"rates:   {store.show(RATES)}", highlight=False, soft_wrap=True)
+    say(f"\npage:    {store.show(REPORT)}")
+    say(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)")
+    say(f"rates:   {store.show(RATES)}")
     line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RECOVERY))}))")
-    console.print(f"read:    {sys.executable} -c {escape(line)}", highlight=False, soft_wrap=True)
+    say(f"read:    {sys.executable} -c {line}")
     if not outcome.complete:
         raise typer.Exit(1)
 
@@ -251,7 +250,8 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.aggregate import aggregate, incomplete, rates_tables
+    from workflows.aggregate import aggregate, incomplete
+    from workflows.tables import rates_tables
 
     rates = aggregate(experiment, store)
     if rates.empty:
@@ -259,7 +259,7 @@ def _aggregate(experiment: Experiment, store: Store) -> None:
     for table in rates_tables(rates):
         console.print(table)
     if words := incomplete(rates):
-        console.print(f"\n{words}", highlight=False, soft_wrap=True)
+        say(f"\n{words}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ console = Console()
 LINE_EVERY_S = 10.0
 
 
+def say(line: str) -> None:
+    """Print a line as it is: names of files are no markup, and no terminal's width breaks them."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 class Display:
     """The progress of a whole job for the length of a block: a line for each training, and one for the recovery."""
 
@@ -53,7 +58,7 @@ class Display:
             self.bars.update(self.tasks[title], completed=share, note=note)
         elif time.monotonic() - self.printed.setdefault(title, time.monotonic()) > LINE_EVERY_S:
             self.printed[title] = time.monotonic()
-            console.print(f"{title}: {note.strip()}", highlight=False, soft_wrap=True)
+            say(f"{title}: {note.strip()}")
 
 
 def standing_note(standing: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from workflows.checkpoint_files import trained_checkpoints
 from workflows.experiment import Experiment
 from workflows.plan import planned_units, survey
-from workflows.progress import console, duration, standing_note
+from workflows.progress import console, duration, say, standing_note
 from workflows.store import PLAN, PROGRESS, RATES, REPORT, Store
 
 SILENT_S = 60.0
@@ -36,11 +36,11 @@ def print_status(experiment: Experiment, store: Store) -> None:
         table.add_row(title, "1" if done else "0", "0" if done else "1")
     console.print(table)
     if store.exists(PROGRESS):
-        console.print(_driver(store), highlight=False, soft_wrap=True)
+        say(_driver(store))
     for name in seen.stray if seen else []:
-        console.print(f"damaged, or not of this run's plan: {name}", highlight=False, markup=False, soft_wrap=True)
+        say(f"damaged, or not of this run's plan: {name}")
     for what, reason in store.failures().items():
-        console.print(f"failed: {what}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        say(f"failed: {what}: {reason}")
 
 
 def _driver(store: Store) -> str:

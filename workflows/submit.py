@@ -13,7 +13,7 @@ from memrec_core.errors import InputError, in_a_line
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.request import Request
-from workflows.progress import console, duration
+from workflows.progress import console, duration, say
 
 POLL_S = 2.0
 SILENCE_S = 600.0
@@ -45,7 +45,7 @@ def submit_job(experiment: Experiment, run: str, request: Request, retry_failed:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml())
         job = _submit(client, address, shlex.join(command), folder)
-    console.print(f"job {job} on {address}", highlight=False)
+    say(f"job {job} on {address}")
     status = _follow(client, job, address)
     if status != JobStatus.SUCCEEDED:
         message = client.get_job_info(job).message or ""
@@ -75,9 +75,7 @@ def _follow(client: JobSubmissionClient, job: str, address: str) -> JobStatus:
         except (ConnectionError, requests.RequestException, RuntimeError) as error:
             if silent_since is None:
                 silent_since = time.monotonic()
-                console.print(
-                    f"{address} does not answer ({in_a_line(error)}); the job goes on", highlight=False, markup=False
-                )
+                say(f"{address} does not answer ({in_a_line(error)}); the job goes on")
             if time.monotonic() - silent_since > SILENCE_S:
                 raise JobError(
                     f"{address} has not answered for {duration(SILENCE_S)} ({in_a_line(error)}); job {job} may still "

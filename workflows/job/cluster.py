@@ -19,7 +19,7 @@ from workflows.audit_set import AuditSet
 from workflows.errors import JobError, first_line
 from workflows.experiment import Experiment
 from workflows.job.request import Request
-from workflows.progress import console
+from workflows.progress import say
 
 PATIENCE_S = 20.0
 SETTLE_S, SHUTDOWN_S = 0.3, 120.0
@@ -161,7 +161,7 @@ def is_alive(node_id: str) -> bool:
 def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
     """What tasks returned; the InputError of one, if that is what it raised. Says so where the cluster has no room."""
     if not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
-        console.print("waiting for a node with room ...", highlight=False)
+        say("waiting for a node with room ...")
     try:
         return ray.get(refs)
     except RayTaskError as error:

@@ -26,7 +26,7 @@ from workflows.job.sizes import unit_sizes
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
 from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
-from workflows.progress import Display, console, duration
+from workflows.progress import Display, duration, say
 from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
 
 LOOK_S = 1.0
@@ -83,11 +83,9 @@ def _run_on(
     audits = {label: audit for label, (_, audit) in read.items()}
     for label, catalogue in catalogues.items():
         if catalogue.trained_on:
-            console.print(
+            say(
                 f"data set {label}: {catalogue.trained_on} of its {catalogue.splits.count('control')} control images "
                 "are training images too, pixel for pixel; what comes back of them counts as control",
-                highlight=False,
-                soft_wrap=True,
             )
     if new:
         claim(store, experiment)
@@ -151,7 +149,7 @@ class _Job:
         for model in self.experiment.models:
             if all((model.label, target) in self.digests for target in self.experiment.training.targets):
                 self._forget_failure(training_name(model))
-                console.print(f"training: {model.label} is done already", highlight=False)
+                say(f"training: {model.label} is done already")
             elif training_name(model) not in self.failures:
                 wanted.append(model)
         self.trainings.start(wanted)
@@ -180,14 +178,12 @@ class _Job:
         seen = survey(self.store, units)
         for name in seen.stray:
             new = self.store.set_aside(name)
-            console.print(
+            say(
                 f"set aside: {self.store.show(name)} is damaged, or not of this run's plan; it is {new} now",
-                highlight=False,
-                soft_wrap=True,
             )
         self.already_done += len(seen.done)
         if seen.done:
-            console.print(f"recovery: {len(seen.done)} of {len(units)} units are done already", highlight=False)
+            say(f"recovery: {len(seen.done)} of {len(units)} units are done already")
         for unit in seen.done:
             self._forget_failure(unit.name)
         self.ledger.add(unit for unit in seen.left if unit.name not in self.failures)
@@ -225,10 +221,7 @@ class _Job:
         if trained is None:
             self._give_up(training_name(end.model), f"{end.reason} (checkpoints already reached are kept)")
         else:
-            console.print(
-                f"training: {label} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s",
-                highlight=False,
-            )
+            say(f"training: {label} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s")
         self.checkpoint_may_have_come = True
         self._look()
 
@@ -293,10 +286,9 @@ class _Job:
     def _outcome(self) -> Outcome:
         seconds = self._recovery_seconds()
         if self.ledger.done:
-            console.print(
+            say(
                 f"recovery: {len(self.ledger.done)} units, {self.ledger.images} recoveries in "
-                f"{duration(seconds)} on {self.most_actors} actors",
-                highlight=False,
+                f"{duration(seconds)} on {self.most_actors} actors"
             )
         failed = {what: why for what, why in self.failures.items() if self.steps.recover or what.startswith(TRAINING)}
         return Outcome(self.already_done + len(self.ledger.done), len(self.planned), failed, seconds)
@@ -322,7 +314,7 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     if any(checkpoint not in digests for checkpoint in all_checkpoints(experiment)):
         return None
     if not steps.recover:
-        console.print(f"training: all {len(experiment.models)} networks are done already", highlight=False)
+        say(f"training: all {len(experiment.models)} networks are done already")
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None
@@ -331,7 +323,7 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
     if not seen.left:
-        console.print(f"recovery: all {len(seen.done)} units are done", highlight=False)
+        say(f"recovery: all {len(seen.done)} units are done")
     return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})
 
 
