@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.rows import Row
-from workflows.audit_set import Catalogue
+from workflows.audit_set import Catalogue, Image
 from workflows.checkpoint_files import checkpoint_file, sidecar
 from workflows.experiment import Experiment
+from workflows.images import keep_catalogues
 from workflows.plan import Size, Unit, make_plan, save_plan, with_checkpoints
-from workflows.schema import SCHEMA
+from workflows.schema import SCHEMA, schema_of
 from workflows.store import EXPERIMENT, Store
 
 IMAGES, MASKS, CHECKPOINTS = 25_000, 6, 167
@@ -57,7 +58,8 @@ def write_run(store: Store) -> int:
     )
     store.write(EXPERIMENT, experiment.to_yaml().encode())
     ids = tuple(f"image_{i:05}" for i in range(IMAGES))
-    catalogue = Catalogue(ids, (None,) * IMAGES, ("train",) * IMAGES)
+    catalogue = Catalogue(tuple(Image("train", id_, None, id_) for id_ in ids))
+    keep_catalogues(store, {"photos": catalogue})
     plan = save_plan(store, make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))
     [model] = experiment.models
     digests = {}
@@ -88,6 +90,7 @@ def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.T
         "noise_std": 0.0,
         "method": unit.method,
         "seed": 42,
+        "multiplicity": 1,
         "mse": mse,
         "psnr": -10 * np.log10(mse),
         "mse_missing": mse,
@@ -102,4 +105,4 @@ def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.T
         value = columns.get(field.name)
         constant = value is None or isinstance(value, str | int | float)
         arrays.append(pa.array([value] * count if constant else value, field.type))
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    return pa.Table.from_arrays(arrays, schema=schema_of(unit.name, unit.images))

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.parquet
 
 from memrec_core.errors import in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
+from workflows.audit_set import Catalogue
 from workflows.errors import JobError
 from workflows.experiment import Experiment
+from workflows.images import catalogues_of
 from workflows.methods import GENERIC
-from workflows.plan import planned_units, survey
-from workflows.schema import SCHEMA
-from workflows.store import RATES, SET_ASIDE, Store
+from workflows.plan import Unit, planned_units, survey
+from workflows.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
+from workflows.store import RATES, Store
 from workflows.store import THRESHOLDS as THRESHOLDS_FILE
 
 GROUP = [
@@ -30,23 +30,37 @@ GROUP = [
     "method",
     "split",
 ]
+MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
 DONE, PLANNED = "units_done", "units_planned"
 """Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of."""
-_QUERY = f"""
-    SELECT {", ".join(GROUP)},
+_PARTS = f"""
+    CREATE TEMP TABLE parts AS
+    SELECT {FILE}, {", ".join(GROUP)},
            count(*)                                       AS images,
+           {CHECKSUM}                                     AS checksum,
+           sum(multiplicity)                              AS copies,
            count(*) FILTER (mse < {ACCURATE})             AS accurate_count,
            count(*) FILTER (mse < {APPROXIMATE})          AS approximate_count,
-           avg(psnr)                                      AS mean_psnr,
-           avg(mse_missing)                               AS mean_mse_missing,
-           avg(mask_error)                                AS mean_mask_error,
-           avg(evaluations)                               AS mean_evaluations,
            count(*) FILTER (status = 'converged')         AS converged,
            count(*) FILTER (status = 'max_iterations')    AS max_iterations,
            count(*) FILTER (status = 'non_finite')        AS non_finite,
+           {", ".join(f"sum({mean}) AS {mean}, count({mean}) AS {mean}_count" for mean in MEANS)},
            sum(seconds)                                   AS seconds,
            {", ".join(f'count(*) FILTER (mse < {threshold}) AS "{threshold}"' for threshold in THRESHOLDS)}
     FROM results
+    GROUP BY ALL
+"""
+"""One scan of all rows: what each file has of each group."""
+_COUNTS = ("images", "copies", "accurate_count", "approximate_count")
+_STATUS = ("converged", "max_iterations", "non_finite")
+_RATES = f"""
+    SELECT {", ".join(GROUP)},
+           {", ".join(f"sum({count})::BIGINT AS {count}" for count in _COUNTS)},
+           {", ".join(f"sum({mean}) / sum({mean}_count) AS mean_{mean}" for mean in MEANS)},
+           {", ".join(f"sum({count})::BIGINT AS {count}" for count in _STATUS)},
+           sum(seconds)                                   AS seconds,
+           {", ".join(f'sum("{threshold}")::BIGINT AS "{threshold}"' for threshold in THRESHOLDS)}
+    FROM parts
     GROUP BY ALL
 """
 
@@ -54,27 +68,19 @@ _QUERY = f"""
 def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split).
 
-    Only units of the plan count, so a foreign or half-written file never does. Columns: the identity, `images`, and
-    for accurate and approximate recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds, and, for
-    training images beside a control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds;
-    the mean PSNR in dB, the mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean
-    evaluations, images by status and total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet,
-    a row a threshold. Raises JobError where the rows of a unit can't be read; its file is set aside.
+    Only units of the plan count, so a foreign or half-written file never does. Columns: the identity; `images`, each
+    picture once, and `copies`, with all its near-duplicates; `left_out`, the control images that do not count since
+    they are near-duplicates of training images, and `seen`, those that count all the same. For accurate and approximate
+    recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds, and, for training images beside a
+    control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds. The mean PSNR in dB, the
+    mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean evaluations, images by status and
+    total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet, a row a threshold.
+
+    Raises ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
-    units, waiting = planned_units(experiment, store)
-    files = [unit.file for unit in survey(store, units).done]
-    with store.local_paths(files) as paths, duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
-        database.register("results", dataset_of(paths))
-        try:
-            rates = database.execute(_QUERY).df()
-        except duckdb.Error as error:
-            set_damaged_aside(store, files, paths)
-            raise JobError(f"the results of {store.uri} can't be aggregated ({in_a_line(error)})") from error
-        except RuntimeError as error:
-            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
-                raise KeyboardInterrupt from error
-            raise
+    named, waiting = planned_units(experiment, store)
+    units, known = survey(store, named, waiting).done, catalogues_of(store)
+    rates = _counted(store, units, known)
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
     thresholds = thresholds[[*GROUP, "threshold", "images", "recovered"]]
@@ -83,11 +89,39 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
         _add_rate(rates, kind, f"{kind}_count")
         _add_excess(rates, kind)
     _add_rate(thresholds, "recovery", "recovered")
+    _add_crossed(rates, known)
     rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
-    rates.attrs = {DONE: len(files), PLANNED: len(units) + len(waiting)}
+    rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting)}
     for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
         store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
     return rates
+
+
+def _counted(store: Store, units: Sequence[Unit], known: dict[str, Catalogue]) -> pd.DataFrame:
+    """Counts and means of each group, and how many images are below each threshold."""
+    files = [unit.file for unit in units]
+    with store.local_paths(files) as paths, duckdb.connect() as database:
+        database.execute("SET enable_progress_bar = false")
+        database.register("results", dataset_of(paths))
+        try:
+            database.execute(_PARTS)
+        except duckdb.Error as error:
+            set_files_aside(store, files, unreadable_files(paths), "damaged rows")
+            raise JobError(f"the results of {store.uri} can't be aggregated ({in_a_line(error)})") from error
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
+        set_files_aside(store, files, foreign_files(database, units, known), "rows of other images than its unit's")
+        return database.execute(_RATES).df()
+
+
+def _add_crossed(rates: pd.DataFrame, known: dict[str, Catalogue]) -> None:
+    """Of each row's split, how many images were trained on too: those that are left out, and those that count."""
+    for column, of in (("left_out", Catalogue.left_out), ("seen", Catalogue.seen)):
+        counts = {label: len(of(catalogue)) for label, catalogue in known.items()}
+        control = rates["split"] == "control"
+        rates[column] = rates["data_set"].map(counts).where(control, 0).astype("int64")
 
 
 def _add_rate(table: pd.DataFrame, kind: str, count: str) -> None:
@@ -122,35 +156,6 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
     by = ["data_set", "model", "target_loss", "degradation", "method", "split", "threshold"]
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
-
-
-def set_damaged_aside(store: Store, files: Sequence[str], paths: Sequence[str]) -> None:
-    """Move those of the `files`, which lie at `paths`, whose rows can't be read out of the way. Raises JobError, which
-    says so, where there are any."""
-    damaged = [file for file, path in zip(files, paths, strict=True) if not _is_readable(path)]
-    if not damaged:
-        return
-    for file in damaged:
-        store.set_aside(file)
-    others = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-    raise JobError(
-        f"{store.show(damaged[0])}{others} had damaged rows, and lies in {store.show(SET_ASIDE)} now; memrec run "
-        "recovers those images again"
-    )
-
-
-def _is_readable(path: str) -> bool:
-    try:
-        pyarrow.parquet.read_table(path)
-    except (OSError, pa.ArrowException):
-        return False
-    return True
-
-
-def dataset_of(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
-    if not paths:
-        return pyarrow.dataset.dataset(SCHEMA.empty_table())
-    return pyarrow.dataset.dataset(paths, schema=SCHEMA, format="parquet")
 
 
 def incomplete(rates: pd.DataFrame, there: int | None = None) -> str:

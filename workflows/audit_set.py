@@ -1,7 +1,11 @@
-"""The images of a data set that a run tries to recover: the training set, then the control set."""
+"""The images of a data set that a run tries to recover: the training set, then the control set, each picture once."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,26 +13,107 @@ from torch import Tensor
 
 from memrec_core import datasets
 from memrec_core.datasets import ImageSet
+from memrec_core.datasets.duplicates import near_duplicates, near_pairs
+from memrec_core.errors import InputError
 from workflows.experiment import Data
+
+
+class Image(NamedTuple):
+    """An image that was read. `digest` is that of its pixels, `copy_of` the first image (split/id) that it is a
+    near-duplicate of, None where there is none. One that is not `audited` stands in no result: a copy, whose picture
+    counts once, or a control image that the network has seen."""
+
+    split: str
+    id: str
+    label: str | None
+    digest: str
+    copy_of: str | None = None
+    audited: bool = True
+
+    @property
+    def name(self) -> str:
+        """Unique in its data set: an image of the control set may have the id of a training image."""
+        return f"{self.split}/{self.id}"
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What the driver knows of the images: id, label and split of each, training images first; and how many of the
-    control images are training images too, pixel for pixel."""
+    """What the driver knows of a data set: all its images, training images first, and the `remarks` of the reader."""
 
-    ids: tuple[str, ...]
-    labels: tuple[str | None, ...]
-    splits: tuple[str, ...]
-    trained_on: int = 0
+    images: tuple[Image, ...]
+    remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def audited(self) -> tuple[Image, ...]:
+        """The images that a run tries to recover; the places of its units count these."""
+        return tuple(image for image in self.images if image.audited)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.audited)
+
+    @cached_property
+    def multiplicities(self) -> tuple[int, ...]:
+        """How often the picture of each audited image is in its split."""
+        copies = Counter(image.copy_of for image in self._copies())
+        return tuple(1 + copies[image.name] for image in self.audited)
 
     def digest(self, start: int, stop: int) -> str:
-        """Changes with any of the images from start to stop, as far as their splits and ids tell."""
-        content = "\x1f".join((*self.splits[start:stop], *self.ids[start:stop]))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        """Changes with the split, id or pixels of any of the audited images from start to stop."""
+        content = (f"{image.name}\x1f{image.digest}" for image in self.audited[start:stop])
+        return hashlib.sha256("\x1e".join(content).encode()).hexdigest()[:16]
+
+    def fingerprint(self, split: str) -> str:
+        """Changes with the pixels of any image of a split, copies included; see ImageSet.fingerprint."""
+        digests = "\n".join(image.digest for image in self.images if image.split == split)
+        return hashlib.sha256(digests.encode()).hexdigest()[:16]
+
+    def sentences(self, label: str) -> Iterator[str]:
+        """What a reader of the run's figures must know of the data set, which the experiment calls `label`."""
+        for remark in self.remarks:
+            yield f"data set {label}: {remark}"
+        for split, words in (("train", "training"), ("control", "control")):
+            if own := [image for image in self._copies() if image.split == split]:
+                yield (
+                    f"data set {label}: {len(own)} of {self._count(split)} {words} images are near-duplicates of "
+                    f"others, and count once with those: {_examples(own)}"
+                )
+        for crossed, consequence in (
+            (self.left_out(), "are left out (--keep-duplicates keeps them)"),
+            (self.seen(), "count as control all the same"),
+        ):
+            if crossed:
+                yield (
+                    f"data set {label}: {len(crossed)} of {self._count('control')} control images are near-duplicates "
+                    f"of training images, and {consequence}: {_examples(crossed)}"
+                )
+
+    def left_out(self) -> list[Image]:
+        """The control images that are none, since their pictures were trained on."""
+        return [image for image in self._crossed() if not image.audited]
+
+    def seen(self) -> list[Image]:
+        """The control images whose pictures were trained on, and that count all the same."""
+        return [image for image in self._crossed() if image.audited]
+
+    def _crossed(self) -> list[Image]:
+        """The control images that are near-duplicates of training images."""
+        return [image for image in self.images if image.split == "control" and _is_of_training(image)]
+
+    def _copies(self) -> list[Image]:
+        """The images that count once with another one of their split."""
+        return [image for image in self.images if image.copy_of and image.copy_of.startswith(f"{image.split}/")]
+
+    def _count(self, split: str) -> int:
+        return sum(image.split == split for image in self.images)
+
+
+def _is_of_training(image: Image) -> bool:
+    return image.copy_of is not None and image.copy_of.startswith("train/")
+
+
+def _examples(images: list[Image], most: int = 3) -> str:
+    pairs = [f"{image.id} of {str(image.copy_of).partition('/')[2]}" for image in images[:most]]
+    return ", ".join(pairs) + (f" and {len(images) - most} more" if len(images) > most else "")
 
 
 @dataclass(frozen=True)
@@ -41,12 +126,22 @@ class AuditSet:
     def __len__(self) -> int:
         return len(self.catalogue)
 
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Where each audited image lies among the pixels."""
+        return np.flatnonzero([image.audited for image in self.catalogue.images])
+
     def images(self, part: slice, device: str = "cpu") -> Tensor:
-        """Some of the images (N, C, H, W) as float32 in [0, 1], copied to `device`."""
-        return torch.tensor(self.pixels[part], device=device).float().div_(255)
+        """Some of the audited images (N, C, H, W) as float32 in [0, 1], copied to `device`."""
+        return _as_floats(self.pixels[self.places[part]], device)
 
     def training_images(self, device: str = "cpu") -> Tensor:
-        return self.images(slice(0, self.catalogue.splits.count("train")), device)
+        """All that the networks are trained on, copies included."""
+        return _as_floats(self.pixels[[image.split == "train" for image in self.catalogue.images]], device)
+
+
+def _as_floats(pixels: np.ndarray, device: str) -> Tensor:
+    return torch.tensor(pixels, device=device).float().div_(255)
 
 
 def load_split(data: Data, seed: int, split: str) -> ImageSet:
@@ -58,21 +153,57 @@ def load_split(data: Data, seed: int, split: str) -> ImageSet:
     return datasets.load(data.name, count=count, size=data.size, seed=seed, split=split, **options)
 
 
+def load_splits(data: Data, seed: int) -> dict[str, ImageSet]:
+    """The images of both splits; of one where the experiment wants no control images."""
+    return {
+        split: load_split(data, seed, split) for split in ("train", "control")[: 1 if data.control_count == 0 else 2]
+    }
+
+
 def load_audit_set(data: Data, seed: int) -> AuditSet:
-    """The images of both splits."""
-    splits = ["train"] if data.control_count == 0 else ["train", "control"]
-    parts = [load_split(data, seed, split) for split in splits]
-    pixels = [_pixels(part) for part in parts]
-    trained = {hashlib.sha256(image).digest() for image in pixels[0]}
-    catalogue = Catalogue(
-        ids=sum((part.ids for part in parts), ()),
-        labels=sum((part.labels for part in parts), ()),
-        splits=sum(((split,) * len(part) for split, part in zip(splits, parts, strict=True)), ()),
-        trained_on=sum(hashlib.sha256(image).digest() in trained for part in pixels[1:] for image in part),
-    )
-    return AuditSet(catalogue, np.concatenate(pixels))
+    """The images of both splits, and which of them are near-duplicates."""
+    splits = load_splits(data, seed)
+    images = [image for split, own in splits.items() for image in images_of(split, own)]
+    remarks = tuple(dict.fromkeys(remark for own in splits.values() for remark in own.remarks))
+    pixels = torch.cat([own.images for own in splits.values()])
+    images = _without_copies(images, pixels, data)
+    return AuditSet(Catalogue(tuple(images), remarks), pixels.mul(255).round_().byte().numpy())  # as it was read
 
 
-def _pixels(part: ImageSet) -> np.ndarray:
-    """The images as uint8, which is what they were read as: nothing is lost."""
-    return part.images.mul(255).round_().byte().numpy()
+def images_of(split: str, own: ImageSet) -> Iterator[Image]:
+    """The images of a split, before anything is known of their copies."""
+    for entry in zip(own.ids, own.labels, own.digests, strict=True):
+        yield Image(split, *entry)
+
+
+def _without_copies(images: list[Image], pixels: Tensor, data: Data) -> list[Image]:
+    """The images with their near-duplicates marked: first those that cross over from the training set, then those
+    within each split."""
+    crossing = _crossing(images, pixels)
+    if crossing and not data.keep_duplicates:
+        for place, twin in crossing.items():
+            images[place] = images[place]._replace(copy_of=images[twin].name, audited=False)
+        if not any(image.audited for image in images if image.split == "control"):
+            raise InputError(
+                f"data set {data.label}: all its {len(crossing)} control images are near-duplicates of training images "
+                f"({_examples([images[place] for place in crossing])}); give images that were not trained on, or "
+                "control_count: 0 for none, or keep them with --keep-duplicates"
+            )
+    else:
+        for place, twin in crossing.items():
+            images[place] = images[place]._replace(copy_of=images[twin].name)
+    for split in ("train", "control"):
+        own = np.array([i for i, image in enumerate(images) if image.split == split and image.audited], dtype=int)
+        for place, first in zip(own, own[near_duplicates(pixels[own])], strict=True):
+            if first != place:
+                images[place] = images[place]._replace(copy_of=images[first].name, audited=False)
+    return images
+
+
+def _crossing(images: list[Image], pixels: Tensor) -> dict[int, int]:
+    """The places of the control images that are near-duplicates of training images, and of the first such one."""
+    trained = sum(image.split == "train" for image in images)
+    twins: dict[int, int] = {}
+    for place, twin in near_pairs(pixels[trained:], pixels[:trained]).tolist():
+        twins.setdefault(trained + place, twin)
+    return dict(sorted(twins.items()))

@@ -1,23 +1,24 @@
 """The checkpoints in a run's folder: checkpoints/<model>/<loss>.safetensors, and .json, which is written last."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
 from memrec_core import checkpoints
 from memrec_core.errors import InputError
+from workflows.errors import StoreError
 from workflows.experiment import Experiment
 from workflows.store import CHECKPOINTS, Store
+
+Checkpoint = tuple[str, float]
+"""A model's label and a target of the training loss."""
 
 
 def loss_label(loss: float) -> str:
     """A training loss as the name of a file or folder: 1e-08."""
     return f"{loss:g}"
-
-
-Checkpoint = tuple[str, float]
-"""A model's label and a target of the training loss."""
 
 
 def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
@@ -55,9 +56,41 @@ def read_checkpoint(store: Store, model: str, target: float) -> tuple[bytes, byt
     """The weights and the sidecar as they are, and what to call them in error messages."""
     name = checkpoint_file(model, target)
     for file in (name, sidecar(name)):
-        if not store.exists(file):
-            raise InputError(f"{store.show(file)} does not exist; remove {store.show(sidecar(name))} and train again")
+        if not store.is_file(file):
+            raise InputError(f"{store.show(file)} does not exist; memrec run trains that network again")
     return store.read(name), store.read(sidecar(name)), store.show(name)
+
+
+def sidecars_of(experiment: Experiment, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name and the sidecar's contents of each checkpoint of the experiment that is there."""
+    for model, target in all_checkpoints(experiment):
+        name = checkpoint_file(model, target)
+        if store.exists(sidecar(name)):
+            yield name, _read_sidecar(store, name)
+
+
+def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
+    """Move checkpoints whose sidecar is damaged, or whose weights are gone, out of the way of a training that makes
+    them anew; a sentence for each."""
+    said = []
+    for model, target in all_checkpoints(experiment):
+        name = checkpoint_file(model, target)
+        if not store.exists(sidecar(name)):
+            continue
+        try:
+            if not store.is_file(name):
+                raise InputError(f"{store.show(name)} is gone")
+            _read_sidecar(store, name)
+        except InputError as error:
+            said.append(f"{error}: {set_checkpoint_aside(store, model, target)}")
+    return said
+
+
+def set_checkpoint_aside(store: Store, model: str, target: float) -> str:
+    """Move a checkpoint's files out of the way; says where they are."""
+    name = checkpoint_file(model, target)
+    moved = [store.set_aside(file) for file in (sidecar(name), name) if store.exists(file)]
+    return f"what is left of the checkpoint is {' and '.join(moved)} now, and that network is trained again"
 
 
 def checkpoint_file(model: str, target: float) -> str:
@@ -72,9 +105,8 @@ def _read_sidecar(store: Store, name: str) -> dict[str, Any]:
     try:
         metadata = json.loads(store.read(sidecar(name)))
         metadata["digest"], metadata["model"], metadata["target"], metadata["loss"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint ({error!r}); "
-            "remove it, and memrec run trains that network again"
-        ) from error
+    except (StoreError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, StoreError) and store.is_file(sidecar(name)):
+            raise
+        raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
     return metadata

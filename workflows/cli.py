@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from memrec_core.errors import InputError
 from workflows import experiment as experiments
-from workflows.errors import JobError
+from workflows.errors import JobError, ResultsError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
 from workflows.progress import console, say
@@ -62,6 +62,9 @@ GpusPerActor = Annotated[
         min=0, help="GPUs of each actor, whole or a share of one; 0 for CPUs.", show_default="1 where there are any"
     ),
 ]
+KeepDuplicates = Annotated[
+    bool, typer.Option("--keep-duplicates", help="Keep control images that are near-duplicates of training images.")
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
@@ -75,10 +78,12 @@ def run(
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
+    keep_duplicates: KeepDuplicates = False,
     download: Download = False,
 ) -> None:
     """Train, recover, aggregate and report. Run again, it does only what is missing."""
-    _all_steps(_load(experiment, variant, set_, download), run, Request(address, actors, gpus_per_actor), retry_failed)
+    loaded = _load(experiment, variant, set_, keep_duplicates, download)
+    _all_steps(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
 @app.command()
@@ -90,10 +95,11 @@ def train(
     address: Address = None,
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
+    keep_duplicates: KeepDuplicates = False,
     download: Download = False,
 ) -> None:
     """Train the experiment's networks, with a checkpoint at each loss target."""
-    loaded = _load(experiment, variant, set_, download)
+    loaded = _load(experiment, variant, set_, keep_duplicates, download)
     request = Request(address, None, gpus_per_actor)
     if not _job(loaded, _store(loaded, run), request, Steps(recover=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
@@ -109,9 +115,10 @@ def recover(
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
+    keep_duplicates: KeepDuplicates = False,
 ) -> None:
     """Recover the images from their degraded versions, with the trained checkpoints, on Ray."""
-    loaded = experiments.load(experiment, set_, variant)
+    loaded = _load(experiment, variant, set_, keep_duplicates)
     request = Request(address, actors, gpus_per_actor)
     if not _job(loaded, _store(loaded, run), request, Steps(train=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
@@ -174,11 +181,12 @@ def submit(
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
+    keep_duplicates: KeepDuplicates = False,
 ) -> None:
     """Do what `run` does, as a job on a Ray cluster, and follow its log to the end."""
     from workflows.submit import submit_job
 
-    loaded = experiments.load(experiment, set_, variant)
+    loaded = _load(experiment, variant, set_, keep_duplicates)
     submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
@@ -200,12 +208,15 @@ def _fail(error: object, status: int) -> None:
     sys.exit(status)
 
 
-def _load(source: str, variant: str | None, overrides: list[str] | None, download: bool) -> Experiment:
+def _load(
+    source: str, variant: str | None, overrides: list[str] | None, keep_duplicates: bool, download: bool = False
+) -> Experiment:
     if download:
         from workflows import data_folder
 
         data_folder.download(experiments.data_sets_of(source, overrides, variant))
-    return experiments.load(source, overrides, variant)
+    loaded = experiments.load(source, overrides, variant)
+    return loaded.keeping_duplicates() if keep_duplicates else loaded
 
 
 def _store(experiment: Experiment, run: str | None) -> Store:
@@ -213,14 +224,14 @@ def _store(experiment: Experiment, run: str | None) -> Store:
 
 
 def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> None:
-    from workflows.report import write_report
-
-    store = _store(experiment, run)
-    outcome = _job(experiment, store, request, Steps(retry_failed=retry_failed))
-    if not outcome.done:
-        raise typer.Exit(1)
-    _aggregate(experiment, store)
-    write_report(experiment, store)
+    store, steps = _store(experiment, run), Steps(retry_failed=retry_failed)
+    outcome = _job(experiment, store, request, steps)
+    try:
+        _last_steps(experiment, store, outcome)
+    except ResultsError as error:  # what was wrong is set aside
+        say(str(error))
+        outcome = _job(experiment, store, request, steps)
+        _last_steps(experiment, store, outcome)
     say(f"\npage:    {store.show(REPORT)}")
     say(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)")
     say(f"rates:   {store.show(RATES)}")
@@ -228,6 +239,16 @@ def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_
     say(f"read:    {sys.executable} -c {line}")
     if not outcome.complete:
         raise typer.Exit(1)
+
+
+def _last_steps(experiment: Experiment, store: Store, outcome: "Outcome") -> None:
+    """Aggregate and report what there is."""
+    from workflows.report import write_report
+
+    if not outcome.done:
+        raise typer.Exit(1)
+    _aggregate(experiment, store)
+    write_report(experiment, store)
 
 
 def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -> "Outcome":
@@ -251,6 +272,7 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
     from workflows.aggregate import aggregate, incomplete
+    from workflows.images import sentences_of
     from workflows.tables import rates_tables
 
     rates = aggregate(experiment, store)
@@ -258,8 +280,8 @@ def _aggregate(experiment: Experiment, store: Store) -> None:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     for table in rates_tables(rates):
         console.print(table)
-    if words := incomplete(rates):
-        say(f"\n{words}")
+    for sentence in [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
+        say(sentence)
 
 
 if __name__ == "__main__":

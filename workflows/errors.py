@@ -9,6 +9,21 @@ class StoreError(JobError):
     """The run's folder can't be read or written: a full disk, a refusal. What is written already stays valid."""
 
 
+class CheckpointError(JobError):
+    """The files of a checkpoint (`model`, `target`) are damaged, or don't fit each other: it must be trained again."""
+
+    def __init__(self, message: str, model: str, target: float) -> None:
+        super().__init__(message, model, target)
+        self.model, self.target = model, target
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ResultsError(JobError):
+    """The rows of a unit are damaged, or not the unit's. Its file is set aside, and the next job recovers it again."""
+
+
 class ActorsError(JobError):
     """No actor can be started on the cluster."""
 

@@ -58,6 +58,8 @@ class Data(Section):
     control_root: str | None = None
     control_count: Annotated[int, Field(ge=0)] | None = None
     """How many images that were not trained on; as many as `count` where it is left out, 0 for none."""
+    keep_duplicates: bool = False
+    """Whether control images that are near-duplicates of training images count as control all the same."""
 
     @field_validator("root", "control_root")
     @classmethod
@@ -250,6 +252,11 @@ class Experiment(Section):
 
     def data_set(self, label: str) -> Data:
         return next(data for data in self.data if data.label == label)
+
+    def keeping_duplicates(self) -> "Experiment":
+        """The same, with control images that are near-duplicates of training images."""
+        kept = [data.model_copy(update={"keep_duplicates": True}) for data in self.data]
+        return self.model_copy(update={"data": kept})
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)

@@ -1,7 +1,7 @@
 """From an experiment to work units: deterministic, small, and kept in the run's folder."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from workflows.audit_set import Catalogue
 from workflows.checkpoint_files import loss_label, trained_checkpoints
 from workflows.experiment import Degradation, Experiment, Model
 from workflows.methods import GENERIC, METHODS
-from workflows.schema import SCHEMA, VERSION
-from workflows.store import PLAN, RECOVERY, Store
+from workflows.schema import IMAGES, SCHEMA, UNIT, VERSION, VERSION_KEY
+from workflows.store import PLAN, RECOVERY, Footer, Store
 
 Kind = tuple[str, str, str]
 """Data set, model and method."""
@@ -37,9 +37,9 @@ class Unit:
     """What one task recovers, and one Parquet file holds: images start to stop of a data set under some degradations,
     one checkpoint, one method. A method that uses no network has the model `generic` and no training loss.
 
-    `batch_size` is how many recoveries are side by side on the device, `images` a digest of the images' ids,
-    `checkpoint` that of the weights (of the prior, or nothing, for a method that uses no network): None until the
-    network is trained.
+    `batch_size` is how many recoveries are side by side on the device, `images` a digest of the images' names and
+    pixels, `checkpoint` that of the weights (of the prior, or nothing, for a method that uses no network): None until
+    the network is trained.
     """
 
     data_set: str
@@ -84,8 +84,8 @@ class Unit:
 
 
 class Survey(NamedTuple):
-    """Of some units, those that have a valid file and those that have none; and the files in their folders that are
-    damaged or no unit's."""
+    """Of some units, those that have a valid file and those that have none; and what lies among the results that is
+    damaged, or no unit's: files, and folders where a unit's file should be."""
 
     done: list[Unit]
     left: list[Unit]
@@ -176,27 +176,39 @@ def with_checkpoints(units: list[Unit], digests: dict[tuple[str, float], str]) -
     return named, waiting
 
 
-def survey(store: Store, units: list[Unit]) -> Survey:
-    """Which of the units have a valid file: one that is there, whole, of this schema, and with a row an image."""
-    present = {name for folder in {unit.folder for unit in units} for name in store.names(folder, "")}
+def survey(store: Store, units: Sequence[Unit], others: Sequence[Unit] = ()) -> Survey:
+    """Which of the units have a valid file: one that is there, whole, of this schema, and says that it is the unit's.
+
+    All that lies below recovery/ is looked at: what belongs neither to the units nor to the plan's `others` is stray.
+    Those without a checkpoint have no names yet, so their folders are left alone.
+    """
+    present = set(store.names(RECOVERY, ""))
     found = [unit for unit in units if unit.file in present]
-    valid = dict(zip(found, map(_fits, found, store.rows_of([unit.file for unit in found])), strict=True))
-    files = {unit.file for unit, fits in valid.items() if fits}
-    return Survey(
-        done=[unit for unit in units if valid.get(unit)],
-        left=[unit for unit in units if not valid.get(unit)],
-        stray=sorted(name for name in present - files if not name.rpartition("/")[2].startswith("_")),
-    )
+    valid = dict(zip(found, map(_fits, found, store.footers([unit.file for unit in found])), strict=True))
+    left = [unit for unit in units if not valid.get(unit)]
+    known = {unit.file for unit, fits in valid.items() if fits} | {unit.file for unit in others if unit.checkpoint}
+    folders = tuple(f"{unit.folder}/" for unit in others if unit.checkpoint is None)
+    stray = {name for name in present - known if not (name.startswith(folders) or _is_hidden(name))}
+    blocking = {unit.file for unit in left if store.is_folder(unit.file)}
+    stray = {name for name in stray if not any(name.startswith(f"{folder}/") for folder in blocking)}
+    return Survey([unit for unit in units if valid.get(unit)], left, sorted(stray | blocking))
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether readers of Parquet pass a file over."""
+    return name.rpartition("/")[2].startswith("_")
 
 
 def is_done(store: Store, unit: Unit) -> bool:
     """Whether the unit has a valid file."""
-    return _fits(unit, store.rows(unit.file))
+    return not store.is_folder(unit.file) and _fits(unit, store.footer(unit.file))
 
 
-def _fits(unit: Unit, found: tuple[int, pa.Schema] | None) -> bool:
-    if found is None:
+def _fits(unit: Unit, footer: Footer | None) -> bool:
+    """Whether a file, by its footer, is whole and the unit's. That its rows are is seen where they are read: see
+    `aggregate`."""
+    if footer is None:
         return False
-    rows, schema = found
-    version = (schema.metadata or {}).get(b"memrec_schema_version", b"").decode()
-    return rows == len(unit) and schema.names == SCHEMA.names and version == VERSION
+    said = {key: (footer.schema.metadata or {}).get(key, b"").decode() for key in (VERSION_KEY, UNIT, IMAGES)}
+    expected = {VERSION_KEY: VERSION, UNIT: unit.name, IMAGES: unit.images}
+    return footer.rows == len(unit) and footer.schema.names == SCHEMA.names and said == expected

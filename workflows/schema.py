@@ -4,7 +4,9 @@ import pyarrow as pa
 
 from workflows.methods import METHODS
 
-VERSION = "1"
+VERSION = "2"
+VERSION_KEY, UNIT, IMAGES = b"memrec_schema_version", b"memrec_unit", b"memrec_images"
+"""What a file's metadata says of itself: its schema's version, its unit's name, the digest of that unit's images."""
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """PNG, in the struct that Hugging Face `datasets` shows as an image."""
@@ -25,6 +27,11 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     ("data_set", pa.string(), "label of the data set in the experiment, its name unless another was given"),
     ("split", pa.string(), "train, or control for images that were not trained on"),
     ("image_id", pa.string(), "id of the image in its data set; unique within its split"),
+    (
+        "multiplicity",
+        pa.int32(),
+        "how often the picture is in its split, itself and its near-duplicates; a row counts once",
+    ),
     ("label", pa.string(), "class of the image; null where the data set has none"),
     ("degradation", pa.string(), "name of the mask, and the noise where there is some"),
     ("fraction_missing", pa.float64(), "share of missing entries, in [0, 1]"),
@@ -46,5 +53,10 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
 
 SCHEMA = pa.schema(
     [pa.field(name, kind, metadata={"description": text}) for name, kind, text in _COLUMNS],
-    metadata={"memrec_schema_version": VERSION},
+    metadata={VERSION_KEY: VERSION},
 )
+
+
+def schema_of(unit: str, images: str) -> pa.Schema:
+    """The schema of the file of a unit, which says in its metadata what it is."""
+    return SCHEMA.with_metadata({**SCHEMA.metadata, UNIT: unit.encode(), IMAGES: images.encode()})

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from workflows.checkpoint_files import trained_checkpoints
 from workflows.experiment import Experiment
+from workflows.images import sentences_of
 from workflows.plan import planned_units, survey
 from workflows.progress import console, duration, say, standing_note
 from workflows.store import PLAN, PROGRESS, RATES, REPORT, Store
@@ -27,7 +28,7 @@ def print_status(experiment: Experiment, store: Store) -> None:
     seen = None
     if store.exists(PLAN):
         units, waiting = planned_units(experiment, store)
-        seen = survey(store, units)
+        seen = survey(store, units, waiting)
         table.add_row("recovery units", str(len(seen.done)), str(len(seen.left) + len(waiting)))
     else:
         table.add_row("recovery units", "0", "not planned yet")
@@ -37,6 +38,8 @@ def print_status(experiment: Experiment, store: Store) -> None:
     console.print(table)
     if store.exists(PROGRESS):
         say(_driver(store))
+    for sentence in sentences_of(store):
+        say(sentence)
     for name in seen.stray if seen else []:
         say(f"damaged, or not of this run's plan: {name}")
     for what, reason in store.failures().items():

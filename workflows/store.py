@@ -1,11 +1,12 @@
 """A run's folder, local or in an object store: every file appears whole or not at all.
 
 experiment.yaml                as resolved
+images.parquet                 one row an image that was read: what identifies its pixels, and what it is a copy of
 plan.parquet                   one row a work unit
 checkpoints/<model>/<loss>.safetensors and .json
 recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet, or recovery/generic/<degradation>/...
 failures/<unit>.json           why a unit, or a network's training, was given up
-set_aside/                     files of recovery/ that are not whole, or not of the plan
+set_aside/                     what was damaged, or is not of the plan
 progress.json                  where the last driver stood, and when
 rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
@@ -14,13 +15,15 @@ report/index.html
 
 import io
 import json
+import os
 import platform
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import fsspec
 import pyarrow as pa
@@ -33,6 +36,7 @@ from workflows.errors import StoreError
 from workflows.experiment import Experiment, parse
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
+IMAGES = "images.parquet"
 THRESHOLDS = "thresholds.parquet"
 RECOVERY, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "failures", "checkpoints", "set_aside"
 PROGRESS = "progress.json"
@@ -48,6 +52,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """How each kind of object store is opened: S3 answers 500 or 503 now and then, and asks its clients to try again."""
 CONNECTIONS = 16
 """How many files are looked at side by side: an object store's answer takes its time, however small the file."""
+
+
+class Footer(NamedTuple):
+    """The number of rows of a Parquet file, and its schema with what its metadata says."""
+
+    rows: int
+    schema: pa.Schema
 
 
 class Store:
@@ -80,6 +91,14 @@ class Store:
     def exists(self, name: str) -> bool:
         with self._reading(name):
             return self.fs.exists(self.path(name))
+
+    def is_file(self, name: str) -> bool:
+        with self._reading(name):
+            return self.fs.isfile(self.path(name))
+
+    def is_folder(self, name: str) -> bool:
+        """Whether a folder is where a file should be; an object store has none."""
+        return self.is_local and self.fs.isdir(self.path(name))
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError where there is no such file."""
@@ -180,8 +199,8 @@ class Store:
                 ) from error
             yield copies
 
-    def rows(self, name: str) -> tuple[int, pa.Schema] | None:
-        """The number of rows and the schema of a Parquet file, from its footer; None where it is not whole."""
+    def footer(self, name: str) -> Footer | None:
+        """What the footer of a Parquet file says; None where it is not whole."""
         try:
             with self._reading(name), self.fs.open(self.path(name), "rb") as file:
                 return _footer(file)
@@ -194,17 +213,22 @@ class Store:
         except (OSError, pa.ArrowInvalid):
             return None
 
-    def rows_of(self, names: list[str]) -> list[tuple[int, pa.Schema] | None]:
-        """`rows` of each of them, in their order."""
+    def footers(self, names: list[str]) -> list[Footer | None]:
+        """`footer` of each of them, in their order."""
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            return list(pool.map(self.rows, names))
+            return list(pool.map(self.footer, names))
 
     def set_aside(self, name: str) -> str:
-        """Move a file that does not belong where it is out of the way of readers; returns its new name."""
+        """Move a file or folder that does not belong where it is out of the way of readers; returns its new name."""
         new = f"{SET_ASIDE}/{name.replace('/', '_')}"
+        while self.exists(new):  # nothing that was set aside before is lost
+            new = f"{SET_ASIDE}/{uuid.uuid4().hex[:8]}_{name.replace('/', '_')}"
         with self._writing(new), suppress(FileNotFoundError):  # another driver may have been first
             self.fs.makedirs(self.path(SET_ASIDE), exist_ok=True)
-            self.fs.mv(self.path(name), self.path(new))
+            if self.is_local:
+                os.rename(self.path(name), self.path(new))
+            else:
+                self.fs.mv(self.path(name), self.path(new))
         return new
 
     def record_failure(self, what: str, reason: str) -> None:
@@ -227,9 +251,9 @@ class Store:
         return found
 
 
-def _footer(source: Any) -> tuple[int, pa.Schema]:
+def _footer(source: Any) -> Footer:
     parquet = pq.ParquetFile(source)
-    return parquet.metadata.num_rows, parquet.schema_arrow
+    return Footer(parquet.metadata.num_rows, parquet.schema_arrow)
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from memrec_core import autoencoders, checkpoints, training
+from workflows.audit_set import AuditSet
 from workflows.checkpoint_files import checkpoint_file, sidecar
 from workflows.experiment import Experiment, Model
 from workflows.store import CHECKPOINTS, Store
@@ -42,15 +43,17 @@ class StoredState:
 def train_model(
     experiment: Experiment,
     model: Model,
-    images: torch.Tensor,
+    audit: AuditSet,
     store: Store,
     on_step: Callable[[int, float], None] | None = None,
+    device: str = "cpu",
 ) -> Trained:
-    """Train one network on `images` (N, C, H, W), which lie on its device, with a checkpoint at each target.
+    """Train one network on the training images, with a checkpoint at each target.
 
     Raises TrainingError, after whatever targets were reached, when it can't reach the next.
     """
-    settings, began = experiment.training, time.monotonic()
+    settings, began, images = experiment.training, time.monotonic(), audit.training_images(device)
+    trained_on = audit.catalogue.fingerprint("train")
     _remove_halves(experiment, model, store)
     torch.manual_seed(experiment.seed)
     network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(images.device)
@@ -60,7 +63,7 @@ def train_model(
         images,
         settings.targets,
         experiment.seed,
-        lambda network, reached: _keep(experiment, model, network, reached, store),
+        lambda network, reached: _keep(experiment, model, network, reached, trained_on, store),
         optimiser=settings.optimiser,
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
@@ -71,7 +74,7 @@ def train_model(
     state.remove()
     if not all(store.exists(sidecar(checkpoint_file(model.label, target))) for target in settings.targets):
         # The state counted a target as reached whose checkpoint has been removed since.
-        return train_model(experiment, model, images, store, on_step)
+        return train_model(experiment, model, audit, store, on_step, device)
     return Trained(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
 
 
@@ -84,9 +87,19 @@ def _remove_halves(experiment: Experiment, model: Model, store: Store) -> None:
             store.remove(name)
 
 
-def _keep(experiment: Experiment, model: Model, network: nn.Module, reached: training.Reached, store: Store) -> None:
-    """Write a checkpoint, its sidecar last. Where another driver trains the same network, the checkpoint that was there
-    first stays, and the units that were recovered from it."""
+def _keep(
+    experiment: Experiment,
+    model: Model,
+    network: nn.Module,
+    reached: training.Reached,
+    trained_on: str,
+    store: Store,
+) -> None:
+    """Write a checkpoint, its sidecar last; `trained_on` identifies the pixels of the training images.
+
+    Where another driver trains the same network, the checkpoint that was there first stays, and the units that were
+    recovered from it.
+    """
     name = checkpoint_file(model.label, reached.target)
     metadata = {
         "model": model.label,
@@ -94,6 +107,7 @@ def _keep(experiment: Experiment, model: Model, network: nn.Module, reached: tra
         "loss": reached.loss,
         "step": reached.step,
         "seed": experiment.seed,
+        "trained_on": trained_on,
         "data_set": experiment.data_set(model.data).model_dump(),
         "experiment": experiment.name,
     }

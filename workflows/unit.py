@@ -15,7 +15,7 @@ from memrec_core.diffusion_prior import DiffusionPrior
 from workflows.audit_set import AuditSet
 from workflows.experiment import Degradation, Experiment
 from workflows.plan import Unit, degradations_of, model_of
-from workflows.schema import SCHEMA
+from workflows.schema import schema_of
 
 
 @dataclass
@@ -42,8 +42,7 @@ def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Problem:
     """The unit's images in their order, under one of its degradations after the other."""
     part, seed = slice(unit.start, unit.stop), experiment.seed
     images, wanted = audit.images(part), degradations_of(experiment, unit)
-    # An image of the control set may have the id of a training image.
-    ids = [f"{split}/{id_}" for split, id_ in zip(audit.catalogue.splits[part], audit.catalogue.ids[part], strict=True)]
+    ids = [image.name for image in audit.catalogue.audited[part]]
     masks = [masks_of_images(one, tuple(images.shape[1:]), seed, ids) for one in wanted]
     degraded = [
         degradations.degrade(images, mask, one.noise_std, seed, ids) for one, mask in zip(wanted, masks, strict=True)
@@ -66,15 +65,17 @@ def recover_unit(
     found = _recover(unit, experiment, held, problem, side_by_side)
     error = metrics.mse(found.images, problem.images)
     part, count, times = slice(unit.start, unit.stop), len(unit), len(unit.degradations)
+    known = audit.catalogue.audited[part]
     columns = {
         "model": [unit.model] * count,
         "checkpoint": [unit.checkpoint] * count,
         "target_loss": [unit.target_loss] * count,
         "train_loss": [None if unit.target_loss is None else held.checkpoint["loss"]] * count,
         "data_set": [unit.data_set] * count,
-        "split": audit.catalogue.splits[part] * times,
-        "image_id": audit.catalogue.ids[part] * times,
-        "label": audit.catalogue.labels[part] * times,
+        "split": [image.split for image in known] * times,
+        "image_id": [image.id for image in known] * times,
+        "multiplicity": audit.catalogue.multiplicities[part] * times,
+        "label": [image.label for image in known] * times,
         "degradation": [one.label for one in problem.applied],
         "fraction_missing": [degradations.fraction_missing(own) for own in problem.mask],
         "noise_std": [one.noise_std for one in problem.applied],
@@ -93,7 +94,7 @@ def recover_unit(
     for name, images in pictures.items():
         columns[name] = [_png(image) if keep else None for image, keep in zip(images, pictured, strict=True)]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
-    return pa.Table.from_pydict(columns, schema=SCHEMA)
+    return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images))
 
 
 def masks_of_images(degradation: Degradation, image_shape: tuple[int, ...], seed: int, ids: list[str]) -> Tensor:
@@ -143,8 +144,9 @@ def _mask_error(unit: Unit, estimated: Tensor | None, mask: Tensor) -> list[floa
 
 def _pictured(experiment: Experiment, audit: AuditSet, part: slice) -> list[bool]:
     """Whether the results keep pictures of an image: of the first few of each split."""
-    first = {split: audit.catalogue.splits.index(split) for split in set(audit.catalogue.splits)}
-    return [i - first[audit.catalogue.splits[i]] < experiment.pictures for i in range(part.start, part.stop)]
+    splits = [image.split for image in audit.catalogue.audited]
+    first = {split: splits.index(split) for split in set(splits)}
+    return [i - first[splits[i]] < experiment.pictures for i in range(part.start, part.stop)]
 
 
 def _png(image: Tensor) -> dict[str, Any]:

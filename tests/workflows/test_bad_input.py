@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
     run = tmp_path_factory.mktemp("runs") / "trained"
     loaded, store = experiment.load(str(small_file)), Store(str(run))
     claim(store, loaded)
-    train_model(loaded, loaded.models[0], load_audit_set(loaded.data[0], loaded.seed).training_images(), store)
+    train_model(loaded, loaded.models[0], load_audit_set(loaded.data[0], loaded.seed), store)
     return run
 
 

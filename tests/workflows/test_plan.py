@@ -2,16 +2,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
-from workflows.audit_set import Catalogue, load_audit_set
+from workflows.audit_set import Catalogue, Image, load_audit_set
 from workflows.experiment import Experiment
 from workflows.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, survey, with_checkpoints
-from workflows.schema import SCHEMA
+from workflows.schema import SCHEMA, schema_of
 from workflows.store import Store
 
 DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
@@ -76,20 +74,8 @@ def test_units_wait_for_their_own_checkpoint_alone(small, catalogues):
 
 def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
     catalogue = catalogues["photos"]
-    assert catalogue.splits == ("train",) * 6 + ("control",) * 6
-    assert len(set(catalogue.ids)) == 12
-
-
-def test_control_images_that_were_trained_on_are_counted(small: Experiment, tmp_path: Path):
-    noise = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    for folder, chosen in (("train", (0, 1, 2)), ("control", (2, 3, 4))):
-        (tmp_path / folder).mkdir()
-        for number in chosen:
-            Image.fromarray(noise[number]).save(tmp_path / folder / f"{folder}{number}.png")
-    options = {"name": "image_folder", "root": str(tmp_path / "train"), "control_root": str(tmp_path / "control")}
-    data = small.data[0].model_copy(update={**options, "count": 3})
-    assert load_audit_set(data, small.seed).catalogue.trained_on == 1
-    assert load_audit_set(small.data[0], small.seed).catalogue.trained_on == 0
+    assert [image.split for image in catalogue.audited] == ["train"] * 6 + ["control"] * 6
+    assert len({image.id for image in catalogue.audited}) == 12
 
 
 def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):
@@ -105,8 +91,8 @@ def test_millions_of_recoveries_are_planned_in_seconds(small):
     methods = ["unknown_mask", "known_mask", "autoencoder_iterations", "biharmonic"]
     training = {"targets": [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]}
     tree = small.model_dump() | {"degradations": masks, "methods": methods, "training": training}
-    ids = tuple(f"n{i:08}" for i in range(26_000))
-    catalogue = Catalogue(ids, ids, ("train",) * 25_000 + ("control",) * 1_000)
+    splits = ("train",) * 25_000 + ("control",) * 1_000
+    catalogue = Catalogue(tuple(Image(split, f"n{i:08}", None, f"{i:016}") for i, split in enumerate(splits)))
     began = time.perf_counter()
     plan = make_plan(Experiment.model_validate(tree), {"photos": catalogue}, lambda kind: Size(100, 512))
     ready, _ = with_checkpoints(plan, {("fc10-leaky_relu", target): f"d{target}" for target in training["targets"]})
@@ -114,23 +100,52 @@ def test_millions_of_recoveries_are_planned_in_seconds(small):
     assert time.perf_counter() - began < 20  # it takes less than one: a bound that a busy machine keeps too
 
 
-def write_rows(store: Store, unit: Unit, rows: int, schema=SCHEMA) -> None:
-    columns = [[None] * rows for _ in schema]
-    store.write_table(unit.file, pa.table(columns, schema=schema))
+def write_rows(store: Store, unit: Unit, rows: int, schema: pa.Schema | None = None) -> None:
+    columns = [[None] * rows for _ in SCHEMA]
+    store.write_table(unit.file, pa.table(columns, schema=schema or schema_of(unit.name, unit.images)))
 
 
 def test_survey_tells_what_is_done_left_and_stray(units, tmp_path: Path):
     store = Store(str(tmp_path))
-    whole, short, truncated, old = units[:4]
+    whole, short, truncated, old, sibling = units[:5]
     write_rows(store, whole, 4)
     write_rows(store, short, 3)
     write_rows(store, truncated, 4)
     write_rows(store, old, 4, SCHEMA.with_metadata({"memrec_schema_version": "0"}))
+    write_rows(store, sibling, 4, schema_of(whole.name, whole.images))
+    store.write("recovery/stray.parquet", b"")
     damaged = tmp_path / truncated.file
     damaged.write_bytes(damaged.read_bytes()[:-5])
     store.write(f"{whole.folder}/notes.txt", b"mine")
     seen = survey(store, units)
     assert seen.done == [whole]
     assert seen.left == units[1:]
-    assert seen.stray == sorted([short.file, truncated.file, old.file, f"{whole.folder}/notes.txt"])
+    others = [f"{whole.folder}/notes.txt", "recovery/stray.parquet"]
+    assert seen.stray == sorted([short.file, truncated.file, old.file, sibling.file, *others])
     assert pq.read_schema(tmp_path / whole.file).equals(SCHEMA)
+
+
+def test_survey_leaves_alone_what_belongs_to_the_rest_of_the_plan(units, small, catalogues, tmp_path: Path):
+    store = Store(str(tmp_path))
+    plan = make_plan(small, catalogues, four)
+    _, waiting = with_checkpoints(plan, {("fc10-leaky_relu", 1e-2): "d1"})
+    for unit in units:
+        write_rows(store, unit, 4)
+    of_first = [unit for unit in units if unit.target_loss == 1e-2]
+    assert survey(store, of_first[:3], of_first[3:] + waiting).stray == []
+    of_second = [unit.file for unit in units if unit.target_loss == 1e-3]
+    assert survey(store, of_first).stray == sorted(of_second)
+
+
+def test_folder_in_a_units_place_is_stray_even_where_it_is_empty(units, tmp_path: Path):
+    store = Store(str(tmp_path))
+    for unit in units[:2]:
+        (tmp_path / unit.file).mkdir(parents=True)
+    (tmp_path / units[1].file / "x.parquet").touch()
+    seen = survey(store, units)
+    assert seen.left == units
+    assert seen.stray == sorted(unit.file for unit in units[:2])
+    for name in seen.stray:
+        store.set_aside(name)
+    write_rows(store, units[1], 4)
+    assert survey(store, units).done == [units[1]]

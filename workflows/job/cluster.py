@@ -165,7 +165,7 @@ def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
     try:
         return ray.get(refs)
     except RayTaskError as error:
-        if isinstance(error.cause, InputError):
+        if isinstance(error.cause, InputError | JobError):
             raise error.cause from None
         raise JobError(f"{type(error.cause).__name__}: {first_line(error.cause)}") from error
     except RayError as error:

@@ -15,9 +15,17 @@ from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows import preflight
 from workflows.audit_set import AuditSet, Catalogue, load_audit_set
-from workflows.checkpoint_files import Checkpoint, all_checkpoints, checkpoint_file, trained_checkpoints
-from workflows.errors import StoreError
+from workflows.checkpoint_files import (
+    Checkpoint,
+    all_checkpoints,
+    checkpoint_file,
+    set_checkpoint_aside,
+    set_damaged_aside,
+    trained_checkpoints,
+)
+from workflows.errors import CheckpointError, StoreError
 from workflows.experiment import Data, Experiment, Model
+from workflows.images import check_still_there, check_trained_on, keep_catalogues
 from workflows.job.cluster import Audits, Cluster, wait_for
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
@@ -60,6 +68,9 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
     new = not is_claimed(store, experiment)
     if new:
         preflight.check(experiment)
+    if steps.train:
+        for sentence in set_damaged_aside(experiment, store):
+            say(sentence)
     digests = trained_checkpoints(experiment, store)
     if not steps.train:
         _check_trained(experiment, store, digests)
@@ -82,15 +93,39 @@ def _run_on(
     catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
     audits = {label: audit for label, (_, audit) in read.items()}
     for label, catalogue in catalogues.items():
-        if catalogue.trained_on:
-            say(
-                f"data set {label}: {catalogue.trained_on} of its {catalogue.splits.count('control')} control images "
-                "are training images too, pixel for pixel; what comes back of them counts as control",
-            )
+        for sentence in catalogue.sentences(label):
+            say(sentence)
     if new:
         claim(store, experiment)
+    keep_catalogues(store, catalogues)
+    check_trained_on(experiment, store, catalogues)
     planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
-    return _Job(experiment, store, cluster, audits, planned, digests, steps).run()
+    return _to_the_end(experiment, store, cluster, audits, planned, digests, steps)
+
+
+def _to_the_end(
+    experiment: Experiment,
+    store: Store,
+    cluster: Cluster,
+    audits: Audits,
+    planned: list[Unit],
+    digests: dict[Checkpoint, str],
+    steps: Steps,
+) -> Outcome:
+    """Do the job; a checkpoint that turns out to be damaged is trained again, once each."""
+    replaced: set[Checkpoint] = set()
+    while True:
+        job = _Job(experiment, store, cluster, audits, planned, digests, steps)
+        try:
+            return job.run()
+        except CheckpointError as error:
+            job.abandon()
+            checkpoint = (error.model, error.target)
+            if checkpoint in replaced or not steps.train:
+                raise
+            replaced.add(checkpoint)
+            say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")
+            digests = trained_checkpoints(experiment, store)
 
 
 def read_images(data: Data, seed: int) -> tuple[Catalogue, AuditSet]:
@@ -144,6 +179,11 @@ class _Job:
         self._keep_progress("done")
         return self._outcome()
 
+    def abandon(self) -> None:
+        """End all that is at work, so that another job can begin."""
+        self.pool.close()
+        self.trainings.close()
+
     def _start_trainings(self) -> None:
         wanted = []
         for model in self.experiment.models:
@@ -175,7 +215,10 @@ class _Job:
         """Give the ledger those that have no valid file yet and were not given up."""
         if not units:
             return
-        seen = survey(self.store, units)
+        taken_up = {unit.name for unit in units}
+        named, waiting = with_checkpoints(self.planned, self.digests)
+        others = [*(unit for unit in named if unit.name not in taken_up), *waiting]
+        seen = survey(self.store, units, others)
         for name in seen.stray:
             new = self.store.set_aside(name)
             say(
@@ -314,14 +357,16 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     if any(checkpoint not in digests for checkpoint in all_checkpoints(experiment)):
         return None
     if not steps.recover:
+        check_still_there(experiment, store)
         say(f"training: all {len(experiment.models)} networks are done already")
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None
-    units, _ = with_checkpoints(load_plan(store), digests)
-    seen, failures = survey(store, units), store.failures()
+    units, waiting = with_checkpoints(load_plan(store), digests)
+    seen, failures = survey(store, units, waiting), store.failures()
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
+    check_still_there(experiment, store)
     if not seen.left:
         say(f"recovery: all {len(seen.done)} units are done")
     return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})

@@ -69,6 +69,12 @@ class Pool:
             actor = self.starting.popitem()[1] if self.starting else self.idle.pop()
             ray.kill(actor.handle)
 
+    def close(self) -> None:
+        """End all actors, whatever they are at."""
+        for actor in (*self.starting.values(), *self.idle, *(actor for actor, _ in self.at_work.values())):
+            ray.kill(actor.handle)
+        self.starting, self.idle, self.at_work = {}, [], {}
+
     def assign(self, unit: Unit, weights: list[ray.ObjectRef]) -> None:
         """Give the unit to an idle actor; there must be one."""
         actor = self.idle.pop(0)

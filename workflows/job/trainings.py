@@ -46,7 +46,7 @@ class Trainer:
         """Train to the last target, from the state that an earlier process left."""
         self.store.check_shared()
         torch.set_num_threads(self.threads)  # Ray sets OMP_NUM_THREADS from num_cpus; and threads are a thread's own
-        return train_model(self.experiment, self.model, self.audit.training_images(device()), self.store, self._note)
+        return train_model(self.experiment, self.model, self.audit, self.store, self._note, device())
 
     def _note(self, step: int, loss: float) -> None:
         self.now = Standing(step, loss)
@@ -93,6 +93,12 @@ class Trainings:
         self.running += [_Training(model) for model in models]
         for entry in self.running:
             self._start(entry)
+
+    def close(self) -> None:
+        """End all trainings; each leaves its state."""
+        for entry in self.running:
+            ray.kill(entry.actor)
+        self.running = []
 
     @property
     def starting(self) -> bool:

@@ -36,7 +36,7 @@ class WeightsInMemory:
         return [self.held[unit.checkpoint]]
 
     def settle(self, ref: ray.ObjectRef) -> None:
-        """Take note that a checkpoint was read. Raises InputError, which ends the job, where it is not sound."""
+        """Take note that a checkpoint was read. Raises CheckpointError where it is not sound."""
         self.soundness.remove(ref)
         wait_for([ref])
 

@@ -9,6 +9,7 @@ import plotly.offline
 from memrec_core.errors import InputError
 from workflows.aggregate import incomplete
 from workflows.experiment import Experiment
+from workflows.images import sentences_of
 from workflows.methods import METHODS
 from workflows.plan import planned_units, survey
 from workflows.report.curves import rate_curves, threshold_curves
@@ -26,8 +27,7 @@ def write_report(experiment: Experiment, store: Store) -> None:
     rates = store.read_table(RATES).to_pandas()
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    units, _ = planned_units(experiment, store)
-    done = survey(store, units).done
+    done = survey(store, *planned_units(experiment, store)).done
     degradations = [degradation.label for degradation in experiment.degradations]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(TEMPLATE.read_text()).render(
@@ -35,6 +35,8 @@ def write_report(experiment: Experiment, store: Store) -> None:
         experiment_yaml=experiment.to_yaml(),
         incomplete=incomplete(rates, len(done)),
         findings=findings(rates),
+        images=sentences_of(store),
+        seen=int(rates["seen"].sum()),
         curves=rate_curves(rates, degradations),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations),
         prior_words=prior_words(experiment),

@@ -12,6 +12,7 @@ from memrec_core.errors import InputError, unknown
 from workflows.audit_set import load_audit_set
 from workflows.checkpoint_files import load_checkpoint
 from workflows.experiment import Experiment
+from workflows.images import catalogues_of, check_same
 from workflows.store import Store
 from workflows.unit import masks_of_images
 
@@ -28,13 +29,14 @@ def draw_course(
     chosen = _named(experiment.degradations, degradation, "degradation")
     described = _named(experiment.models, model, "model")
     audit = load_audit_set(experiment.data_set(described.data), experiment.seed)
+    check_same(store, described.data, catalogues_of(store)[described.data].images, audit.catalogue.images)
     if image >= len(audit):
         raise InputError(
             f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
         )
     network, _ = load_checkpoint(store, described.label, min(experiment.training.targets))
     original = audit.images(slice(image, image + 1))
-    id_ = f"{audit.catalogue.splits[image]}/{audit.catalogue.ids[image]}"
+    id_ = audit.catalogue.audited[image].name
     mask = masks_of_images(chosen, tuple(original.shape[1:]), experiment.seed, [id_])
     degraded = degradations.degrade(original, mask, chosen.noise_std, experiment.seed, [id_])
     estimates, masks = _unknown_mask_course(network, degraded, described, experiment, id_)

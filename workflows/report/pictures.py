@@ -9,10 +9,10 @@ import pyarrow as pa
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
-from workflows.aggregate import dataset_of, set_damaged_aside
 from workflows.experiment import Experiment
 from workflows.methods import GENERIC, METHODS
 from workflows.plan import Unit
+from workflows.rows import dataset_of, set_files_aside, unreadable_files
 from workflows.store import Store
 
 COLUMNS = ["degradation", "split", "image_id", "method", "mse", "original", "degraded", "recovered"]
@@ -71,7 +71,7 @@ def _kept(store: Store, files: list[str]) -> pd.DataFrame:
         try:
             return dataset_of(paths).to_table(COLUMNS, filter=field("original").is_valid()).to_pandas()
         except (OSError, pa.ArrowException):
-            set_damaged_aside(store, files, paths)
+            set_files_aside(store, files, unreadable_files(paths), "damaged rows")
             raise
 
 

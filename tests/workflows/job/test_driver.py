@@ -29,12 +29,13 @@ def test_images_of_the_plan_may_stand_beside_a_data_set_that_no_model_uses(units
 @pytest.mark.parametrize(
     "change",
     [
-        lambda photos: Catalogue(photos.ids[:-1], photos.labels[:-1], photos.splits[:-1]),
-        lambda photos: Catalogue((*photos.ids[:-1], "another"), photos.labels, photos.splits),
-        lambda photos: Catalogue(photos.ids * 2, photos.labels * 2, photos.splits * 2),
+        lambda images: images[:-1],
+        lambda images: (*images[:-1], images[-1]._replace(id="another")),
+        lambda images: (*images[:-1], images[-1]._replace(digest="0" * 16)),
+        lambda images: images * 2,
     ],
-    ids=["fewer", "another", "more"],
+    ids=["fewer", "another", "other pixels", "more"],
 )
 def test_other_images_than_those_of_the_plan_are_refused(units, photos, tmp_path: Path, change):
     with pytest.raises(InputError, match="restore the data, or choose another --run"):
-        check_images(units, {"photos": change(photos)}, Store(str(tmp_path)))
+        check_images(units, {"photos": Catalogue(change(photos.images))}, Store(str(tmp_path)))

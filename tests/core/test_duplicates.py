@@ -1,0 +1,103 @@
+"""Near-duplicates: what people call the same picture is found, and different pictures are left apart."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from memrec_core import datasets
+from memrec_core.datasets.duplicates import near_duplicates, near_pairs, orientation
+
+COUNT, SIDE = 40, 64
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[Image.Image]:
+    images = datasets.load("photos", count=COUNT, size=SIDE).images
+    return [Image.fromarray(image.mul(255).byte().permute(1, 2, 0).numpy()) for image in images]
+
+
+def tensor(pictures: list[Image.Image], size: int = 32) -> Tensor:
+    resized = [picture.convert("RGB").resize((size, size), Image.Resampling.BOX) for picture in pictures]
+    return torch.from_numpy(np.stack([np.asarray(picture) for picture in resized])).permute(0, 3, 1, 2) / 255
+
+
+def saved(picture: Image.Image, **options: object) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, **options)
+    return Image.open(buffer)
+
+
+def edited(picture: Image.Image) -> Image.Image:
+    picture = picture.copy()
+    picture.putpixel((5, 7), (255, 0, 255))
+    return picture
+
+
+CHANGES = {
+    "copy": lambda picture: picture,
+    "JPEG": lambda picture: saved(picture, format="JPEG", quality=75),
+    "WebP": lambda picture: saved(picture, format="WEBP", quality=70),
+    "GIF": lambda picture: saved(picture, format="GIF"),
+    "half the size": lambda picture: picture.resize((SIDE // 2, SIDE // 2), Image.Resampling.BOX),
+    "larger": lambda picture: picture.resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC),
+    "turned": lambda picture: picture.transpose(Image.Transpose.ROTATE_90),
+    "mirrored": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "transposed and reduced": lambda picture: picture.transpose(Image.Transpose.TRANSVERSE).resize(
+        (SIDE // 2, SIDE // 2)
+    ),
+    "one pixel changed": edited,
+}
+
+
+@pytest.mark.parametrize("size", [8, 16, 32])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_copy_is_found_beside_its_original_and_no_other_picture_is(photographs, change, size):
+    images, copies = tensor(photographs, size), tensor([change(picture) for picture in photographs], size)
+    assert near_pairs(copies, images).tolist() == [[i, i] for i in range(COUNT)]
+
+
+def test_first_of_several_copies_stands_for_them(photographs):
+    images = tensor(photographs[:4])
+    several = torch.cat([images, orientation(images[1:2], 5), images[3:], images[3:]])
+    assert near_duplicates(several).tolist() == [0, 1, 2, 3, 1, 3, 3]
+
+
+def test_every_orientation_is_another_one_and_each_is_found(photographs):
+    image = tensor(photographs[:1])
+    turned = torch.cat([orientation(image, turn) for turn in range(8)])
+    assert len({each.numpy().tobytes() for each in turned}) == 8
+    assert near_duplicates(turned).tolist() == [0] * 8
+
+
+def test_slow_change_from_one_picture_to_another_is_not_taken_for_one_picture(photographs):
+    first, last = tensor(photographs[:2])
+    film = torch.stack([first + (last - first) * share for share in torch.linspace(0, 1, 40)])
+    places = near_duplicates(film)
+    assert places[1] == 0
+    assert places[-1] > 0
+
+
+def test_one_colour_is_the_same_picture_and_another_colour_is_not():
+    colours = torch.tensor([0.2, 0.2, 0.5]).view(3, 1, 1, 1).expand(3, 3, 16, 16)
+    assert near_duplicates(colours).tolist() == [0, 0, 2]
+
+
+def test_noise_is_like_no_other_noise():
+    images = torch.rand(300, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert near_duplicates(images).tolist() == list(range(300))
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 28, 20), (5, 4, 3, 3), (0, 3, 16, 16)])
+def test_any_number_of_channels_and_pixels_will_do(shape):
+    images = torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+    assert near_duplicates(images).tolist() == list(range(shape[0]))
+    assert near_pairs(images, images.flip(3)).tolist() == [[i, i] for i in range(shape[0])]
+
+
+def test_thousands_of_one_picture_take_seconds(photographs):
+    images = tensor(photographs[:1]).expand(2000, -1, -1, -1)
+    assert set(near_duplicates(images).tolist()) == {0}

@@ -1,0 +1,188 @@
+"""What a run's images are is kept by their pixels: others are refused, and a picture counts once."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from memrec_core.errors import InputError
+from workflows import experiment as experiments
+from workflows.audit_set import load_audit_set
+from workflows.experiment import Experiment
+from workflows.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
+from workflows.plan import Size, make_plan, with_checkpoints
+from workflows.store import Store
+from workflows.train import train_model
+
+FOLDERS = """
+name: folders
+data: {name: image_folder, root: ROOT, size: 8}
+models: [{architecture: fc10, width: 16}]
+training: {targets: [0.05]}
+degradations: [{mask: center}]
+methods: [known_mask]
+"""
+
+
+def noise(seed: int, side: int = 16) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def fill(folder: Path, *seeds: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        Image.fromarray(noise(seed)).save(folder / f"p{seed}.png")
+    return folder
+
+
+def of_folder(root: Path, **data: object) -> Experiment:
+    loaded = experiments.parse(FOLDERS.replace("ROOT", str(root)), "folders")
+    return loaded.model_copy(update={"data": [loaded.data[0].model_copy(update=data)]})
+
+
+def begun(experiment: Experiment, folder: Path) -> Store:
+    """A run that has noted what its images are."""
+    store = Store(str(folder))
+    keep_catalogues(store, read(experiment))
+    return store
+
+
+def read(experiment: Experiment):
+    return {data.label: load_audit_set(data, experiment.seed).catalogue for data in experiment.data}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(image=st.integers(0, 7), row=st.integers(0, 7), column=st.integers(0, 7), channel=st.integers(0, 2))
+def test_any_pixel_that_was_replaced_is_refused(image, row, column, channel, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pixels")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for seed in range(8):
+        Image.fromarray(noise(seed, 8)).save(pictures / f"p{seed}.png")
+    experiment = of_folder(pictures)
+    store = begun(experiment, folder / "run")
+    check_still_there(experiment, store)
+    pixels = noise(image, 8)
+    pixels[row, column, channel] ^= 1
+    Image.fromarray(pixels).save(pictures / f"p{image}.png")
+    split = ("train", "control")[image % 2]
+    expected = rf"of 8, 1 have other pixels \(first: {split}/p{image}.png\)"
+    with pytest.raises(InputError, match=expected):
+        check_still_there(experiment, store)
+    with pytest.raises(InputError, match=expected):
+        keep_catalogues(store, read(experiment))
+
+
+def test_images_that_are_gone_or_new_are_named(tmp_path: Path):
+    experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
+    store = begun(experiment, tmp_path / "run")
+    (tmp_path / "pictures" / "p7.png").rename(tmp_path / "pictures" / "q7.png")
+    with pytest.raises(InputError, match=r"1 are gone \(first: control/p7.png\), 1 are new \(first: control/q7.png\)"):
+        check_still_there(experiment, store)
+
+
+def test_pictures_that_moved_are_the_same_pictures(tmp_path: Path):
+    store = begun(of_folder(fill(tmp_path / "here", *range(8))), tmp_path / "run")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    moved = of_folder(tmp_path / "there")
+    check_still_there(moved, store)
+    keep_catalogues(store, read(moved))
+
+
+def test_pictures_that_cannot_be_read_any_more_are_said_and_stop_nothing(tmp_path: Path, capsys):
+    experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
+    store = begun(experiment, tmp_path / "run")
+    shutil.rmtree(tmp_path / "pictures")
+    check_still_there(experiment, store)
+    assert "can't be compared with the images of this run" in capsys.readouterr().out
+
+
+def test_checkpoint_that_was_trained_on_other_pictures_is_refused(tmp_path: Path):
+    store = Store(str(tmp_path / "run"))
+    experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
+    train_model(experiment, experiment.models[0], load_audit_set(experiment.data[0], experiment.seed), store)
+    check_trained_on(experiment, store, read(experiment))
+    others = of_folder(fill(tmp_path / "others", *range(100, 108)))
+    with pytest.raises(InputError, match=r"0.05.safetensors was trained on other pictures"):
+        check_trained_on(others, store, read(others))
+
+
+def test_run_that_does_not_say_what_its_pictures_are_is_refused(tmp_path: Path):
+    experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
+    store = Store(str(tmp_path / "run"))
+    store.write("checkpoints/fc10-leaky_relu/0.05.json", b"{}")
+    with pytest.raises(InputError, match=r"does not say which pictures it is of .* choose another --run"):
+        keep_catalogues(store, read(experiment))
+
+
+def test_pixels_are_part_of_what_a_unit_is(tmp_path: Path):
+    names = []
+    for seeds in ((0, 1, 2, 3), (0, 1, 2, 3), (9, 1, 2, 3)):
+        pictures = tmp_path / str(len(names))
+        pictures.mkdir()
+        for number, seed in enumerate(seeds):
+            Image.fromarray(noise(seed)).save(pictures / f"{number}.png")
+        experiment = of_folder(pictures)
+        plan = make_plan(experiment, read(experiment), lambda kind: Size(4, 4))
+        names.append([unit.name for unit in with_checkpoints(plan, {("fc10-leaky_relu", 0.05): "d"})[0]])
+    assert names[0] == names[1] != names[2]
+
+
+@pytest.fixture
+def crossing(tmp_path: Path) -> Experiment:
+    """Six training pictures, one of them three times, and a control folder with two copies and three of its own, one of
+    them twice."""
+    train, control = fill(tmp_path / "train", 0, 1, 2, 3), fill(tmp_path / "control", 10, 11, 12)
+    for copy in ("x.png", "y.bmp"):
+        Image.fromarray(noise(2)).save(train / copy)
+    Image.fromarray(np.rot90(noise(1))).save(control / "turned.png")
+    Image.fromarray(noise(3)).resize((64, 64), Image.Resampling.BICUBIC).save(control / "larger.png")
+    Image.fromarray(noise(11)).save(control / "again.webp", lossless=True)
+    return of_folder(train, control_root=str(control))
+
+
+def test_copies_of_training_pictures_are_no_control_images_and_each_picture_counts_once(crossing: Experiment):
+    audit = load_audit_set(crossing.data[0], crossing.seed)
+    known = audit.catalogue
+    by_split = {split: [image for image in known.audited if image.split == split] for split in ("train", "control")}
+    assert [len(images) for images in by_split.values()] == [4, 3]
+    assert sorted(image.id for image in known.left_out()) == ["larger.png", "turned.png"]
+    counts = dict(zip((image.name for image in known.audited), known.multiplicities, strict=True))
+    assert sorted(counts.values()) == [1, 1, 1, 1, 1, 2, 3]
+    assert len(audit.training_images()) == 6  # the networks see every file
+    assert len(audit.images(slice(None))) == 7
+    for place, image in enumerate(known.audited):
+        assert audit.images(slice(place, place + 1)).mul(255).round().byte().numpy()[0].tobytes() in {
+            pixels.tobytes() for pixels, other in zip(audit.pixels, known.images, strict=True) if other == image
+        }
+
+
+def test_what_was_doubled_and_what_was_left_out_is_said_and_kept(crossing: Experiment, tmp_path: Path):
+    known = read(crossing)
+    store = begun(crossing, tmp_path / "run")
+    assert catalogues_of(store) == known
+    said = "\n".join(known["image_folder"].sentences("mine"))
+    assert "data set mine: 2 of 6 training images are near-duplicates of others, and count once" in said
+    assert "data set mine: 1 of 6 control images are near-duplicates of others" in said
+    assert "data set mine: 2 of 6 control images are near-duplicates of training images, and are left out" in said
+    assert "turned.png of p1.png" in said
+    assert "larger.png of p3.png" in said
+
+
+def test_copies_of_training_pictures_may_be_kept_in_the_control_set(crossing: Experiment):
+    known = read(crossing.keeping_duplicates())["image_folder"]
+    assert len(known) == 4 + 5
+    assert known.left_out() == []
+    assert sorted(image.id for image in known.seen()) == ["larger.png", "turned.png"]
+    assert any("count as control all the same" in sentence for sentence in known.sentences("mine"))
+
+
+def test_control_set_of_nothing_but_copies_is_refused(tmp_path: Path):
+    train = fill(tmp_path / "train", 0, 1)
+    experiment = of_folder(train, control_root=str(fill(tmp_path / "control", 0, 1)))
+    with pytest.raises(InputError, match=r"all its 2 control images are near-duplicates of training images"):
+        read(experiment)
