@@ -1,0 +1,124 @@
+"""Whatever lies in the place of a unit's file: its rows are the unit's, or they count in no rate."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from workflows import experiment as experiments
+from workflows.aggregate import aggregate
+from workflows.audit_set import load_audit_set
+from workflows.checkpoint_files import load_checkpoint
+from workflows.errors import ResultsError
+from workflows.images import keep_catalogues
+from workflows.plan import Size, make_plan, planned_units, save_plan
+from workflows.store import Store, claim
+from workflows.train import train_model
+from workflows.unit import Held, recover_unit
+
+EXPERIMENT = """
+name: rows
+data: {name: photos, count: 5, control_count: 3, size: 8}
+models: [{architecture: fc10, width: 16}]
+training: {targets: [0.05, 0.04]}
+degradations: [{mask: center}, {mask: random_80}, {mask: bottom}]
+methods: [known_mask, autoencoder_iterations]
+recovery: {max_autoencoder_iterations: 5}
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder, made without Ray: units of three images under one degradation, and of all under several."""
+    folder = tmp_path_factory.mktemp("whole")
+    experiment, store = experiments.parse(EXPERIMENT, "rows"), Store(str(folder))
+    [data], [model] = experiment.data, experiment.models
+    audit = load_audit_set(data, experiment.seed)
+    claim(store, experiment)
+    keep_catalogues(store, {"photos": audit.catalogue})
+    train_model(experiment, model, audit, store)
+    sizes = {"known_mask": Size(3, 8), "autoencoder_iterations": Size(16, 8)}
+    save_plan(store, make_plan(experiment, {"photos": audit.catalogue}, lambda kind: sizes[kind[2]]))
+    units, _ = planned_units(experiment, store)
+    for unit in units:
+        network, metadata = load_checkpoint(store, unit.model, unit.target_loss)
+        store.write_table(unit.file, recover_unit(unit, experiment, audit, Held(network, metadata)))
+    return folder
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("recovery/**/*.parquet"))
+
+
+def rates_of(folder: Path) -> pd.DataFrame:
+    store = Store(str(folder))
+    return aggregate(experiments.parse(EXPERIMENT, "rows"), store).drop(columns="seconds")
+
+
+def test_whole_run_is_aggregated_as_pandas_would(whole: Path):
+    rates = rates_of(whole)
+    rows = pd.concat(map(pd.read_parquet, files(whole)))
+    grouped = rows.groupby(["target_loss", "degradation", "method", "split"])
+    expected = grouped.agg(images=("mse", "size"), mean_psnr=("psnr", "mean"), mean_evaluations=("evaluations", "mean"))
+    found = rates.set_index(["target_loss", "degradation", "method", "split"])[list(expected)]
+    pd.testing.assert_frame_equal(found.sort_index(), expected.sort_index(), check_dtype=False)
+    assert rates["copies"].tolist() == rates["images"].tolist()
+    assert set(rates["left_out"]) == set(rates["seen"]) == {0}
+
+
+Change = Callable[[pa.Table, pa.Table, int], pa.Table]
+IMPOSTORS: dict[str, Change] = {
+    "sibling": lambda own, other, row: other,
+    "sibling that says it is the unit": lambda own, other, row: other.replace_schema_metadata(own.schema.metadata),
+    "one row again and again": lambda own, other, row: own.take([row % len(own)] * len(own)),
+    "one row twice": lambda own, other, row: (
+        own.take([row % len(own), *range(1, len(own))]) if row % len(own) else own.take([1, *range(1, len(own))])
+    ),
+    "a row too few": lambda own, other, row: own.slice(1),
+    "a row too many": lambda own, other, row: pa.concat_tables([own, own.slice(row % len(own), 1)]),
+    "a foreign row": lambda own, other, row: pa.concat_tables([own.slice(1), other.slice(row % len(other), 1)]),
+    "another column": lambda own, other, row: own.rename_columns([f"x{name}" for name in own.column_names]),
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.integers(0, 1000), other=st.integers(1, 1000), row=st.integers(0, 1000), kind=st.sampled_from([*IMPOSTORS])
+)
+def test_any_file_in_any_units_place_counts_in_no_rate(whole, tmp_path_factory, place, other, row, kind):
+    folder = tmp_path_factory.mktemp("impostor") / "run"
+    shutil.copytree(whole, folder)
+    there = files(folder)
+    path = there[place % len(there)]
+    sibling = there[(place + 1 + other % (len(there) - 1)) % len(there)]
+    impostor = IMPOSTORS[kind](pq.read_table(path), pq.read_table(sibling), row)
+    path.unlink()
+    expected = rates_of(folder)
+    pq.write_table(impostor, path)
+    try:
+        found = rates_of(folder)
+    except ResultsError:
+        assert not path.exists()
+        assert len(list((folder / "set_aside").iterdir())) == 1
+        found = rates_of(folder)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_order_of_a_units_rows_does_not_matter(whole: Path, tmp_path: Path):
+    shutil.copytree(whole, tmp_path / "run")
+    for path in files(tmp_path / "run"):
+        table = pq.read_table(path)
+        pq.write_table(table.take(list(reversed(range(len(table))))), path)
+    pd.testing.assert_frame_equal(rates_of(tmp_path / "run"), rates_of(whole))
+
+
+def test_names_with_brackets_and_stars_are_just_names(whole: Path, tmp_path: Path):
+    folder = tmp_path / "a[1]*?" / "run"
+    shutil.copytree(whole, folder)
+    pd.testing.assert_frame_equal(rates_of(folder), rates_of(whole))
