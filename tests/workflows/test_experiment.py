@@ -76,7 +76,7 @@ def test_override_changes_its_entry_and_the_digest(override, change):
         (SMALL + "methods: [unknown_mask, magic]", ["methods.1", "magic", "known_mask"]),
         (SMALL + "methods: [known_mask, known_mask]", ["methods", "twice"]),
         (SMALL + "variants: [cpu]", ["variants", "mapping"]),
-        (SMALL + "date: 2020-99-99", ["month"]),
+        (SMALL + "date: 2020-99-99", ["date", "did you mean 'data'"]),
         (SMALL.replace("count: 6", "count: 6, root: ~nobody-here/x"), ["data.root: ~nobody-here/x"]),
         ("[" * 3000, ["YAML"]),
         ("just words", ["mapping"]),
