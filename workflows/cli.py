@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import memrec_core
 from memrec_core.errors import InputError
 from workflows import experiment as experiments
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
-from workflows.progress import console, say
 from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
+from workflows.terminal import complain, open_streams, say
 
 if TYPE_CHECKING:
     from workflows.job.driver import Outcome
@@ -38,6 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the name of a shipped one.")]
@@ -65,6 +67,21 @@ GpusPerActor = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"memrec {memrec_core.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """How much of its training data does an autoencoder give away?"""
+
+
 @app.command()
 def run(
     experiment: ExperimentName,
@@ -78,7 +95,9 @@ def run(
     download: Download = False,
 ) -> None:
     """Train, recover, aggregate and report. Run again, it does only what is missing."""
-    _all_steps(_load(experiment, variant, set_, download), run, Request(address, actors, gpus_per_actor), retry_failed)
+    _all_steps(
+        _load(experiment, variant, set_, download, run), run, Request(address, actors, gpus_per_actor), retry_failed
+    )
 
 
 @app.command()
@@ -92,8 +111,8 @@ def train(
     retry_failed: RetryFailed = False,
     download: Download = False,
 ) -> None:
-    """Train the experiment's networks, with a checkpoint at each loss target."""
-    loaded = _load(experiment, variant, set_, download)
+    """Train the networks, with a checkpoint at each loss target."""
+    loaded = _load(experiment, variant, set_, download, run)
     request = Request(address, None, gpus_per_actor)
     if not _job(loaded, _store(loaded, run), request, Steps(recover=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
@@ -110,23 +129,45 @@ def recover(
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
 ) -> None:
-    """Recover the images from their degraded versions, with the trained checkpoints, on Ray."""
-    loaded = experiments.load(experiment, set_, variant)
+    """Recover the degraded images with the trained checkpoints."""
+    loaded = experiments.load(experiment, set_, variant, run=run)
     request = Request(address, actors, gpus_per_actor)
     if not _job(loaded, _store(loaded, run), request, Steps(train=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
 
 
 @app.command()
+def plan(
+    experiment: ExperimentName,
+    run: RunOption = None,
+    variant: Variant = None,
+    set_: Overrides = None,
+) -> None:
+    """Say what `run` would do, how long it takes, and what is done."""
+    from workflows.forecast import print_forecast
+
+    loaded = experiments.load(experiment, set_, variant, run=run)
+    print_forecast(loaded, _store(loaded, run))
+
+
+@app.command("list")
+def list_() -> None:
+    """List the experiments, networks, masks, methods and data sets."""
+    from workflows.listing import print_list
+
+    print_list()
+
+
+@app.command()
 def aggregate(run: RunArgument) -> None:
-    """Print the recovery rates of a run, and write them to rates.parquet."""
+    """Print a run's rates, and write them to rates.parquet."""
     store = Store(run)
     _aggregate(experiment_of(store), store)
 
 
 @app.command()
 def report(run: RunArgument) -> None:
-    """Write the page with a run's rates and pictures, report/index.html."""
+    """Write the page of a run, report/index.html."""
     from workflows.report import write_report
 
     store = Store(run)
@@ -141,7 +182,7 @@ def picture(
     image: Annotated[int, typer.Option(min=0, help="Which image of the run, training images first.")] = 0,
     model: Annotated[str | None, typer.Option(help="Which of the run's networks; the first where left out.")] = None,
 ) -> None:
-    """Draw a recovery's course: the iterates of both methods side by side, and the estimates of the mask."""
+    """Draw the course of one recovery, with the estimates of the mask."""
     from workflows.report.course import draw_course
 
     store = Store(run)
@@ -151,7 +192,7 @@ def picture(
 
 @app.command()
 def status(run: RunArgument) -> None:
-    """Say what of a run is done, what is left, and what failed and why."""
+    """Say what of a run is done and left, and what failed and why."""
     from workflows.status import print_status
 
     store = Store(run)
@@ -160,7 +201,7 @@ def status(run: RunArgument) -> None:
 
 @app.command()
 def demo(run: RunOption = None, actors: Actors = 2) -> None:
-    """The whole job on 48 embedded photographs, in 80 seconds on two cores."""
+    """Do the whole job on 48 photographs that are embedded."""
     _all_steps(experiments.load("demo"), run, Request(actors=actors), retry_failed=False)
 
 
@@ -175,15 +216,16 @@ def submit(
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
 ) -> None:
-    """Do what `run` does, as a job on a Ray cluster, and follow its log to the end."""
+    """Do what `run` does as a job on a Ray cluster, and follow it."""
     from workflows.submit import submit_job
 
-    loaded = experiments.load(experiment, set_, variant)
+    loaded = experiments.load(experiment, set_, variant, elsewhere=True, run=run)
     submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
 def main() -> None:
     """The console script: errors of the user in one sentence, without a traceback."""
+    open_streams()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
@@ -196,16 +238,16 @@ def main() -> None:
 
 
 def _fail(error: object, status: int) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    complain(f"error: {error}")
     sys.exit(status)
 
 
-def _load(source: str, variant: str | None, overrides: list[str] | None, download: bool) -> Experiment:
+def _load(source: str, variant: str | None, overrides: list[str] | None, download: bool, run: str | None) -> Experiment:
     if download:
         from workflows import data_folder
 
         data_folder.download(experiments.data_sets_of(source, overrides, variant))
-    return experiments.load(source, overrides, variant)
+    return experiments.load(source, overrides, variant, run=run)
 
 
 def _store(experiment: Experiment, run: str | None) -> Store:
@@ -236,28 +278,26 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
     outcome = run_job(experiment, store, request, steps)
     for what, reason in outcome.failed.items():
-        print(f"failed: {what}: {reason}", file=sys.stderr)
+        complain(f"failed: {what}: {reason}")
     if outcome.failed:
-        print(
+        complain(
             "what failed is taken up again with --retry-failed (a training by memrec run or memrec train); with other "
-            "settings it is another experiment, which needs a --run of its own",
-            file=sys.stderr,
+            "settings it is another experiment, which needs a --run of its own"
         )
     elif not outcome.complete:
         left = outcome.planned - outcome.done
-        print(f"{left} of {outcome.planned} units are left: their checkpoints are missing", file=sys.stderr)
+        complain(f"{left} of {outcome.planned} units are left: their checkpoints are missing")
     return outcome
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
     from workflows.aggregate import aggregate, incomplete
-    from workflows.tables import rates_tables
+    from workflows.tables import print_rates
 
     rates = aggregate(experiment, store)
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    for table in rates_tables(rates):
-        console.print(table)
+    print_rates(rates)
     if words := incomplete(rates):
         say(f"\n{words}")
 

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -61,6 +62,9 @@ Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length
 """A name that becomes a folder of the run."""
 Folder = Annotated[str, Field(min_length=1)]
 
+ELSEWHERE = "elsewhere"
+"""The context of an experiment whose files lie on other machines: its paths mean nothing on this one."""
+
 GAMMAS: dict[str | tuple[str, str], float] = {("fc10", "leaky_relu"): 0.5, "unet": 1.0}
 """Appendix D.2; 0.1 for all other networks."""
 
@@ -103,8 +107,15 @@ class Data(Section):
 
     @field_validator("root", "control_root")
     @classmethod
-    def _absolute(cls, path: str | None) -> str | None:
-        return None if path is None else str(Path(_of_somebody(path)).expanduser().absolute())
+    def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is None or (info.context == ELSEWHERE and Path(path).is_absolute()):
+            return path
+        if info.context == ELSEWHERE:
+            raise ValueError(
+                f"{shown(path)} is a path of this machine, and the data is read on the cluster; give the absolute path "
+                "there, such as --set data.root=/data/pictures"
+            )
+        return str(Path(_of_somebody(path)).expanduser().absolute())
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":
@@ -230,8 +241,15 @@ class Ddnm(Section):
 
     @field_validator("prior")
     @classmethod
-    def _absolute(cls, prior: str) -> str:
-        return str(Path(_of_somebody(prior)).expanduser()) if prior.startswith("~") else prior
+    def _absolute(cls, prior: str, info: ValidationInfo) -> str:
+        path = Path(_of_somebody(prior)).expanduser()
+        here = prior.startswith(("~", ".")) or (path.is_dir() and not (PRIORS / prior).is_dir())
+        if info.context == ELSEWHERE and here and not Path(prior).is_absolute():
+            raise ValueError(
+                f"{shown(prior)} is a path of this machine, and the prior is read on the cluster; give the absolute "
+                "path there"
+            )
+        return str(path) if prior.startswith("~") else prior
 
     @property
     def source(self) -> str:
@@ -310,22 +328,29 @@ class Experiment(Section):
 
 
 def load(
-    source: str, overrides: list[str] | None = None, variant: str | None = None, run: str | None = None
+    source: str,
+    overrides: list[str] | None = None,
+    variant: str | None = None,
+    elsewhere: bool = False,
+    run: str | None = None,
 ) -> Experiment:
     """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
 
     `variant` is one of the file's own, such as `cpu`: a smaller form of the experiment. A data set whose root the file
-    leaves open is looked for where data_folder says. What `overrides` change is said in the description, and a shipped
-    experiment that they change has the name of its `run`'s folder. Raises InputError, in one sentence, for a file that
-    is missing or not YAML, and for any wrong key or value.
+    leaves open is looked for where data_folder says; not where the experiment is for machines `elsewhere`, whose paths
+    are left as they are. What `overrides` change is said in the description, and a shipped experiment that they change
+    has the name of its `run`'s folder. Raises InputError, in one sentence, for a file that is missing or not YAML, and
+    for any wrong key or value.
     """
     found = experiment_file.find(source)
-    experiment = parse(found.text, found.origin, overrides, variant, found.folder)
+    experiment = parse(found.text, found.origin, overrides, variant, found.folder, elsewhere)
     if overrides:
         plain = _without_overrides(found, variant)
         if plain is None or _about(plain) != _about(experiment):
             name = experiment.name if plain is None else plain.name
             experiment = _retitled(experiment, name, overrides, run, source in shipped())
+    if elsewhere:
+        return experiment
     located = [data.model_copy(update={"root": data.root or default_root(data.name)}) for data in experiment.data]
     return experiment.model_copy(update={"data": located})
 
@@ -342,29 +367,24 @@ def parse(
     overrides: list[str] | None = None,
     variant: str | None = None,
     folder: Path | None = None,
+    elsewhere: bool = False,
 ) -> Experiment:
-    """The experiment that the YAML `text` describes; `origin` names it in error messages. Relative paths start from
-    `folder`, the working directory where left out."""
-    written = experiment_file.read(text, origin, folder or Path.cwd())
+    """The experiment that the YAML `text` describes; `origin` names it in error messages. Its relative paths start from
+    `folder`, the working directory where left out; those of `overrides` always from the working directory."""
+    context = ELSEWHERE if elsewhere else None
+    written = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
     tree = written.tree if variant is None else written.smaller(variant)
-    experiment = _checked(experiment_file.with_overrides(tree, overrides or []), origin)
-    _check_variants(written)
+    changed = experiment_file.with_overrides(tree, overrides or [], None if elsewhere else Path.cwd())
+    experiment = _checked(changed, origin, context)
+    if _is_valid(written.tree, context):  # else the file leaves entries to --set
+        for name in written.variants:  # a mistake in one does not wait until it is asked for
+            _checked(written.smaller(name), f"{origin}, variant {shown(name, quoted=False)}", context)
     return experiment
 
 
 def resolved(text: str, origin: str) -> Experiment:
     """The experiment that `to_yaml` wrote: nothing in it depends on where it is read."""
     return _checked(yaml_reading.read(text, origin), origin)
-
-
-def _check_variants(written: experiment_file.Written) -> None:
-    """A mistake in a variant does not wait until that is asked for; unless the file leaves entries to --set."""
-    try:
-        Experiment.model_validate(written.tree)
-    except ValidationError:
-        return
-    for variant in written.variants:
-        _checked(written.smaller(variant), f"{written.origin}, variant {shown(variant, quoted=False)}")
 
 
 def _without_overrides(found: experiment_file.Source, variant: str | None) -> Experiment | None:
@@ -398,8 +418,16 @@ def _retitled(experiment: Experiment, name: str, overrides: list[str], run: str 
     return experiment.model_copy(update=update)
 
 
-def _checked(tree: Any, origin: str) -> Experiment:
+def _checked(tree: Any, origin: str, context: str | None = None) -> Experiment:
     try:
-        return Experiment.model_validate(tree)
+        return Experiment.model_validate(tree, context=context)
     except ValidationError as error:
         raise InputError(f"{origin}: {sentence(error, Experiment, tree)}") from error
+
+
+def _is_valid(tree: Any, context: str | None) -> bool:
+    try:
+        Experiment.model_validate(tree, context=context)
+    except ValidationError:
+        return False
+    return True

@@ -68,8 +68,9 @@ def find(source: str) -> Source:
     raise unknown("experiment", source, shipped())
 
 
-def read(text: str, origin: str, folder: Path) -> Written:
-    """The tree in the YAML `text`, its paths absolute. Raises InputError for what is no mapping with mappings in it."""
+def read(text: str, origin: str, folder: Path | None) -> Written:
+    """The tree in the YAML `text`; its relative paths start from `folder`, and are left as they are without one. Raises
+    InputError for what is no mapping with mappings in it."""
     tree = yaml_reading.read(text, origin)
     if not isinstance(tree, dict):
         raise InputError(f"{origin} is not an experiment: expected a YAML mapping with name, data, models, ...")
@@ -85,8 +86,9 @@ def read(text: str, origin: str, folder: Path) -> Written:
     return Written(origin, _located(tree, (), folder), variants)
 
 
-def with_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """The tree with the entries that dotted keys name: `training.max_steps=500`, `models.0.width=64`."""
+def with_overrides(tree: dict[str, Any], overrides: list[str], folder: Path | None) -> dict[str, Any]:
+    """The tree with the entries that dotted keys name: `training.max_steps=500`, `models.0.width=64`; paths as for
+    `read`."""
     tree = deepcopy(tree)
     for override in overrides:
         key, value = parts_of(override)
@@ -99,7 +101,7 @@ def with_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any]
             place = place[step]
         step = _step(place, last, override)
         keys = tuple(part for part in key.split(".") if not part.isdecimal())
-        place[step] = _located(yaml_reading.read(value, f"--set {shown(key, quoted=False)}"), keys, Path.cwd())
+        place[step] = _located(yaml_reading.read(value, f"--set {shown(key, quoted=False)}"), keys, folder)
     return tree
 
 
@@ -136,8 +138,10 @@ def _mappings(*values: Any) -> bool:
     return all(isinstance(value, dict) for value in values)
 
 
-def _located(value: Any, keys: tuple[str, ...], folder: Path) -> Any:
+def _located(value: Any, keys: tuple[str, ...], folder: Path | None) -> Any:
     """`value`, which `keys` lead to, with its paths absolute: those that are relative start from `folder`."""
+    if folder is None:
+        return value
     if isinstance(value, dict):
         return {key: _located(entry, (*keys, key), folder) for key, entry in value.items()}
     if isinstance(value, list):
