@@ -2,6 +2,7 @@
 interrupted."""
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import memrec_core
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, shown
 from workflows import experiment as experiments
 from workflows.errors import JobError
 from workflows.experiment import Experiment
@@ -161,7 +162,7 @@ def list_() -> None:
 @app.command()
 def aggregate(run: RunArgument) -> None:
     """Print a run's rates, and write them to rates.parquet."""
-    store = Store(run)
+    store = _opened(run)
     _aggregate(experiment_of(store), store)
 
 
@@ -170,7 +171,7 @@ def report(run: RunArgument) -> None:
     """Write the page of a run, report/index.html."""
     from workflows.report import write_report
 
-    store = Store(run)
+    store = _opened(run)
     write_report(experiment_of(store), store)
     say(f"page: {store.show(REPORT)}")
 
@@ -185,7 +186,7 @@ def picture(
     """Draw the course of one recovery, with the estimates of the mask."""
     from workflows.report.course import draw_course
 
-    store = Store(run)
+    store = _opened(run)
     for name in draw_course(experiment_of(store), store, degradation, image, model):
         say(f"picture: {store.show(name)}")
 
@@ -195,7 +196,7 @@ def status(run: RunArgument) -> None:
     """Say what of a run is done and left, and what failed and why."""
     from workflows.status import print_status
 
-    store = Store(run)
+    store = _opened(run)
     print_status(experiment_of(store), store)
 
 
@@ -251,7 +252,17 @@ def _load(source: str, variant: str | None, overrides: list[str] | None, downloa
 
 
 def _store(experiment: Experiment, run: str | None) -> Store:
-    return Store(run or f"runs/{experiment.name}")
+    return _opened(run or f"runs/{experiment.name}")
+
+
+def _opened(run: str) -> Store:
+    """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
+    store = Store(run)
+    if store.is_local and os.fsencode(store.root) != store.root.encode(errors="replace"):
+        raise InputError(
+            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another --run"
+        )
+    return store
 
 
 def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> None:

@@ -374,12 +374,11 @@ def parse(
     context = ELSEWHERE if elsewhere else None
     written = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
     tree = written.tree if variant is None else written.smaller(variant)
-    changed = experiment_file.with_overrides(tree, overrides or [], None if elsewhere else Path.cwd())
-    experiment = _checked(changed, origin, context)
     if _is_valid(written.tree, context):  # else the file leaves entries to --set
         for name in written.variants:  # a mistake in one does not wait until it is asked for
             _checked(written.smaller(name), f"{origin}, variant {shown(name, quoted=False)}", context)
-    return experiment
+    changed = experiment_file.with_overrides(tree, overrides or [], None if elsewhere else Path.cwd())
+    return _checked(changed, origin, context)
 
 
 def resolved(text: str, origin: str) -> Experiment:

@@ -6,7 +6,9 @@ Nothing is written and no Ray is started. Times come from a measurement of secon
 import math
 import os
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -15,7 +17,7 @@ from memrec_core import autoencoders, training
 from memrec_core.errors import TrainingError
 from workflows import preflight
 from workflows.audit_set import AuditSet, load_audit_set
-from workflows.checkpoint_files import all_checkpoints, trained_checkpoints
+from workflows.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.experiment import Experiment, Model
 from workflows.job.sizes import USUAL_BATCH, USUAL_ITERATIONS, Cost, measure, sizes_of
 from workflows.methods import GENERIC, METHODS
@@ -25,16 +27,18 @@ from workflows.store import PLAN, Store, is_claimed
 
 MEASURED_S = 2.0
 """How long each network is tried."""
-ROW_BYTES, PICTURES_A_ROW, PIXEL_BYTES = 60, 3, 2
-"""What a row of the results takes, and a pixel of its pictures as PNG, about, as seen in the demo's run."""
+ROW_BYTES, PICTURES_A_ROW, PIXEL_BYTES, PAGE_BYTES = 60, 3, 2.4, 6e6
+"""What a row of the results takes, a pixel of its pictures as PNG, and the page, as seen in the demo's run."""
 
+Costs = Callable[[], dict[Kind, Cost]]
+"""The measured costs, which take their time."""
 SIZES = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 class Standing(NamedTuple):
-    """How many checkpoints and units are done, and the units that are left."""
+    """The checkpoints that are there, how many units are done, and the units that are left."""
 
-    checkpoints: int
+    checkpoints: Collection[Checkpoint]
     done: int
     left: list[Unit]
 
@@ -67,7 +71,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     preflight.check(experiment)
     audits = {data.label: load_audit_set(data, experiment.seed) for data in experiment.data}
     machine = Machine.here()
-    costs = _costs(experiment, audits, machine)
+    costs = cache(lambda: _costs(experiment, audits, machine))
     planned = _planned(experiment, store, audits, costs, machine)
     standing = _standing(experiment, store, planned)
     say(f"{experiment.name}: {experiment.description or 'an experiment without a description'}")
@@ -76,12 +80,12 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
         counts = f"{splits.count('train')} for training, {splits.count('control')} control images"
         say(f"images:     {data.label}: {counts}, of {data.size} x {data.size} pixels")
     for model in experiment.models:
-        say(f"training:   {_training(experiment, model, audits[model.data], machine)}")
+        say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
     say(f"recovery:   {sum(map(len, planned))} recoveries in {len(planned)} units: {_factors(experiment, audits)}")
     say(f"disk:       about {_disk(experiment, audits, planned)}")
     say(f"time:       {_time(experiment, standing, costs, machine)}")
     wanted = len(all_checkpoints(experiment))
-    said = f"{standing.checkpoints} of {wanted} checkpoints and {standing.done} of {len(planned)} units are done"
+    said = f"{len(standing.checkpoints)} of {wanted} checkpoints and {standing.done} of {len(planned)} units are done"
     say(f"run:        {store.uri}: {said if claimed else 'not begun'}")
 
 
@@ -102,7 +106,7 @@ def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine
 
 
 def _planned(
-    experiment: Experiment, store: Store, audits: dict[str, AuditSet], costs: dict[Kind, Cost], machine: Machine
+    experiment: Experiment, store: Store, audits: dict[str, AuditSet], costs: Costs, machine: Machine
 ) -> list[Unit]:
     """The run's plan; what it would be, where there is none yet."""
     if store.exists(PLAN):
@@ -111,16 +115,16 @@ def _planned(
     if experiment.images_per_unit is not None:
         return make_plan(experiment, catalogues, lambda kind: Size(experiment.images_per_unit, USUAL_BATCH))
     images = {label: len(catalogue) for label, catalogue in catalogues.items()}
-    return make_plan(experiment, catalogues, sizes_of(costs, images, experiment, machine.workers).__getitem__)
+    return make_plan(experiment, catalogues, sizes_of(costs(), images, experiment, machine.workers).__getitem__)
 
 
 def _standing(experiment: Experiment, store: Store, planned: list[Unit]) -> Standing:
     digests = trained_checkpoints(experiment, store)
     if not store.exists(PLAN):
-        return Standing(len(digests), 0, planned)
+        return Standing(digests, 0, planned)
     ready, waiting = with_checkpoints(planned, digests)
     seen = survey(store, ready)
-    return Standing(len(digests), len(seen.done), [*seen.left, *waiting])
+    return Standing(digests, len(seen.done), [*seen.left, *waiting])
 
 
 def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
@@ -136,16 +140,15 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     return f"{images} images, {_count(len(experiment.degradations), 'degradation')}, {' and '.join(parts)}"
 
 
-def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine) -> str:
+def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
     targets = sorted(experiment.training.targets, reverse=True)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
-    seconds = _step_seconds(experiment, model, audit, machine)
-    most = experiment.training.max_steps
+    said = f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}"
+    if all((model.label, target) in standing.checkpoints for target in targets):
+        return f"{said}: done"
+    seconds, most = _step_seconds(experiment, model, audit, machine), experiment.training.max_steps
     step = f"{1000 * seconds:.0f} ms" if seconds < 1 else duration(seconds)
-    return (
-        f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}; "
-        f"a step takes {step}, and {most} at the most {duration(most * seconds)}"
-    )
+    return f"{said}; a step takes {step}, and {most} at the most {duration(most * seconds)}"
 
 
 def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine) -> float:
@@ -201,13 +204,14 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
         recoveries = sum(len(unit) for unit in planned if unit.data_set == data.label)
         pictured = sum(min(experiment.pictures, splits.count(split)) for split in set(splits)) / len(splits)
         results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * PIXEL_BYTES * data.size**2)
-    return f"{_size(checkpoints + results)}: checkpoints {_size(checkpoints)}, results {_size(results)}"
+    parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
+    return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 
 
-def _time(experiment: Experiment, standing: Standing, costs: dict[Kind, Cost], machine: Machine) -> str:
+def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Machine) -> str:
     if not standing.left:
         return "nothing is left to recover"
-    seconds = sum(len(unit) * costs[unit.kind].seconds for unit in standing.left) / machine.workers
+    seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in standing.left) / machine.workers
     most = min(experiment.recovery.max_iterations, USUAL_ITERATIONS)
     return (
         f"recovery about {duration(seconds)} on the {machine} here, as just measured, with {most} outer iterations an "

@@ -179,11 +179,19 @@ def _key(node: Node) -> str:
     if not isinstance(node, ScalarNode) or node.tag not in (f"{_TAG}str", f"{_TAG}merge"):
         said = shown(node.value) if isinstance(node, ScalarNode) else "that is a list or a mapping"
         _refuse(node, f"has a key {said}, which is no word; put it in quotes if it is meant as one")
-    return node.value
+    return _text(node)
+
+
+def _text(node: ScalarNode) -> str:
+    """What is written; JSON's two escapes for a letter beyond 16 bits are that letter."""
+    try:
+        return node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        _refuse(node, "has an escape that is half a letter (\\uD800 to \\uDFFF)")
 
 
 def _scalar(node: ScalarNode) -> Any:
-    kind, text = node.tag.removeprefix(_TAG), node.value
+    kind, text = node.tag.removeprefix(_TAG), _text(node)
     if kind in ("str", "merge"):  # << is a key of its own kind, and as a value a string
         return text
     if kind not in _SCALARS or not _PATTERNS[node.tag].match(text):
