@@ -57,6 +57,8 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
     def compose_node(self, parent: Node | None, index: object) -> Node:
         if self.depth > DEEPEST:
             _refuse(self.peek_event(), f"is nested more than {DEEPEST} levels deep")
+        if getattr(self.peek_event(), "tag", None) == "!":
+            self.peek_event().implicit = (False, True)  # by 1.2 a ! makes a string of it
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
