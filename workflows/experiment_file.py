@@ -36,10 +36,13 @@ class Written:
         """The tree of the variant; raises InputError where there is none of that name."""
         if variant not in self.variants:
             raise unknown(f"variant of {self.origin}", variant, self.variants)
-        description = f"{self.tree.get('description') or ''} This is its variant {variant}, a smaller form of it."
-        name = self.tree.get("name")
-        named = {"name": f"{name}-{variant}"} if isinstance(name, str) else {}
-        return _merged(self.tree, {**named, "description": description.strip(), **self.variants[variant]})
+        name, description = self.tree.get("name"), self.tree.get("description", "")
+        said: dict[str, Any] = {}
+        if isinstance(name, str):
+            said["name"] = f"{name}-{variant}"
+        if isinstance(description, str):
+            said["description"] = f"{description} This is its variant {variant}, a smaller form of it.".strip()
+        return _merged(self.tree, {**said, **self.variants[variant]})
 
 
 def shipped() -> list[str]:

@@ -22,6 +22,8 @@ from memrec_core.errors import InputError, in_a_line, shown
 LARGEST_FILE = 2**20
 DEEPEST, MOST_ENTRIES = 40, 20_000
 """How deep a document may be nested, and how many entries it may have, its aliases written out."""
+TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+TOO_MANY = f"has more than {MOST_ENTRIES} entries, its aliases written out"
 LONGEST_NUMBER = 40
 
 _TAG = "tag:yaml.org,2002:"
@@ -44,7 +46,7 @@ class _Unreadable(yaml.YAMLError):
 
 
 class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
-    """From text to PyYAML's nodes, not nested deeper than DEEPEST."""
+    """From text to PyYAML's nodes, neither too many nor too deep."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -52,11 +54,14 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
-        self.depth = 0
+        self.depth = self.nodes = 0
 
     def compose_node(self, parent: Node | None, index: object) -> Node:
         if self.depth > DEEPEST:
-            _refuse(self.peek_event(), f"is nested more than {DEEPEST} levels deep")
+            _refuse(self.peek_event(), TOO_DEEP)
+        self.nodes += 1
+        if self.nodes > MOST_ENTRIES:
+            _refuse(self.peek_event(), TOO_MANY)
         if getattr(self.peek_event(), "tag", None) == "!":
             self.peek_event().implicit = (False, True)  # by 1.2 a ! makes a string of it
         self.depth += 1
@@ -129,9 +134,11 @@ class _Construction:
     def value(self, node: Node) -> Any:
         self.entries += 1
         if self.entries > MOST_ENTRIES:
-            _refuse(node, f"has more than {MOST_ENTRIES} entries, its aliases written out")
+            _refuse(node, TOO_MANY)
         if node in self.open:
             _refuse(node, "has an alias of what it is a part of")
+        if len(self.open) > DEEPEST:
+            _refuse(node, TOO_DEEP)
         if node.tag not in _KINDS:
             _refuse(node, f"has the tag {shown(node.tag.removeprefix(_TAG))}, which is not read here; leave it out")
         if isinstance(node, ScalarNode):

@@ -245,6 +245,13 @@ def test_variant_is_a_mapping_or_nothing(variant: str, words: str | None):
             experiment.parse(text, "exp.yaml", variant="tiny")
 
 
+@pytest.mark.parametrize("entry", ["description: 3", "name: 3"])
+def test_variant_makes_no_text_of_what_is_none(entry: str):
+    text = SMALL.replace("name: small", "name: small\n" + entry if "description" in entry else entry)
+    with pytest.raises(InputError, match="valid string, not 3"):
+        experiment.parse(f"{text}variants: {{tiny: }}", "exp.yaml", variant="tiny")
+
+
 def test_prior_in_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "prior").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -194,7 +194,7 @@ def rates(model: str = "fc10-leaky_relu") -> pd.DataFrame:
 def test_rows_of_the_rates_can_be_told_apart_at_any_width(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], width: int
 ):
-    monkeypatch.setattr(console, "_width", width)
+    monkeypatch.setattr(console, "width", width)
     print_rates(rates())
     out = capfd.readouterr().out
     assert "…" not in out
@@ -208,7 +208,7 @@ def test_rows_of_the_rates_can_be_told_apart_at_any_width(
 
 
 def test_wide_terminal_has_one_table_a_model(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(console, "_width", 200)
+    monkeypatch.setattr(console, "width", 200)
     print_rates(pd.concat([rates(), rates("fc20-prelu")]))
     out = capfd.readouterr().out
     assert out.count("unknown mask") == 2

@@ -56,9 +56,14 @@ MERGE_BOMB = "a: &a {k: 1}\n" + "".join(
 )
 
 
+CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in range(3000))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (CHAIN, "more than 40 levels deep"),
+        ("- x\n" * 200_000, "more than 20000 entries"),
         ("seed: 1\nname: a\nseed: 2\n", "'seed' is there twice, on lines 1 and 3"),
         ("data: {count: 1, count: 2}", "'count' is there twice, on line 1"),
         ("a:\n\tb: 1", "line 2 has a tab"),
