@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -308,7 +309,7 @@ class Experiment(Section):
             ("methods", list(self.methods)),
             ("training.targets", [f"{target:g}" for target in self.training.targets]),
         ):
-            if twice := [label for label in labels if labels.count(label) > 1]:
+            if twice := [label for label, times in Counter(labels).items() if times > 1]:
                 raise ValueError(f"{what} has an entry twice ({shown(twice[0])}); give each once, or its own label")
         if "ddnm" in self.methods and self.ddnm is None:
             raise ValueError("method ddnm needs ddnm.prior, the folder of a diffusion model; see README.md")
@@ -316,7 +317,7 @@ class Experiment(Section):
 
     @property
     def digest(self) -> str:
-        """Changes with anything that could change a result."""
+        """Changes with anything that could change a result, and so not with what the experiment is called."""
         tree = self.model_dump(exclude={"name", "description"})
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
