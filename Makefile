@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test chaos bench lint clean
+.PHONY: help setup demo test test-long chaos bench lint clean
 
 help:
 	@echo "make demo   train, recover, aggregate and report on the embedded photographs (80 seconds on two cores)"
 	@echo "make test   run the tests"
+	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"
 	@echo "make bench  measure the speed, beside the machine's limit and rivals (15 minutes on two cores)"
 	@echo "make lint   check the style"
@@ -30,6 +31,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest
+
+test-long: setup
+	@$(BIN)/python -m pytest -m "chaos or long"
 
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py

@@ -58,10 +58,10 @@ def table(rows: list[Row]) -> Table:
 
 def keep(section: str, rows: list[Row]) -> None:
     """Beside what was kept of other sections."""
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     entries = [{**asdict(row), "met": row.met} for row in rows]
     kept[section] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "rows": entries}
-    RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

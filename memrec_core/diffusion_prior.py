@@ -103,7 +103,7 @@ def _folder(source: str | Path) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist, so its folder is not {KIND}; give a folder that is one") from error
     except (OSError, ValueError) as error:

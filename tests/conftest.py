@@ -11,7 +11,14 @@ import torch
 from ray.cluster_utils import Cluster
 
 from workflows import cli, experiment
+from workflows.audit_set import load_audit_set
+from workflows.checkpoint_files import load_checkpoint
 from workflows.experiment import Experiment
+from workflows.images import keep_catalogues
+from workflows.plan import Sizes, make_plan, planned_units, save_plan
+from workflows.store import Store, claim
+from workflows.train import train_model
+from workflows.unit import Held, recover_unit
 
 SMALL = """
 name: small
@@ -79,6 +86,21 @@ def run_small(memrec: Callable[..., Called], cluster: str, small_file: Path) -> 
         return memrec("run", experiment, "--run", run, "--address", cluster, "--actors", 2, *options)
 
     return call
+
+
+def make_run(experiment: Experiment, run: Path, sizes: Sizes) -> Store:
+    """A run whose networks are trained and whose units are recovered, in this process; nothing is aggregated yet."""
+    store, audits = Store(str(run)), {data.label: load_audit_set(data, experiment.seed) for data in experiment.data}
+    catalogues = {label: audit.catalogue for label, audit in audits.items()}
+    claim(store, experiment)
+    keep_catalogues(store, catalogues)
+    for model in experiment.models:
+        train_model(experiment, model, audits[model.data], store)
+    save_plan(store, make_plan(experiment, catalogues, sizes))
+    for unit in planned_units(experiment, store)[0]:
+        held = Held(*load_checkpoint(store, unit.model, unit.target_loss))
+        store.write_table(unit.file, recover_unit(unit, experiment, audits[unit.data_set], held))
+    return store
 
 
 def results(run: Path) -> pd.DataFrame:

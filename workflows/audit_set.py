@@ -74,7 +74,7 @@ class Catalogue:
         for split, words in (("train", "training"), ("control", "control")):
             if own := [image for image in self._copies() if image.split == split]:
                 yield (
-                    f"data set {label}: {len(own)} of {self._count(split)} {words} images are near-duplicates of "
+                    f"data set {label}: {len(own)} of {self._total(split)} {words} images are near-duplicates of "
                     f"others, and count once with those: {_examples(own)}"
                 )
         for crossed, consequence in (
@@ -83,7 +83,7 @@ class Catalogue:
         ):
             if crossed:
                 yield (
-                    f"data set {label}: {len(crossed)} of {self._count('control')} control images are near-duplicates "
+                    f"data set {label}: {len(crossed)} of {self._total('control')} control images are near-duplicates "
                     f"of training images, and {consequence}: {_examples(crossed)}"
                 )
 
@@ -103,7 +103,11 @@ class Catalogue:
         """The images that count once with another one of their split."""
         return [image for image in self.images if image.copy_of and image.copy_of.startswith(f"{image.split}/")]
 
-    def _count(self, split: str) -> int:
+    def count(self, split: str) -> int:
+        """How many of a split's images are audited."""
+        return sum(image.split == split for image in self.audited)
+
+    def _total(self, split: str) -> int:
         return sum(image.split == split for image in self.images)
 
 

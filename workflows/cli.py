@@ -2,6 +2,7 @@
 interrupted."""
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from memrec_core.errors import InputError
+import memrec_core
+from memrec_core.errors import InputError, shown
 from workflows import experiment as experiments
 from workflows.errors import JobError, ResultsError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
-from workflows.progress import console, say
 from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
+from workflows.terminal import complain, open_streams, say
 
 if TYPE_CHECKING:
     from workflows.job.driver import Outcome
@@ -38,6 +40,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A YAML file, or the name of a shipped one.")]
@@ -68,6 +71,21 @@ KeepDuplicates = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"memrec {memrec_core.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """How much of its training data does an autoencoder give away?"""
+
+
 @app.command()
 def run(
     experiment: ExperimentName,
@@ -82,7 +100,7 @@ def run(
     download: Download = False,
 ) -> None:
     """Train, recover, aggregate and report. Run again, it does only what is missing."""
-    loaded = _load(experiment, variant, set_, keep_duplicates, download)
+    loaded = _load(experiment, variant, set_, run, keep_duplicates, download)
     _all_steps(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
@@ -98,8 +116,8 @@ def train(
     keep_duplicates: KeepDuplicates = False,
     download: Download = False,
 ) -> None:
-    """Train the experiment's networks, with a checkpoint at each loss target."""
-    loaded = _load(experiment, variant, set_, keep_duplicates, download)
+    """Train the networks, with a checkpoint at each loss target."""
+    loaded = _load(experiment, variant, set_, run, keep_duplicates, download)
     request = Request(address, None, gpus_per_actor)
     if not _job(loaded, _store(loaded, run), request, Steps(recover=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
@@ -117,26 +135,49 @@ def recover(
     retry_failed: RetryFailed = False,
     keep_duplicates: KeepDuplicates = False,
 ) -> None:
-    """Recover the images from their degraded versions, with the trained checkpoints, on Ray."""
-    loaded = _load(experiment, variant, set_, keep_duplicates)
+    """Recover the degraded images with the trained checkpoints."""
+    loaded = _load(experiment, variant, set_, run, keep_duplicates)
     request = Request(address, actors, gpus_per_actor)
     if not _job(loaded, _store(loaded, run), request, Steps(train=False, retry_failed=retry_failed)).complete:
         raise typer.Exit(1)
 
 
 @app.command()
+def plan(
+    experiment: ExperimentName,
+    run: RunOption = None,
+    variant: Variant = None,
+    set_: Overrides = None,
+    keep_duplicates: KeepDuplicates = False,
+) -> None:
+    """Say what `run` would do, how long it takes, and what is done."""
+    from workflows.forecast import print_forecast
+
+    loaded = _load(experiment, variant, set_, run, keep_duplicates)
+    print_forecast(loaded, _store(loaded, run))
+
+
+@app.command("list")
+def list_() -> None:
+    """List the experiments, networks, masks, methods and data sets."""
+    from workflows.listing import print_list
+
+    print_list()
+
+
+@app.command()
 def aggregate(run: RunArgument) -> None:
-    """Print the recovery rates of a run, and write them to rates.parquet."""
-    store = Store(run)
+    """Print a run's rates, and write them to rates.parquet."""
+    store = _opened(run)
     _aggregate(experiment_of(store), store)
 
 
 @app.command()
 def report(run: RunArgument) -> None:
-    """Write the page with a run's rates and pictures, report/index.html."""
+    """Write the page of a run, report/index.html."""
     from workflows.report import write_report
 
-    store = Store(run)
+    store = _opened(run)
     write_report(experiment_of(store), store)
     say(f"page: {store.show(REPORT)}")
 
@@ -148,26 +189,26 @@ def picture(
     image: Annotated[int, typer.Option(min=0, help="Which image of the run, training images first.")] = 0,
     model: Annotated[str | None, typer.Option(help="Which of the run's networks; the first where left out.")] = None,
 ) -> None:
-    """Draw a recovery's course: the iterates of both methods side by side, and the estimates of the mask."""
+    """Draw the course of one recovery, with the estimates of the mask."""
     from workflows.report.course import draw_course
 
-    store = Store(run)
+    store = _opened(run)
     for name in draw_course(experiment_of(store), store, degradation, image, model):
         say(f"picture: {store.show(name)}")
 
 
 @app.command()
 def status(run: RunArgument) -> None:
-    """Say what of a run is done, what is left, and what failed and why."""
+    """Say what of a run is done and left, and what failed and why."""
     from workflows.status import print_status
 
-    store = Store(run)
+    store = _opened(run)
     print_status(experiment_of(store), store)
 
 
 @app.command()
 def demo(run: RunOption = None, actors: Actors = 2) -> None:
-    """The whole job on 48 embedded photographs, in 80 seconds on two cores."""
+    """Do the whole job on 48 photographs that are embedded."""
     _all_steps(experiments.load("demo"), run, Request(actors=actors), retry_failed=False)
 
 
@@ -183,15 +224,16 @@ def submit(
     retry_failed: RetryFailed = False,
     keep_duplicates: KeepDuplicates = False,
 ) -> None:
-    """Do what `run` does, as a job on a Ray cluster, and follow its log to the end."""
+    """Do what `run` does as a job on a Ray cluster, and follow it."""
     from workflows.submit import submit_job
 
-    loaded = _load(experiment, variant, set_, keep_duplicates)
+    loaded = _load(experiment, variant, set_, run, keep_duplicates, elsewhere=True)
     submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 
 def main() -> None:
     """The console script: errors of the user in one sentence, without a traceback."""
+    open_streams()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
@@ -204,23 +246,40 @@ def main() -> None:
 
 
 def _fail(error: object, status: int) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    complain(f"error: {error}")
     sys.exit(status)
 
 
 def _load(
-    source: str, variant: str | None, overrides: list[str] | None, keep_duplicates: bool, download: bool = False
+    source: str,
+    variant: str | None,
+    overrides: list[str] | None,
+    run: str | None,
+    keep_duplicates: bool = False,
+    download: bool = False,
+    elsewhere: bool = False,
 ) -> Experiment:
+    """The experiment of a command's options; see experiment.load."""
     if download:
         from workflows import data_folder
 
         data_folder.download(experiments.data_sets_of(source, overrides, variant))
-    loaded = experiments.load(source, overrides, variant)
+    loaded = experiments.load(source, overrides, variant, elsewhere=elsewhere, run=run)
     return loaded.keeping_duplicates() if keep_duplicates else loaded
 
 
 def _store(experiment: Experiment, run: str | None) -> Store:
-    return Store(run or f"runs/{experiment.name}")
+    return _opened(run or f"runs/{experiment.name}")
+
+
+def _opened(run: str) -> Store:
+    """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
+    store = Store(run)
+    if store.is_local and os.fsencode(store.root) != store.root.encode(errors="replace"):
+        raise InputError(
+            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another --run"
+        )
+    return store
 
 
 def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> None:
@@ -257,29 +316,28 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
     outcome = run_job(experiment, store, request, steps)
     for what, reason in outcome.failed.items():
-        print(f"failed: {what}: {reason}", file=sys.stderr)
+        complain(f"failed: {what}: {reason}")
     if outcome.failed:
-        print(
+        complain(
             "what failed is taken up again with --retry-failed (a training by memrec run or memrec train); with other "
-            "settings it is another experiment, which needs a --run of its own",
-            file=sys.stderr,
+            "settings it is another experiment, which needs a --run of its own"
         )
     elif not outcome.complete:
         left = outcome.planned - outcome.done
-        print(f"{left} of {outcome.planned} units are left: their checkpoints are missing", file=sys.stderr)
+        complain(f"{left} of {outcome.planned} units are left: their checkpoints are missing")
     return outcome
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
     from workflows.aggregate import aggregate, incomplete
     from workflows.images import sentences_of
-    from workflows.tables import rates_tables
+    from workflows.tables import print_rates
 
     rates = aggregate(experiment, store)
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    for table in rates_tables(rates):
-        console.print(table)
+    print_rates(rates)
+    say("")
     for sentence in [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
         say(sentence)
 

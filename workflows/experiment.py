@@ -1,73 +1,128 @@
 """The experiment file: which images, networks, degradations and methods, as typed and validated objects."""
 
 import hashlib
+import inspect
 import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
 )
 
-from memrec_core.autoencoders import default_activation
+from memrec_core.autoencoders import BUILDERS, default_activation
+from memrec_core.autoencoders.activations import ACTIVATIONS
+from memrec_core.datasets import LOADERS
 from memrec_core.degradations import MASKS
-from memrec_core.errors import InputError, in_a_line, unknown
-from workflows.data_folder import default_root
+from memrec_core.degradations import mask as make_mask
+from memrec_core.errors import InputError, shown, unknown
+from memrec_core.recovery.unknown_mask import FIRST_MASKS
+from memrec_core.training import RECIPES
+from workflows import experiment_file, yaml_reading
+from workflows.data_folder import PLACES, default_root
+from workflows.experiment_file import PRIORS, SHIPPED, shipped
+from workflows.invalid import sentence
 from workflows.methods import GENERIC, METHODS
 
-SHIPPED = Path(__file__).parent / "experiments"
-PRIORS = Path(__file__).parent / "priors"
-MethodName = Literal[tuple(METHODS)]
-Count = Annotated[int, Field(ge=1)]
+__all__ = ["PRIORS", "SHIPPED", "Data", "Degradation", "Experiment", "Model", "load", "parse", "shipped"]
+
+
+def _whole(value: Any) -> Any:
+    """A number without a fraction is a whole one, however it is written: 2e5 steps."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
+
+
+def _one_of(kind: str, choices: Iterable[str]) -> AfterValidator:
+    """The check that a name is one of `choices`; its error names the nearest."""
+
+    def check(name: str) -> str:
+        if name not in choices:
+            raise ValueError(str(unknown(kind, name, choices)))
+        return name
+
+    return AfterValidator(check)
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=1)]
+NotNegative = Annotated[Whole, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 """A name that becomes a folder of the run."""
+Folder = Annotated[str, Field(min_length=1)]
 
+ELSEWHERE = "elsewhere"
+"""The context of an experiment whose files lie on other machines: its paths mean nothing on this one."""
 
 GAMMAS: dict[str | tuple[str, str], float] = {("fc10", "leaky_relu"): 0.5, "unet": 1.0}
 """Appendix D.2; 0.1 for all other networks."""
 
 
-def _expanded(path: str) -> Path:
+def _of_somebody(path: str) -> str:
+    """The path, if it is one: a ~ in it may be the home folder of nobody."""
+    if "\0" in path:
+        raise ValueError(f"{shown(path)} is no path")
     try:
-        return Path(path).expanduser()
+        Path(path).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"{path} names the home folder of nobody on this machine") from error
+        raise ValueError(f"{shown(path, quoted=False)} names the home folder of nobody on this machine") from error
+    return path
+
+
+def _takes(name: str, function: Callable[..., Any], options: Iterable[str]) -> None:
+    """Raise ValueError where what makes a network, or reads a data set, has no such option."""
+    known = inspect.signature(function).parameters
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} takes no {option}; leave it out")
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Data(Section):
     """A training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one, `label` what
     the results call it, its name where left out."""
 
-    name: str
+    name: Annotated[str, _one_of("data set", LOADERS)]
     label: Label | None = None
     count: Count | None = None
     size: Count = 32
-    root: str | None = None
-    control_root: str | None = None
-    control_count: Annotated[int, Field(ge=0)] | None = None
+    root: Folder | None = None
+    control_root: Folder | None = None
+    control_count: NotNegative | None = None
     """How many images that were not trained on; as many as `count` where it is left out, 0 for none."""
     keep_duplicates: bool = False
     """Whether control images that are near-duplicates of training images count as control all the same."""
 
     @field_validator("root", "control_root")
     @classmethod
-    def _absolute(cls, path: str | None) -> str | None:
-        return None if path is None else str(_expanded(path).absolute())
+    def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is None or (info.context == ELSEWHERE and Path(path).is_absolute()):
+            return path
+        if info.context == ELSEWHERE:
+            raise ValueError(
+                f"{shown(path)} is a path of this machine, and the data is read on the cluster; give the absolute path "
+                "there, such as --set data.root=/data/pictures"
+            )
+        return str(Path(_of_somebody(path)).expanduser().absolute())
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":
+        _takes(self.name, LOADERS[self.name], [name for name in ("root", "control_root") if getattr(self, name)])
         object.__setattr__(self, "label", self.label or self.name)
         return self
 
@@ -80,11 +135,11 @@ class Model(Section):
     out.
     """
 
-    architecture: str
-    activation: str | None = None
+    architecture: Annotated[str, _one_of("autoencoder", BUILDERS)]
+    activation: Annotated[str, _one_of("activation", ACTIVATIONS)] | None = None
     width: Count | None = None
     channels: list[Count] | None = None
-    skips: list[Annotated[int, Field(ge=0)]] | None = None
+    skips: list[NotNegative] | None = None
     gamma: Positive | None = None
     data: Label | None = None
     label: Label | None = None
@@ -93,19 +148,15 @@ class Model(Section):
     def _fill_in(self) -> "Model":
         if self.label == GENERIC:
             raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
-        try:
-            object.__setattr__(self, "activation", self.activation or default_activation(self.architecture))
-        except InputError as error:
-            raise ValueError(str(error)) from error
+        object.__setattr__(self, "activation", self.activation or default_activation(self.architecture))
         gamma = self.gamma or GAMMAS.get((self.architecture, self.activation), GAMMAS.get(self.architecture, 0.1))
         object.__setattr__(self, "gamma", gamma)
+        _takes(self.architecture, BUILDERS[self.architecture], self.options)
         return self
 
     def on_each(self, data_sets: list[str]) -> list["Model"]:
         """One for each of the data sets that it is trained on, by label; where there are several data sets, its label
         ends with theirs unless the user gave both."""
-        if self.data is not None and self.data not in data_sets:
-            raise ValueError(str(unknown("data set", self.data, data_sets)))
         label = self.label or f"{self.architecture}-{self.activation}"
         given = len(data_sets) == 1 or (self.label and self.data)
         return [
@@ -129,17 +180,31 @@ class Training(Section):
     """How the networks are trained; a checkpoint is kept at the first step that reaches each of `targets` (MSE)."""
 
     targets: Annotated[list[Positive], Field(min_length=1)] = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
-    optimiser: Literal["adam", "soap"] | None = None
+    optimiser: Annotated[str, _one_of("optimiser", RECIPES)] | None = None
     learning_rate: Positive | None = None
     """These two are memrec_core.training's for the kind of network where left out."""
     batch_size: Count | None = None
     max_steps: Count = 200_000
 
 
+def _name_of_number(mask: Any) -> Any:
+    """The paper's masks have numbers, with or without quotes."""
+    number = str(mask) if isinstance(mask, str | int) and not isinstance(mask, bool) else ""
+    return MASKS.get(int(number), number) if re.fullmatch("[0-9]{1,9}", number) else mask
+
+
+def _known_mask(name: str) -> str:
+    try:
+        make_mask(name, (1, 64, 64))
+    except InputError as error:
+        raise ValueError(f"{unknown('mask', name, MASKS.values())}, or another per cent, 1 to 99") from error
+    return name
+
+
 class Degradation(Section):
     """A mask, by name or by the paper's number, and the standard deviation of Gaussian noise, in [0, 1] units."""
 
-    mask: str
+    mask: Annotated[str, BeforeValidator(_name_of_number), AfterValidator(_known_mask)]
     noise_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     per_image: bool = False
     """Whether each image has a random mask of its own."""
@@ -149,11 +214,6 @@ class Degradation(Section):
         if self.per_image and not self.mask.startswith("random_"):
             raise ValueError(f"per_image is for random masks; {self.mask} is the same for all images")
         return self
-
-    @field_validator("mask", mode="before")
-    @classmethod
-    def _name_of_number(cls, mask: Any) -> Any:
-        return MASKS.get(int(mask), str(mask)) if str(mask).isdecimal() else mask
 
     @property
     def label(self) -> str:
@@ -168,7 +228,7 @@ class Recovery(Section):
     inner_iterations: Count = 40
     max_iterations: Count = 50
     max_autoencoder_iterations: Count = 1000
-    first_mask: Literal["coin_flips", "zeros"] | None = None
+    first_mask: Annotated[str, _one_of("first mask", FIRST_MASKS)] | None = None
     """The paper's for each architecture where left out."""
 
 
@@ -184,9 +244,15 @@ class Ddnm(Section):
 
     @field_validator("prior")
     @classmethod
-    def _absolute(cls, prior: str) -> str:
-        folder = _expanded(prior)
-        return str(folder.absolute()) if folder.is_dir() and not (PRIORS / prior).is_dir() else prior
+    def _absolute(cls, prior: str, info: ValidationInfo) -> str:
+        path = Path(_of_somebody(prior)).expanduser()
+        here = prior.startswith(("~", ".")) or (path.is_dir() and not (PRIORS / prior).is_dir())
+        if info.context == ELSEWHERE and here and not Path(prior).is_absolute():
+            raise ValueError(
+                f"{shown(prior)} is a path of this machine, and the prior is read on the cluster; give the absolute "
+                "path there"
+            )
+        return str(path) if prior.startswith("~") else prior
 
     @property
     def source(self) -> str:
@@ -199,19 +265,23 @@ class Experiment(Section):
 
     name: Label
     description: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 42
     data: Annotated[list[Data], Field(min_length=1)]
     models: Annotated[list[Model], Field(min_length=1)]
     training: Training = Training()
     degradations: Annotated[list[Degradation], Field(min_length=1)]
-    methods: Annotated[list[MethodName], Field(min_length=1)] = ["unknown_mask", "known_mask", "autoencoder_iterations"]
+    methods: Annotated[list[Annotated[str, _one_of("method", METHODS)]], Field(min_length=1)] = [
+        "unknown_mask",
+        "known_mask",
+        "autoencoder_iterations",
+    ]
     recovery: Recovery = Recovery()
     ddnm: Ddnm | None = None
     images_per_unit: Count | None = None
     """How many recoveries a work unit does, and one Parquet file holds, about: of a part of the images under one
     degradation, or of all of them under several. Where left out, so many that a unit takes two minutes, as measured on
     the cluster."""
-    pictures: Annotated[int, Field(ge=0)] = 0
+    pictures: NotNegative = 0
     """Of how many images of each split the results keep pictures, as PNG."""
 
     @field_validator("data", mode="before")
@@ -226,6 +296,9 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _train_on_each_data_set(self) -> "Experiment":
         labels = [data.label for data in self.data]
+        for number, model in enumerate(self.models):
+            if model.data is not None and model.data not in labels:
+                raise ValueError(f"models.{number}.data: {unknown('data set', model.data, labels)}")
         object.__setattr__(self, "models", [own for model in self.models for own in model.on_each(labels)])
         return self
 
@@ -238,16 +311,16 @@ class Experiment(Section):
             ("methods", list(self.methods)),
             ("training.targets", [f"{target:g}" for target in self.training.targets]),
         ):
-            if len(set(labels)) < len(labels):
-                raise ValueError(f"{what} has an entry twice ({', '.join(labels)}); give each once, or its own label")
+            if twice := [label for label, times in Counter(labels).items() if times > 1]:
+                raise ValueError(f"{what} has an entry twice ({shown(twice[0])}); give each once, or its own label")
         if "ddnm" in self.methods and self.ddnm is None:
             raise ValueError("method ddnm needs ddnm.prior, the folder of a diffusion model; see README.md")
         return self
 
     @property
     def digest(self) -> str:
-        """Changes with anything that could change a result."""
-        tree = self.model_dump(exclude={"description"})
+        """Changes with anything that could change a result, and so not with what the experiment is called."""
+        tree = self.model_dump(exclude={"name", "description"})
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
     def data_set(self, label: str) -> Data:
@@ -259,123 +332,109 @@ class Experiment(Section):
         return self.model_copy(update={"data": kept})
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+        return yaml_reading.write(self.model_dump())
 
 
-def shipped() -> list[str]:
-    """The names of the experiments in workflows/experiments."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-
-
-def load(source: str, overrides: list[str] | None = None, variant: str | None = None) -> Experiment:
+def load(
+    source: str,
+    overrides: list[str] | None = None,
+    variant: str | None = None,
+    elsewhere: bool = False,
+    run: str | None = None,
+) -> Experiment:
     """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
 
     `variant` is one of the file's own, such as `cpu`: a smaller form of the experiment. A data set whose root the file
-    leaves open is looked for where data_folder says. Raises InputError, in one sentence, for a file that is missing or
-    not YAML, and for any wrong key or value.
+    leaves open is looked for where data_folder says; not where the experiment is for machines `elsewhere`, whose paths
+    are left as they are. What `overrides` change is said in the description, and a shipped experiment that they change
+    has the name of its `run`'s folder. Raises InputError, in one sentence, for a file that is missing or not YAML, and
+    for any wrong key or value.
     """
-    experiment = parse(*_read(source), overrides, variant)
+    found = experiment_file.find(source)
+    experiment = parse(found.text, found.origin, overrides, variant, found.folder, elsewhere)
+    if overrides:
+        plain = _without_overrides(found, variant)
+        if plain is None or _about(plain) != _about(experiment):
+            name = experiment.name if plain is None else plain.name
+            experiment = _retitled(experiment, name, overrides, run, source in shipped())
+    if elsewhere:
+        return experiment
     located = [data.model_copy(update={"root": data.root or default_root(data.name)}) for data in experiment.data]
     return experiment.model_copy(update={"data": located})
 
 
 def data_sets_of(source: str, overrides: list[str] | None = None, variant: str | None = None) -> list[str]:
     """The names of the data sets, which need not be there yet; the rest as for `load`."""
-    return [data.name for data in parse(*_read(source), overrides, variant).data]
+    found = experiment_file.find(source)
+    return [data.name for data in parse(found.text, found.origin, overrides, variant, found.folder).data]
 
 
-def _read(source: str) -> tuple[str, str]:
-    """The experiment's text, and what to call it in error messages."""
-    if source in shipped():
-        return (SHIPPED / f"{source}.yaml").read_text(), f"experiment {source}"
-    if Path(source).is_file():
-        return Path(source).read_text(errors="replace"), source
-    if source.endswith((".yaml", ".yml")) or "/" in source:
-        raise InputError(f"experiment file {source} does not exist; give a YAML file or one of {', '.join(shipped())}")
-    raise unknown("experiment", source, shipped())
+def parse(
+    text: str,
+    origin: str,
+    overrides: list[str] | None = None,
+    variant: str | None = None,
+    folder: Path | None = None,
+    elsewhere: bool = False,
+) -> Experiment:
+    """The experiment that the YAML `text` describes; `origin` names it in error messages. Its relative paths start from
+    `folder`, the working directory where left out; those of `overrides` always from the working directory."""
+    context = ELSEWHERE if elsewhere else None
+    written = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
+    tree = written.tree if variant is None else written.smaller(variant)
+    if _is_valid(written.tree, context):  # else the file leaves entries to --set
+        for name in written.variants:  # a mistake in one does not wait until it is asked for
+            _checked(written.smaller(name), f"{origin}, variant {shown(name, quoted=False)}", context)
+    changed = experiment_file.with_overrides(tree, overrides or [], None if elsewhere else Path.cwd())
+    return _checked(changed, origin, context)
 
 
-def parse(text: str, origin: str, overrides: list[str] | None = None, variant: str | None = None) -> Experiment:
-    """The experiment that the YAML `text` describes; `origin` names it in error messages."""
+def resolved(text: str, origin: str) -> Experiment:
+    """The experiment that `to_yaml` wrote: nothing in it depends on where it is read."""
+    return _checked(yaml_reading.read(text, origin), origin)
+
+
+def _without_overrides(found: experiment_file.Source, variant: str | None) -> Experiment | None:
+    """The experiment as its file has it; None where that leaves entries to --set."""
     try:
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{origin} is not valid YAML: {in_a_line(error)}") from error
-    if not isinstance(tree, dict):
-        raise InputError(f"{origin} is not an experiment: expected a YAML mapping with name, data, models, ...")
-    variants = {} if (given := tree.pop("variants", None)) is None else given
-    if not isinstance(variants, dict):
-        raise InputError(f"{origin}: variants is not a mapping, such as cpu: {{data: {{count: 50}}}}")
-    if variant is not None:
-        if variant not in variants:
-            raise unknown(f"variant of {origin}", variant, variants)
-        changes = {} if variants[variant] is None else variants[variant]
-        if not isinstance(changes, dict):
-            raise InputError(f"{origin}: variants.{variant} is not a mapping of entries, such as data: {{count: 50}}")
-        smaller = f"{tree.get('description', '')} This is its variant {variant}, a smaller form of it."
-        named = {"name": f"{tree['name']}-{variant}"} if "name" in tree else {}
-        tree = _merged(tree, {**named, "description": smaller.strip(), **changes})
-    for override in overrides or []:
-        _override(tree, override)
+        return parse(found.text, found.origin, None, variant, found.folder)
+    except InputError:
+        return None
+
+
+def _about(experiment: Experiment) -> dict[str, Any]:
+    """What an experiment's name and description speak of: not where the data of a publisher lie."""
+    tree = experiment.model_dump(exclude={"name", "description"})
+    tree["data"] = [
+        data.model_dump(exclude={"root", "control_root"} if data.name in PLACES else None) for data in experiment.data
+    ]
+    return tree
+
+
+def _retitled(experiment: Experiment, name: str, overrides: list[str], run: str | None, is_shipped: bool) -> Experiment:
+    """The experiment with a description that says what was changed of the one called `name`; and, where that is
+    shipped, so that its name stands for something else, with the name of the run's folder."""
+    given = {experiment_file.parts_of(override)[0] for override in overrides}
+    update = {}
+    if "description" not in given:
+        changes = [override for override in overrides if experiment_file.parts_of(override)[0] != "name"]
+        update["description"] = f"{name} with {', '.join(changes)}."
+    if is_shipped and "name" not in given:
+        folder = re.sub(r"[^A-Za-z0-9._-]+", "-", (run or "").rstrip("/").rpartition("/")[2]).strip("-._")
+        update["name"] = (folder or f"{name}-changed")[:80]
+    return experiment.model_copy(update=update)
+
+
+def _checked(tree: Any, origin: str, context: str | None = None) -> Experiment:
     try:
-        return Experiment.model_validate(tree)
+        return Experiment.model_validate(tree, context=context)
     except ValidationError as error:
-        raise InputError(f"{origin}: {_sentence(error, tree)}") from error
+        raise InputError(f"{origin}: {sentence(error, Experiment, tree)}") from error
 
 
-def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`tree` with the entries of `changes` in place of its own, mapping by mapping; lists are replaced whole."""
-    both = {
-        key: _merged(tree[key], value) if _mappings(tree.get(key), value) else value for key, value in changes.items()
-    }
-    return {**tree, **both}
-
-
-def _mappings(*values: Any) -> bool:
-    return all(isinstance(value, dict) for value in values)
-
-
-def _override(tree: Any, override: str) -> None:
-    """Set the entry that a dotted key names: `training.max_steps=500`, `models.0.width=64`."""
-    key, equals, value = override.partition("=")
-    if not key or not equals:
-        raise InputError(f"--set {override!r} is not key=value, such as data.count=100")
-    *parents, last = key.split(".")
+def _is_valid(tree: Any, context: str | None) -> bool:
     try:
-        for part in parents:
-            tree = tree[int(part)] if isinstance(tree, list) else tree.setdefault(part, {})
-        tree[int(last) if isinstance(tree, list) else last] = yaml.safe_load(value)
-    except (ValueError, IndexError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(
-            f"--set {override!r} names no entry of the experiment ({in_a_line(error)}); such as data.count=100"
-        ) from error
-
-
-def _sentence(error: ValidationError, tree: dict[str, Any]) -> str:
-    """The first of pydantic's complaints about `tree`, with the nearest valid name for an unknown key."""
-    first = error.errors(include_url=False)[0]
-    location = first["loc"]
-    if location[:2] == ("data", 0) and not isinstance(tree["data"], list):
-        location = ("data", *location[2:])
-    where = ".".join(str(part) for part in location)
-    if first["type"] == "extra_forbidden":
-        return f"{where}: {unknown('key', location[-1], _keys_at(location[:-1]))}"
-    found = "" if first["type"] in ("missing", "value_error") else f", not {first['input']!r}"
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {said[0].lower()}{said[1:]}{found}".removeprefix(": ")
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    """The valid keys of the section that `location` leads to."""
-    section: type[BaseModel] = Experiment
-    kinds: dict[str, type[BaseModel]] = {
-        "data": Data,
-        "models": Model,
-        "training": Training,
-        "degradations": Degradation,
-        "recovery": Recovery,
-        "ddnm": Ddnm,
-    }
-    for part in location:
-        section = kinds.get(str(part), section)
-    return list(section.model_fields)
+        Experiment.model_validate(tree, context=context)
+    except ValidationError:
+        return False
+    return True

@@ -13,7 +13,7 @@ from workflows.audit_set import Catalogue, Image, images_of, load_splits
 from workflows.checkpoint_files import sidecars_of
 from workflows.experiment import Experiment
 from workflows.progress import say
-from workflows.store import CHECKPOINTS, IMAGES, PLAN, Store
+from workflows.store import IMAGES, PLAN, Store
 
 COLUMNS = pa.schema(
     [
@@ -35,7 +35,7 @@ def keep_catalogues(store: Store, catalogues: dict[str, Catalogue]) -> None:
     Raises InputError for others, and for a run whose first step kept nothing of them.
     """
     if not store.exists(IMAGES):
-        if store.exists(PLAN) or store.names(CHECKPOINTS, ".json"):
+        if store.exists(PLAN):
             raise InputError(
                 f"{store.uri} does not say which pictures it is of (it has no {IMAGES}), since an earlier revision of "
                 "memrec made it; choose another --run"
@@ -109,10 +109,12 @@ def check_trained_on(experiment: Experiment, store: Store, catalogues: dict[str,
     """Raises InputError where a checkpoint was trained on other pixels than those of its data set."""
     trained_on = {model.label: catalogues[model.data].fingerprint("train") for model in experiment.models}
     for name, metadata in sidecars_of(experiment, store):
-        expected = trained_on[metadata["model"]]
-        if metadata.get("trained_on") != expected:
+        found, expected = metadata.get("trained_on"), trained_on[metadata["model"]]
+        if found != expected:
+            said = "was trained on other pictures than the training images here"
+            if found is None:
+                said = "does not say what it was trained on, since an earlier revision of memrec made it"
             raise InputError(
-                f"{store.show(name)} was trained on other pictures (fingerprint {metadata.get('trained_on')}) than the "
-                f"training images here ({expected}); restore the pictures, or remove the checkpoint's .json to train "
-                "it again"
+                f"{store.show(name)} {said}; restore the pictures, remove the checkpoint's .json to train it again, or "
+                "choose another --run"
             )

@@ -4,16 +4,14 @@ import math
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
-console = Console()
+from workflows.terminal import complain, console, is_screen, say
+
+__all__ = ["Display", "complain", "console", "duration", "say", "standing_note"]
+
 LINE_EVERY_S = 10.0
-
-
-def say(line: str) -> None:
-    """Print a line as it is: names of files are no markup, and no terminal's width breaks them."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class Display:
@@ -25,8 +23,8 @@ class Display:
         self.printed: dict[str, float] = {}
 
     def __enter__(self) -> "Display":
-        if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.fields[note]}"))
+        if is_screen():
+            columns = (_text("{task.description}"), BarColumn(10), _text("{task.fields[note]}"))
             self.bars = Progress(*columns, console=console, refresh_per_second=4)
             self.bars.start()
         return self
@@ -59,6 +57,11 @@ class Display:
         elif time.monotonic() - self.printed.setdefault(title, time.monotonic()) > LINE_EVERY_S:
             self.printed[title] = time.monotonic()
             say(f"{title}: {note.strip()}")
+
+
+def _text(of_task: str) -> TextColumn:
+    """A column of a text as it is, which a narrow terminal breaks and does not cut."""
+    return TextColumn(of_task, markup=False, table_column=Column(overflow="fold"))
 
 
 def standing_note(standing: dict[str, Any]) -> str:

@@ -82,7 +82,7 @@ def _expected(
 ) -> Iterator[tuple[Part, tuple[int, int]]]:
     """The parts of a unit, with their number of rows and their checksum."""
     of_set = sums[unit.data_set]
-    first_control = sum(image.split == "train" for image in known[unit.data_set].audited)
+    first_control = known[unit.data_set].count("train")
     halves = {
         "train": (unit.start, min(unit.stop, first_control)),
         "control": (max(unit.start, first_control), unit.stop),

@@ -19,7 +19,8 @@ SILENT_S = 60.0
 
 def print_status(experiment: Experiment, store: Store) -> None:
     """Print a line for each step of the run, what its driver does, and then what failed."""
-    table = Table(title=f"{experiment.name}: {store.uri}", title_justify="left")
+    say(f"{experiment.name}: {store.uri}")
+    table = Table()
     for title in ("step", "done", "left"):
         table.add_column(title, justify="left" if title == "step" else "right")
     digests = trained_checkpoints(experiment, store)

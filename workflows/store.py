@@ -33,7 +33,8 @@ from fsspec.implementations.local import LocalFileSystem
 from memrec_core.atomic import write_bytes, write_new_bytes
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
-from workflows.experiment import Experiment, parse
+from workflows.experiment import Experiment, resolved
+from workflows.yaml_reading import decode
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
 IMAGES = "images.parquet"
@@ -294,4 +295,5 @@ def experiment_of(store: Store) -> Experiment:
     """The experiment that a run's folder belongs to."""
     if not store.exists(EXPERIMENT):
         raise InputError(f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give the folder of --run")
-    return parse(store.read(EXPERIMENT).decode(errors="replace"), store.show(EXPERIMENT))
+    name = store.show(EXPERIMENT)
+    return resolved(decode(store.read(EXPERIMENT), name), name)

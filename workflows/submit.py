@@ -43,7 +43,7 @@ def submit_job(experiment: Experiment, run: str, request: Request, retry_failed:
     command += [] if request.gpus_per_actor is None else ["--gpus-per-actor", str(request.gpus_per_actor)]
     command += ["--retry-failed"] if retry_failed else []
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml())
+        (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
         job = _submit(client, address, shlex.join(command), folder)
     say(f"job {job} on {address}")
     status = _follow(client, job, address)

@@ -3,28 +3,44 @@
 from typing import Any
 
 import pandas as pd
+from rich.measure import Measurement
 from rich.table import Table
 
 from workflows.methods import GENERIC, METHODS
+from workflows.terminal import console, say
+
+NARROWEST = 40
+"""Columns of a terminal that a table is made for; a narrower one breaks its lines itself."""
+Rates = dict[tuple[str, str], Any]
+"""The rates of one checkpoint and degradation, by method and split."""
 
 
-def rates_tables(rates: pd.DataFrame, kind: str = "accurate") -> list[Table]:
-    """A table for the terminal for each model: a row a (train loss, degradation), for each method its rate on
-    training images with the interval, and on control images."""
-    groups = rates.groupby(["data_set", "model"], sort=False)
-    return [_rates_table(*map(str, names), of_model, kind) for names, of_model in groups]
+def print_rates(rates: pd.DataFrame, kind: str = "accurate") -> None:
+    """Print a table for each model: a row a (train loss, degradation), for each method its rate on training images with
+    the interval, and on control images. Where the terminal is too narrow, a table for each method."""
+    for (data_set, model), of_model in rates.groupby(["data_set", "model"], sort=False):
+        name = f"generic inpainting of {data_set}, without the autoencoder" if model == GENERIC else model
+        title = f"{name}: {kind} recovery, % of the images (95 % interval)"
+        methods = [method for method in METHODS if (of_model["method"] == method).any()]
+        table = _table(of_model, methods, kind, [METHODS[method].title for method in methods])
+        needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
+        if max(needed, len(title)) <= console.width:
+            table.title, table.min_width = title, len(title)
+            console.print(table)
+            continue
+        say(f"\n{title}")
+        for method in methods:
+            say(f"\n{METHODS[method].title}:")
+            console.print(_table(of_model, [method], kind, [""]), width=max(console.width, NARROWEST), crop=False)
 
 
-def _rates_table(data_set: str, model: str, rates: pd.DataFrame, kind: str) -> Table:
-    name = f"generic inpainting of {data_set}, without the autoencoder" if model == GENERIC else model
-    title = f"{name}: {kind} recovery, % of the images (95 % interval)"
-    table = Table(title=title, min_width=len(title), box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)
     table.add_column("mask", overflow="fold")
-    methods = [method for method in METHODS if (rates["method"] == method).any()]
     has_control = (rates["split"] == "control").any()
-    for method in methods:
-        table.add_column(f"{METHODS[method].title}\ntrain", justify="right", no_wrap=True)
+    for title in titles:
+        table.add_column(f"{title}\ntrain", justify="right", no_wrap=True)
         if has_control:
             table.add_column("\ncontrol", justify="right", no_wrap=True)
     previous = None
@@ -34,7 +50,7 @@ def _rates_table(data_set: str, model: str, rates: pd.DataFrame, kind: str) -> T
         if previous not in (None, loss):
             table.add_row()
         previous = loss
-        rows = {(row.method, row.split): row for row in group.itertuples()}
+        rows: Rates = {(row.method, row.split): row for row in group.itertuples()}
         cells = [_scientific(loss) if loss else "-", degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))

@@ -68,7 +68,7 @@ def main(
     average.copy_to(model.parameters())
     DDPMPipeline(model.cpu(), scheduler).save_pretrained(out, safe_serialization=True)
     facts = {"data_set": data, "images": len(images), "size": size, "seed": seed, "steps": step, "loss": round(mean, 4)}
-    (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+    (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

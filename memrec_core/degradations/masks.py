@@ -47,7 +47,7 @@ def _checkerboard(height: int, width: int) -> Tensor:
 
 
 def _random(height: int, width: int, percent: int, seed: int, image_id: str | None) -> Tensor:
-    """`percent` of the pixels are missing, chosen at random; the count is exact."""
+    """That per cent of the pixels is missing, chosen at random; the count is exact."""
     missing = round(height * width * percent / 100)
     purpose = ("mask", percent) if image_id is None else ("mask", percent, image_id)
     plane = torch.ones(height * width)
@@ -85,6 +85,11 @@ def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, ima
     if not 0 < plane.mean() < 1:
         raise InputError(f"mask {name!r} has no missing or no kept pixel at {height} x {width}; use larger images")
     return plane.expand(channels, height, width).clone()
+
+
+def described() -> dict[str, str]:
+    """What each mask leaves out, by the names that `mask` takes; 80 stands for any per cent."""
+    return {**{name: str(pattern.__doc__) for name, pattern in _PATTERNS.items()}, "random_80": str(_random.__doc__)}
 
 
 def fraction_missing(mask: Tensor) -> float:

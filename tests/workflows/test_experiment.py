@@ -76,7 +76,7 @@ def test_override_changes_its_entry_and_the_digest(override, change):
         (SMALL + "methods: [unknown_mask, magic]", ["methods.1", "magic", "known_mask"]),
         (SMALL + "methods: [known_mask, known_mask]", ["methods", "twice"]),
         (SMALL + "variants: [cpu]", ["variants", "mapping"]),
-        (SMALL + "date: 2020-99-99", ["month"]),
+        (SMALL + "date: 2020-99-99", ["date", "did you mean 'data'"]),
         (SMALL.replace("count: 6", "count: 6, root: ~nobody-here/x"), ["data.root: ~nobody-here/x"]),
         ("[" * 3000, ["YAML"]),
         ("just words", ["mapping"]),
@@ -91,6 +91,98 @@ def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, word
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("architecture: fc10", "architecture: fc11", ["models.0.architecture", "did you mean 'fc10'", "fc10, fc20"]),
+        ("width: 48", "activation: relu", ["models.0.activation", "did you mean 'prelu'", "softplus"]),
+        ("mask: random_80", "mask: randm_80", ["degradations.1.mask", "did you mean 'random_80'"]),
+        ("mask: center", "mask: 7", ["degradations.0.mask", "'7'", "checkerboard"]),
+        ("name: photos", "name: Photos", ["data.name", "did you mean 'photos'", "image_folder"]),
+        ("max_iterations: 5", "first_mask: zeroes", ["recovery.first_mask", "did you mean 'zeros'"]),
+        ("training: {", "training: {optimiser: adm, ", ["training.optimiser", "did you mean 'adam'", "soap"]),
+        ("pictures: 2", "methods: [known-mask]", ["methods.0", "did you mean 'known_mask'"]),
+        ("width: 48", "data: photo", ["models.0.data", "did you mean 'photos'"]),
+        ("width: 48", "channels: [8]", ["models.0", "fc10 takes no channels"]),
+        ("size: 16", "root: x", ["data", "photos takes no root"]),
+        ("name: small", "nmae: small", ["nmae", "did you mean 'name'"]),
+        ("name: small", "NAME: small", ["NAME", "did you mean 'name'"]),
+        ("models: [{architecture: fc10, ", "models: [{archtecture: fc10, ", ["models.0.archtecture", "'architecture'"]),
+    ],
+)
+def test_wrong_name_is_refused_at_its_place_with_the_nearest_and_the_valid_ones(old: str, new: str, words: list[str]):
+    with pytest.raises(InputError) as error:
+        experiment.parse(SMALL.replace(old, new), "exp.yaml")
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("count: 6", "count: true", ["data.count", "not true"]),
+        ("count: 6", "count: '6'", ["data.count", "without quotes"]),
+        ("count: 6", "count: 1_000", ["data.count", "'1_000'"]),
+        ("count: 6", "count: 6.5", ["data.count", "6.5"]),
+        ("count: 6", "count: 1e300", ["data.count"]),
+        ("noise_std: 0.02", "noise_std: true", ["degradations.1.noise_std"]),
+        ("noise_std: 0.02", "per_image: yes", ["degradations.1.per_image", "true or false"]),
+        ("noise_std: 0.02", "per_image: 1", ["degradations.1.per_image", "true or false"]),
+        ("mask: center", "mask: true", ["degradations.0.mask"]),
+        ("name: small", "name: 2024", ["name", "put it in quotes"]),
+        ("pictures: 2", "pictures:", ["pictures", "null"]),
+        ("models: [{architecture: fc10, width: 48}]", "models: {architecture: fc10}", ["models", "list"]),
+    ],
+)
+def test_value_of_another_kind_is_not_turned_into_what_was_meant(old: str, new: str, words: list[str]):
+    with pytest.raises(InputError) as error:
+        experiment.parse(SMALL.replace(old, new), "exp.yaml")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_whole_number_may_be_written_with_an_exponent():
+    assert experiment.parse(SMALL, "exp.yaml", ["training.max_steps=2e5"]).training.max_steps == 200_000
+
+
+def test_readme_may_say_no_of_a_prior_without_quotes():
+    text = SMALL + "methods: [ddnm]\nddnm: {prior: cifar10-32}"
+    assert experiment.parse(text, "exp.yaml", ["ddnm.may_have_seen=no"]).ddnm.may_have_seen == "no"
+
+
+@pytest.mark.parametrize(
+    "changes", ["{data: {cuont: 3}}", "{data: {count: 0}}", "{models: []}", "{methods: [magic]}", "3"]
+)
+def test_mistake_in_a_variant_does_not_wait_until_the_variant_is_asked_for(changes: str):
+    with pytest.raises(InputError, match=r"exp\.yaml.* variant.*tiny"):
+        experiment.parse(f"{SMALL}variants: {{tiny: {changes}}}", "exp.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SMALL.replace("name: small", "name: " + "x" * 10**6),
+        SMALL.replace("pictures", "x" * 10**5),
+        SMALL.replace("count: 6", "count: " + "[" * 30 + "x" * 10**5 + "]" * 30),
+        SMALL + "methods: [" + ", ".join(f"m{number}" for number in range(9999)) + "]",
+        SMALL.replace("[{architecture: fc10, width: 48}]", "[" + "{architecture: fc10}, " * 9999 + "]"),
+    ],
+)
+def test_however_long_an_experiment_is_what_is_wrong_with_it_is_said_shortly(text: str):
+    with pytest.raises(InputError) as error:
+        experiment.parse(text, "exp.yaml")
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["models.-1.width=3", "models.1.width=3", "models.=3", "images_per_unit.x=1", "seed=[", "seed={a: 1, a: 2}"],
+)
+def test_override_that_names_nothing_is_refused_by_its_name(override: str):
+    with pytest.raises(InputError, match=f"^--set .?{override.partition('=')[0].partition('.')[0]}"):
+        experiment.parse(SMALL, "exp.yaml", [override])
 
 
 @pytest.mark.parametrize("override", ["no-equals", "=1", "data.count.deep=1", "models.7.width=1", "models.x.width=1"])
@@ -153,6 +245,13 @@ def test_variant_is_a_mapping_or_nothing(variant: str, words: str | None):
             experiment.parse(text, "exp.yaml", variant="tiny")
 
 
+@pytest.mark.parametrize("entry", ["description: 3", "name: 3"])
+def test_variant_makes_no_text_of_what_is_none(entry: str):
+    text = SMALL.replace("name: small", "name: small\n" + entry if "description" in entry else entry)
+    with pytest.raises(InputError, match="valid string, not 3"):
+        experiment.parse(f"{text}variants: {{tiny: }}", "exp.yaml", variant="tiny")
+
+
 def test_prior_in_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "prior").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -160,6 +259,92 @@ def test_prior_in_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: 
     assert experiment.parse(text + "./prior}", "exp.yaml").ddnm.source == str(tmp_path / "prior")
     assert experiment.parse(text + "someone/prior}", "exp.yaml").ddnm.source == "someone/prior"
     assert experiment.parse(text + "cifar10-32}", "exp.yaml").ddnm.prior == "cifar10-32"
+
+
+def test_path_in_a_file_starts_from_the_file_and_one_on_the_command_line_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "there" / "prior").mkdir(parents=True)
+    (tmp_path / "here" / "prior").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "here")
+    file = tmp_path / "there" / "exp.yaml"
+    images = "name: image_folder, root: pictures/all, control_root: ~/others"
+    file.write_text(
+        SMALL.replace("name: photos", images)
+        + "methods: [ddnm]\nddnm: {prior: prior}\nvariants: {v: {data: {root: small}, ddnm: {prior: ./elsewhere}}}"
+    )
+    for source in (str(file), "../there/exp.yaml"):
+        own = experiment.load(source)
+        assert own.data[0].root == str(tmp_path / "there" / "pictures" / "all")
+        assert own.data[0].control_root == str(tmp_path / "home" / "others")
+        assert own.ddnm.prior == str(tmp_path / "there" / "prior")
+    variant = experiment.load(str(file), variant="v")
+    assert variant.data[0].root == str(tmp_path / "there" / "small")
+    assert variant.ddnm.prior == str(tmp_path / "there" / "elsewhere")
+    changed = experiment.load(str(file), ["data.root=x", "ddnm.prior=prior", "data.control_root=~/y"])
+    assert changed.data[0].root == str(tmp_path / "here" / "x")
+    assert changed.ddnm.prior == str(tmp_path / "here" / "prior")
+    assert changed.data[0].control_root == str(tmp_path / "home" / "y")
+    whole = experiment.load(str(file), ["data={name: image_folder, root: z}", "ddnm={prior: ./w}"])
+    assert (whole.data[0].root, whole.ddnm.prior) == (str(tmp_path / "here" / "z"), str(tmp_path / "here" / "w"))
+
+
+def test_prior_of_the_hub_stays_what_it_is_wherever_the_run_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first = experiment.parse(SMALL + "methods: [ddnm]\nddnm: {prior: google/ddpm}", "exp.yaml")
+    (tmp_path / "google" / "ddpm").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert experiment.resolved(first.to_yaml(), "again") == first
+
+
+OWN_PICTURES = ["data.name=image_folder", "data.root=/pictures", "data.count=20"]
+
+
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        ("runs/mine", "mine"),
+        ("s3://bucket/deep/mine/", "mine"),
+        ("runs/My run [1]", "My-run-1"),
+        ("runs/é", "demo-changed"),
+        (None, "demo-changed"),
+    ],
+)
+def test_shipped_experiment_on_other_pictures_goes_by_the_name_of_its_run(run: str | None, name: str):
+    mine = experiment.load("demo", OWN_PICTURES, run=run)
+    assert mine.name == name
+    assert mine.description == "demo with data.name=image_folder, data.root=/pictures, data.count=20."
+    again = experiment.load("demo", OWN_PICTURES, run="elsewhere/copy")
+    assert again.digest == mine.digest, "a run that was copied or renamed is the same run"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name", "description"),
+    [
+        (["seed=7"], "mine", "demo with seed=7."),
+        (["seed=7", "name=other", "description=my own"], "other", "my own"),
+        (["seed=42", "data.count=48"], "demo", experiment.load("demo").description),
+        (["name=other"], "other", experiment.load("demo").description),
+        ([], "demo", experiment.load("demo").description),
+    ],
+)
+def test_name_and_description_change_where_the_experiment_does(overrides: list[str], name: str, description: str):
+    changed = experiment.load("demo", overrides, run="runs/mine")
+    assert (changed.name, changed.description) == (name, description)
+
+
+def test_where_a_publishers_data_lies_changes_no_name(tmp_path: Path):
+    changed = experiment.load("tiny-imagenet-100", [f"data.root={tmp_path}"], run="runs/mine")
+    assert changed.name == "tiny-imagenet-100"
+    assert changed.description.startswith("fc10 on 100 images")
+
+
+def test_own_file_keeps_its_name_and_says_what_was_changed(tmp_path: Path):
+    (tmp_path / "own.yaml").write_text(SMALL + "description: Six pictures.\n")
+    own = experiment.load(str(tmp_path / "own.yaml"), ["data.count=3"], run="runs/mine")
+    assert (own.name, own.description) == ("small", "small with data.count=3.")
 
 
 def test_unknown_experiment_gets_a_suggestion():

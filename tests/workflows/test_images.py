@@ -114,7 +114,7 @@ def test_checkpoint_that_was_trained_on_other_pictures_is_refused(tmp_path: Path
 def test_run_that_does_not_say_what_its_pictures_are_is_refused(tmp_path: Path):
     experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
     store = Store(str(tmp_path / "run"))
-    store.write("checkpoints/fc10-leaky_relu/0.05.json", b"{}")
+    store.write("plan.parquet", b"")
     with pytest.raises(InputError, match=r"does not say which pictures it is of .* choose another --run"):
         keep_catalogues(store, read(experiment))
 

@@ -11,16 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import make_run
 from workflows import experiment as experiments
 from workflows.aggregate import aggregate
-from workflows.audit_set import load_audit_set
-from workflows.checkpoint_files import load_checkpoint
 from workflows.errors import ResultsError
-from workflows.images import keep_catalogues
-from workflows.plan import Size, make_plan, planned_units, save_plan
-from workflows.store import Store, claim
-from workflows.train import train_model
-from workflows.unit import Held, recover_unit
+from workflows.plan import Size
+from workflows.store import Store
 
 EXPERIMENT = """
 name: rows
@@ -37,18 +33,8 @@ recovery: {max_autoencoder_iterations: 5}
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder, made without Ray: units of three images under one degradation, and of all under several."""
     folder = tmp_path_factory.mktemp("whole")
-    experiment, store = experiments.parse(EXPERIMENT, "rows"), Store(str(folder))
-    [data], [model] = experiment.data, experiment.models
-    audit = load_audit_set(data, experiment.seed)
-    claim(store, experiment)
-    keep_catalogues(store, {"photos": audit.catalogue})
-    train_model(experiment, model, audit, store)
     sizes = {"known_mask": Size(3, 8), "autoencoder_iterations": Size(16, 8)}
-    save_plan(store, make_plan(experiment, {"photos": audit.catalogue}, lambda kind: sizes[kind[2]]))
-    units, _ = planned_units(experiment, store)
-    for unit in units:
-        network, metadata = load_checkpoint(store, unit.model, unit.target_loss)
-        store.write_table(unit.file, recover_unit(unit, experiment, audit, Held(network, metadata)))
+    make_run(experiments.parse(EXPERIMENT, "rows"), folder, lambda kind: sizes[kind[2]])
     return folder
 
 

@@ -121,7 +121,9 @@ def _to_the_end(
         except CheckpointError as error:
             job.abandon()
             checkpoint = (error.model, error.target)
-            if checkpoint in replaced or not steps.train:
+            if not steps.train:
+                raise InputError(f"{error}; memrec run sets it aside, and trains that network again") from error
+            if checkpoint in replaced:
                 raise
             replaced.add(checkpoint)
             say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")

@@ -1,5 +1,6 @@
 """How many recoveries a work unit holds, and how many are side by side: by what they were measured to cost."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -75,12 +76,20 @@ def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experi
     return {kind: Size(size, costs[kind].batch_size) for kind, size in sizes.items()}
 
 
-def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> dict[str, Cost]:
-    """What a recovery costs by each method that uses `model`; the weights don't matter to that."""
+def measure(
+    experiment: Experiment,
+    model: str,
+    audit: AuditSet,
+    threads: int,
+    on: str | None = None,
+    within_s: float = math.inf,
+) -> dict[str, Cost]:
+    """What a recovery costs by each method that uses `model`, on this worker's device unless it is said; the weights
+    don't matter to that. After `within_s` seconds no larger batch is tried."""
     torch.set_num_threads(threads)
-    images = audit.images(slice(0, min(len(audit), SMALLEST_BATCH)), device())
+    images = audit.images(slice(0, min(len(audit), SMALLEST_BATCH)), on or device())
     if model == GENERIC:
-        return _generic_costs(experiment, images)
+        return _generic_costs(experiment, images, within_s)
     described = next(entry for entry in experiment.models if entry.label == model)
     network = autoencoders.build(described.architecture, tuple(images.shape[1:]), **described.options).to(images.device)
     settings = experiment.recovery
@@ -89,7 +98,7 @@ def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -
         "known_mask": settings.inner_iterations,
         "autoencoder_iterations": settings.max_autoencoder_iterations,
     }
-    one = best_batch(network, images)
+    one = best_batch(network, images, within_s)
     return {
         method: Cost(count * one.seconds, one.batch_size)
         for method, count in applications.items()
@@ -97,10 +106,11 @@ def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -
     }
 
 
-def best_batch(network: Callable[[Tensor], Tensor], images: Tensor) -> Cost:
-    """What an application of `network` costs an image, in a batch that is doubled until that gains too little or the
-    next one does not fit the device's memory. Raises the device's error where a batch of one does not fit."""
-    best = None
+def best_batch(network: Callable[[Tensor], Tensor], images: Tensor, within_s: float = math.inf) -> Cost:
+    """What an application of `network` costs an image, in a batch that is doubled until that gains too little, the next
+    one does not fit the device's memory, or the time is up. Raises the device's error where a batch of one does not
+    fit."""
+    best, began = None, time.perf_counter()
     size = SMALLEST_BATCH
     while size <= LARGEST_BATCH:
         batch = images.repeat(-(-size // len(images)), 1, 1, 1)[:size]
@@ -116,14 +126,16 @@ def best_batch(network: Callable[[Tensor], Tensor], images: Tensor) -> Cost:
         if best is not None and seconds * WORTHWHILE > best.seconds:
             return best
         best, size = Cost(seconds, size), 2 * size
+        if time.perf_counter() - began > within_s:
+            return best
     return best
 
 
-def _generic_costs(experiment: Experiment, images: Tensor) -> dict[str, Cost]:
+def _generic_costs(experiment: Experiment, images: Tensor, within_s: float) -> dict[str, Cost]:
     costs = {}
     if "ddnm" in experiment.methods:
         prior = diffusion_prior.load(experiment.ddnm.source).to(images.device)
-        one = best_batch(lambda batch: prior.noise(batch, 0), prior.enlarge(images))
+        one = best_batch(lambda batch: prior.noise(batch, 0), prior.enlarge(images), within_s)
         costs["ddnm"] = Cost(experiment.ddnm.steps * one.seconds, one.batch_size)
     if "biharmonic" in experiment.methods:
         mask = degradations.mask(experiment.degradations[0].mask, tuple(images.shape[1:]), experiment.seed)

@@ -12,7 +12,7 @@ from ray.util.metrics import Counter
 from memrec_core import checkpoints, diffusion_prior
 from memrec_core.errors import InputError
 from workflows.checkpoint_files import read_checkpoint
-from workflows.errors import CheckpointError, JobError
+from workflows.errors import CheckpointError
 from workflows.experiment import Experiment
 from workflows.job.cluster import Audits
 from workflows.plan import Kind, Unit, is_done
@@ -101,14 +101,14 @@ def device() -> str:
 
 def read_weights(run: str, unit: Unit) -> tuple[None, Weights]:
     """Nothing, which tells the driver that the unit's checkpoint is sound, and its files for the nodes' shared memory.
-    Raises CheckpointError where the files are damaged, and JobError where they are another checkpoint's by now."""
+    Raises CheckpointError where the files are damaged, and InputError where they are another checkpoint's by now."""
     try:
         data, sidecar, name = read_checkpoint(Store(run), unit.model, unit.target_loss)
         _, metadata = checkpoints.from_bytes(data, sidecar, name)
     except InputError as error:
         raise CheckpointError(str(error), unit.model, unit.target_loss) from error
     if metadata["digest"] != unit.checkpoint:
-        raise JobError(f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again")
+        raise InputError(f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again")
     return None, Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
 
 

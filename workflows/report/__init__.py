@@ -30,7 +30,7 @@ def write_report(experiment: Experiment, store: Store) -> None:
     done = survey(store, *planned_units(experiment, store)).done
     degradations = [degradation.label for degradation in experiment.degradations]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = environment.from_string(TEMPLATE.read_text()).render(
+    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
         incomplete=incomplete(rates, len(done)),

@@ -1,0 +1,233 @@
+"""What a run would do, said before anything of it is done: its images, trainings, recoveries, units, disk and time.
+
+Nothing is written and no Ray is started. Times come from a measurement of seconds on this machine.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import torch
+
+from memrec_core import autoencoders, training
+from memrec_core.datasets.image_set import SPLITS
+from memrec_core.errors import TrainingError
+from workflows import preflight
+from workflows.audit_set import AuditSet, load_audit_set
+from workflows.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
+from workflows.experiment import Experiment, Model
+from workflows.job.sizes import USUAL_BATCH, USUAL_ITERATIONS, Cost, measure, sizes_of
+from workflows.methods import GENERIC, METHODS
+from workflows.plan import Kind, Size, Unit, load_plan, make_plan, survey, with_checkpoints
+from workflows.progress import duration, say
+from workflows.store import PLAN, Store, is_claimed
+
+MEASURED_S = 2.0
+"""How long each network is tried."""
+ROW_BYTES, PICTURES_A_ROW, PIXEL_BYTES, PAGE_BYTES = 60, 3, 2.4, 6e6
+"""What a row of the results takes, a pixel of its pictures as PNG, and the page, as seen in the demo's run."""
+
+Costs = Callable[[], dict[Kind, Cost]]
+"""The measured costs, which take their time."""
+SIZES = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+class Standing(NamedTuple):
+    """The checkpoints that are there, how many units are done, and the units that are left."""
+
+    checkpoints: Collection[Checkpoint]
+    done: int
+    left: list[Unit]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the times hold: this machine's GPUs, or its processors where it has none."""
+
+    device: str
+    workers: int
+
+    @classmethod
+    def here(cls) -> "Machine":
+        if torch.cuda.is_available():
+            return cls("cuda", torch.cuda.device_count())
+        return cls("cpu", len(os.sched_getaffinity(0)))
+
+    def __str__(self) -> str:
+        what = "GPU" if self.device == "cuda" else "processor"
+        return f"{self.workers} {what}{'' if self.workers == 1 else 's'}"
+
+
+class _TimeIsUpError(Exception):
+    """A measurement has had its time."""
+
+
+def print_forecast(experiment: Experiment, store: Store) -> None:
+    """Print what `memrec run` would do, and what of it is done. Raises InputError where that would refuse to begin."""
+    claimed = is_claimed(store, experiment)
+    preflight.check(experiment)
+    audits = {data.label: load_audit_set(data, experiment.seed) for data in experiment.data}
+    machine = Machine.here()
+    costs = cache(lambda: _costs(experiment, audits, machine))
+    planned = _planned(experiment, store, audits, costs, machine)
+    standing = _standing(experiment, store, planned)
+    say(f"{experiment.name}: {experiment.description or 'an experiment without a description'}")
+    for data in experiment.data:
+        known = audits[data.label].catalogue
+        counts = f"{known.count('train')} training images, {known.count('control')} control images"
+        say(f"images:     {data.label}: {counts}, of {data.size} x {data.size} pixels")
+        for sentence in known.sentences(data.label):
+            say(f"            {sentence}")
+    for model in experiment.models:
+        say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
+    say(f"recovery:   {sum(map(len, planned))} recoveries in {len(planned)} units: {_factors(experiment, audits)}")
+    say(f"disk:       about {_disk(experiment, audits, planned)}")
+    say(f"time:       {_time(experiment, standing, costs, machine)}")
+    wanted = len(all_checkpoints(experiment))
+    said = f"{len(standing.checkpoints)} of {wanted} checkpoints and {standing.done} of {len(planned)} units are done"
+    say(f"run:        {store.uri}: {said if claimed else 'not begun'}")
+
+
+def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine) -> dict[Kind, Cost]:
+    """What a recovery takes on one of the machine's devices, which is what an actor has."""
+    wanted = [(model.data, model.label) for model in experiment.models]
+    if any(METHODS[method].generic for method in experiment.methods):
+        wanted += [(data.label, GENERIC) for data in experiment.data]
+    threads = torch.get_num_threads()
+    try:
+        return {
+            (data, model, method): cost
+            for data, model in wanted
+            for method, cost in measure(experiment, model, audits[data], 1, machine.device, MEASURED_S).items()
+        }
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _planned(
+    experiment: Experiment, store: Store, audits: dict[str, AuditSet], costs: Costs, machine: Machine
+) -> list[Unit]:
+    """The run's plan; what it would be, where there is none yet."""
+    if store.exists(PLAN):
+        return load_plan(store)
+    catalogues = {label: audit.catalogue for label, audit in audits.items()}
+    if experiment.images_per_unit is not None:
+        return make_plan(experiment, catalogues, lambda kind: Size(experiment.images_per_unit, USUAL_BATCH))
+    images = {label: len(catalogue) for label, catalogue in catalogues.items()}
+    return make_plan(experiment, catalogues, sizes_of(costs(), images, experiment, machine.workers).__getitem__)
+
+
+def _standing(experiment: Experiment, store: Store, planned: list[Unit]) -> Standing:
+    digests = trained_checkpoints(experiment, store)
+    if not store.exists(PLAN):
+        return Standing(digests, 0, planned)
+    ready, waiting = with_checkpoints(planned, digests)
+    seen = survey(store, ready, waiting)
+    return Standing(digests, len(seen.done), [*seen.left, *waiting])
+
+
+def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
+    """What the number of recoveries is the product of."""
+    networked = [method for method in experiment.methods if not METHODS[method].generic]
+    generic = [method for method in experiment.methods if METHODS[method].generic]
+    images = sum(map(len, audits.values()))
+    parts = []
+    if networked:
+        parts.append(f"{_count(len(networked), 'method')} at each checkpoint")
+    if generic:
+        parts.append(f"{_count(len(generic), 'method')} without a network")
+    return f"{images} images, {_count(len(experiment.degradations), 'degradation')}, {' and '.join(parts)}"
+
+
+def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
+    targets = sorted(experiment.training.targets, reverse=True)
+    ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
+    said = f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}"
+    if all((model.label, target) in standing.checkpoints for target in targets):
+        return f"{said}: done"
+    seconds, most = _step_seconds(experiment, model, audit, machine), experiment.training.max_steps
+    step = f"{1000 * seconds:.0f} ms" if seconds < 1 else duration(seconds)
+    return f"{said}; a step takes {step}, and {most} at the most {duration(most * seconds)}"
+
+
+def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine) -> float:
+    """The time of a training's step, from a few first ones, as one of the trainings that share this machine."""
+    settings = experiment.training
+    images = audit.training_images(machine.device)
+    threads = torch.get_num_threads()
+    if machine.device == "cpu":
+        torch.set_num_threads(max(machine.workers // len(experiment.models), 1))
+    network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(machine.device)
+    began, ended, steps = time.monotonic(), math.inf, 0
+
+    def count(step: int, _: float) -> None:
+        nonlocal began, ended, steps
+        ended, steps = time.monotonic(), step - 1
+        if step == 1:
+            began = ended  # the first one's memory is not there yet
+        elif ended - began > MEASURED_S:
+            raise _TimeIsUpError
+
+    try:
+        training.train(
+            network,
+            images,
+            [min(settings.targets) * 1e-9],
+            experiment.seed,
+            optimiser=settings.optimiser,
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            on_step=count,
+        )
+    except (_TimeIsUpError, TrainingError):
+        pass
+    finally:
+        torch.set_num_threads(threads)
+    return (ended - began) / max(steps, 1)
+
+
+def _weights(model: Model, audit: AuditSet) -> int:
+    """How many weights the network has."""
+    with torch.device("meta"):
+        network = autoencoders.build(model.architecture, tuple(audit.images(slice(0, 1)).shape[1:]), **model.options)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Unit]) -> str:
+    """What the run's folder takes in the end."""
+    ladder = len(experiment.training.targets)
+    checkpoints = sum(4 * ladder * _weights(model, audits[model.data]) for model in experiment.models)
+    results = 0.0
+    for data in experiment.data:
+        known = audits[data.label].catalogue
+        recoveries = sum(len(unit) for unit in planned if unit.data_set == data.label)
+        pictured = sum(min(experiment.pictures, known.count(split)) for split in SPLITS) / len(known)
+        results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * PIXEL_BYTES * data.size**2)
+    parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
+    return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
+
+
+def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Machine) -> str:
+    if not standing.left:
+        return "nothing is left to recover"
+    seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in standing.left) / machine.workers
+    most = min(experiment.recovery.max_iterations, USUAL_ITERATIONS)
+    return (
+        f"recovery about {duration(seconds)} on the {machine} here, as just measured, with {most} outer iterations an "
+        "image where the mask is unknown; a training takes the steps that its loss needs"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _size(number: float) -> str:
+    """Bytes as people say them."""
+    unit = next((unit for unit in SIZES if number < 1000 * SIZES[unit]), "TB")
+    amount = number / SIZES[unit]
+    return f"{amount:.0f} {unit}" if amount >= 10 or unit == "bytes" else f"{amount:.1f} {unit}"

@@ -1,0 +1,39 @@
+"""What memrec has to choose from, each with a line from where it is defined."""
+
+import inspect
+import re
+
+from memrec_core.autoencoders import BUILDERS
+from memrec_core.datasets import LOADERS
+from memrec_core.degradations import MASKS, described
+from workflows import experiment_file
+from workflows.methods import METHODS
+from workflows.terminal import say
+
+
+def print_list() -> None:
+    """Print the experiments with their variants, the networks, masks, methods and data sets."""
+    numbers = {name: f" (the paper's {number})" for number, name in MASKS.items()}
+    for title, entries in (
+        ("experiments", {name: _experiment(name) for name in experiment_file.shipped()}),
+        ("networks", {name: _first_sentence(build.__doc__) for name, build in BUILDERS.items()}),
+        ("masks", {name: _first_sentence(words) + numbers.get(name, "") for name, words in described().items()}),
+        ("methods", {name: method.does for name, method in METHODS.items()}),
+        ("data sets", {name: _first_sentence(inspect.getmodule(load).__doc__) for name, load in LOADERS.items()}),
+    ):
+        say(f"{title}:")
+        width = max(map(len, entries))
+        for name, words in entries.items():
+            say(f"  {name:{width}}  {words}")
+
+
+def _experiment(name: str) -> str:
+    found = experiment_file.find(name)
+    written = experiment_file.read(found.text, found.origin, found.folder)
+    variants = f" (variants: {', '.join(written.variants)})" if written.variants else ""
+    return _first_sentence(written.tree["description"]) + variants
+
+
+def _first_sentence(words: str | None) -> str:
+    """The first sentence of a text, or of a docstring, up to its first semicolon, without its full stop."""
+    return re.split(r"[.;](?:\s|$)", " ".join((words or "").split()), maxsplit=1)[0]

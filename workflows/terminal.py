@@ -1,0 +1,93 @@
+"""What is printed: as it is, in whatever letters the output has, and without ending the work once nobody reads it."""
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from rich.console import Console
+
+from memrec_core.errors import in_a_line
+
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), 127) if chr(code) != "\n"}
+
+
+def open_streams() -> None:
+    """Give this process standard streams that it can print to, whatever it was started with: closed ones lead nowhere,
+    and letters that the output can't have become question marks."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # else a file that is opened later would be taken for a standard stream
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for the process's life)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+class _Output:
+    """Standard output. Where it can't be written any more, since its reader is gone or its disk full, that is said once
+    on standard error, and what is printed goes nowhere."""
+
+    @property
+    def stream(self) -> Any:
+        return getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+
+    @property
+    def encoding(self) -> str:
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        with suppress(ValueError, AttributeError):
+            return self.stream.isatty()
+        return False
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def write(self, text: str) -> int:
+        self._try("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._try("flush")
+
+    def _try(self, action: str, *arguments: str) -> None:
+        if self.stream is None or self.stream.closed:
+            return
+        try:
+            getattr(self.stream, action)(*arguments)
+        except OSError as error:
+            _lead_nowhere(self.stream)
+            complain(f"standard output can't be written any more ({in_a_line(error)}); the work goes on")
+
+
+def _lead_nowhere(stream: Any) -> None:
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+console = Console(file=_Output(), markup=False, emoji=False, highlight=False)
+
+
+def say(line: str) -> None:
+    """Print a line as it is: names of files are no markup, and no terminal's width breaks them."""
+    console.print(line.translate(_CONTROLS), soft_wrap=True)
+
+
+def complain(line: object) -> None:
+    """Print one line on standard error, whatever is in it."""
+    text = str(line).strip().replace("\n", " ").translate(_CONTROLS)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _lead_nowhere(sys.stderr)
+
+
+def is_screen() -> bool:
+    """Whether standard output is a terminal that can draw over what it has drawn, and not a file that asks for
+    colours."""
+    return _Output().isatty() and not console.is_dumb_terminal
