@@ -3,11 +3,10 @@
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from memrec_core.datasets.image_file import read, refuse_large
 from memrec_core.datasets.listing import is_leaving, list_files
@@ -17,8 +16,7 @@ from memrec_core.errors import InputError, in_a_line
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ZIPS = (".zip",)
 ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\10")
-DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
-"""What reading a damaged, truncated or encrypted archive raises; NotImplementedError is a RuntimeError."""
+Member = TypeVar("Member")
 
 
 class Files(Protocol):
@@ -57,7 +55,7 @@ def open_files(root: Path, top: str, remarks: Remarks) -> Iterator[Files]:
     kind, opened = ("zip", zipfile.ZipFile) if zipped else ("tar", tarfile.open)
     try:
         archive = opened(root)
-    except DAMAGE as error:
+    except Exception as error:  # damaged and hostile archives make the readers fail in many ways
         raise InputError(
             f"{shown(root)} is not a readable {kind} ({in_a_line(error)}); fetch it again, or give another file"
         ) from error
@@ -74,48 +72,64 @@ class _Folder:
         return read(self.folder / name, str(self.folder / name))
 
 
-class _Archive:
+class _Archive(Generic[Member]):
     """The regular files of an archive. Nothing is ever unpacked to disk; a member that would leave its folder still
     means that the archive is not the publisher's, and is refused."""
 
     def __init__(self, root: Path, top: str, remarks: Remarks) -> None:
         self.root, self.top, self.remarks = root, top, remarks
+        self.members: dict[str, Member] = {}
+        self._folders: dict[str, str | None] = {}
 
-    def _path(self, name: str) -> str:
-        """The path of a member below the data set's folder; empty for what was left by a file manager."""
-        if name.startswith("/") or ".." in name.split("/"):
-            raise InputError(
-                f"{shown(self.root)} holds the member {name!r}, which would escape its folder; the archive is not the "
-                "publisher's, fetch it again"
-            )
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        if any(map(is_leaving, parts)):
+    def _add(self, name: str, member: Member, is_file: bool, is_folder: bool) -> None:
+        """Take in a member by its path below the data set's folder."""
+        folder, slash, file = name.rpartition("/")
+        if folder + slash not in self._folders:
+            self._folders[folder + slash] = self._folder(folder + slash, name)
+        below = self._folders[folder + slash]
+        if file == "..":
+            raise self._escape(name)
+        if is_folder:
+            return
+        if below is None or is_leaving(file):
             self.remarks.pass_over("hidden or left by a file manager")
-            return ""
-        return "/".join(parts[1:] if parts[:1] == [self.top] else parts)
+        elif is_file:
+            self.members[below + file] = member
+        else:
+            self.remarks.note("in the archive passed over", below + file, "link or special file")
+
+    def _folder(self, folder: str, name: str) -> str | None:
+        """The path of a member's folder; None for what was left by a file manager. Worked out once for each folder."""
+        if folder.startswith("/") or ".." in folder.split("/"):
+            raise self._escape(name)
+        parts = [part for part in folder.split("/") if part not in ("", ".")]
+        if any(map(is_leaving, parts)):
+            return None
+        return "".join(f"{part}/" for part in (parts[1:] if parts[:1] == [self.top] else parts))
+
+    def _escape(self, name: str) -> InputError:
+        return InputError(
+            f"{shown(self.root)} holds the member {name!r}, which would escape its folder; the archive is not the "
+            "publisher's, fetch it again"
+        )
 
     def _refuse(self, name: str, error: Exception | str) -> InputError:
         reason = error if isinstance(error, str) else in_a_line(error)
         return InputError(f"{shown(self.root)}: {shown(name)} can't be read ({reason}); fetch the archive again")
 
 
-class _Tar(_Archive):
+class _Tar(_Archive[tarfile.TarInfo]):
     def __init__(self, archive: tarfile.TarFile, root: Path, top: str, remarks: Remarks) -> None:
         super().__init__(root, top, remarks)
         self.archive = archive
-        self.members: dict[str, tarfile.TarInfo] = {}
         try:
             members = archive.getmembers()
-        except DAMAGE as error:
+        except Exception as error:  # damaged and hostile archives make the readers fail in many ways
             raise InputError(
                 f"{shown(root)} is a damaged or truncated tar ({in_a_line(error)}); fetch it again"
             ) from error
         for member in members:
-            path = self._path(member.name)
-            if path and member.isfile():
-                self.members[path] = member
-            elif path and not member.isdir():
-                remarks.note("in the archive passed over", path, "link or special file")
+            self._add(member.name, member, member.isfile(), member.isdir())
         self.names = sorted(self.members)
 
     def read(self, name: str) -> bytes:
@@ -124,32 +138,27 @@ class _Tar(_Archive):
         try:
             file = self.archive.extractfile(member)
             data = file.read() if file else b""
-        except DAMAGE as error:
+        except Exception as error:  # damaged and hostile archives make the readers fail in many ways
             raise self._refuse(name, error) from error
         if len(data) != member.size:
             raise self._refuse(name, "the archive is truncated there")
         return data
 
 
-class _Zip(_Archive):
+class _Zip(_Archive[zipfile.ZipInfo]):
     def __init__(self, archive: zipfile.ZipFile, root: Path, top: str, remarks: Remarks) -> None:
         super().__init__(root, top, remarks)
         self.archive = archive
-        self.members: dict[str, zipfile.ZipInfo] = {}
         for member in archive.infolist():
-            path = self._path(member.filename.replace("\\", "/"))
             if member.flag_bits & 1:
                 raise InputError(f"{shown(root)} is encrypted; give the publisher's zip, or unpack it yourself")
-            mode = member.external_attr >> 16
-            if path and stat.S_IFMT(mode) in (0, stat.S_IFREG) and not member.is_dir():
-                self.members[path] = member
-            elif path and not member.is_dir():
-                remarks.note("in the archive passed over", path, "link or special file")
+            regular = stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG)
+            self._add(member.filename.replace("\\", "/"), member, regular, member.is_dir())
         self.names = sorted(self.members)
 
     def read(self, name: str) -> bytes:
         refuse_large(self.members[name].file_size, f"{self.root}: {name}")
         try:
             return self.archive.read(self.members[name])
-        except DAMAGE as error:
+        except Exception as error:  # damaged and hostile archives make the readers fail in many ways
             raise self._refuse(name, error) from error

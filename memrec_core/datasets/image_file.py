@@ -55,7 +55,8 @@ def endings() -> dict[str, str]:
 
 def is_picture(name: str) -> bool:
     """Whether the ending of a file's name is a picture's."""
-    return os.path.splitext(name)[1].lower() in endings()
+    _, dot, ending = name.rpartition(".")
+    return bool(dot) and f".{ending.lower()}" in endings()
 
 
 def read(path: Path, name: str) -> bytes:

@@ -117,7 +117,7 @@ def _annotations(files: Files) -> dict[str, str]:
 def _ids(names: Sequence[str]) -> list[str]:
     """The names without folder and ending where these differ; else the paths below train or val, as in a data set whose
     files are counted anew in each class. All files of the split decide, so that an id does not depend on the choice."""
-    stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in names]
+    stems = [name.rpartition("/")[2].rpartition(".")[0] for name in names]
     return stems if len(set(stems)) == len(stems) else [name.partition("/")[2] for name in names]
 
 
