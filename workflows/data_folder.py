@@ -32,13 +32,20 @@ def default_root(name: str) -> str | None:
         return None
     folders = [os.environ[VARIABLE]] if VARIABLE in os.environ else list(FOLDERS)
     for folder in folders:
-        if found := best(Path(folder).expanduser().glob(PLACES[name])):
+        if found := best(_expanded(folder).glob(PLACES[name])):
             return str(found.resolve())
     fetch = ", or fetch it with --download" if name in FETCHED else ""
     raise InputError(
         f"data set {name} is not in {' or '.join(folders)} (as {PLACES[name]}); give its place with "
         f"--set data.root=PATH, name the folder that holds it in {VARIABLE}{fetch}"
     )
+
+
+def _expanded(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{VARIABLE}={folder} names the home folder of nobody on this machine") from error
 
 
 def download(names: list[str]) -> None:
@@ -52,7 +59,7 @@ def _download(name: str) -> None:
     whole is not fetched again. Raises InputError for another data set, and where the network fails."""
     if name not in FETCHED:
         raise InputError(f"--download can fetch cifar10 and svhn, not {name}; fetch that one from its publisher")
-    folder = Path(os.environ.get(VARIABLE, FOLDERS[0])).expanduser()
+    folder = _expanded(os.environ.get(VARIABLE, FOLDERS[0]))
     datasets = import_torchvision().datasets
     silence = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE)

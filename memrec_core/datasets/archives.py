@@ -36,7 +36,10 @@ def best(places: Iterable[Path]) -> Path | None:
 
 def _rank(place: Path) -> int | None:
     if place.is_dir():
-        return 0 if any(place.iterdir()) else 3
+        try:
+            return 0 if any(place.iterdir()) else 3
+        except OSError:  # the reason is given when it is read
+            return 0
     name = place.name.lower()
     return 1 if name.endswith(TARS) else 2 if name.endswith(ZIPS) else None
 

@@ -130,7 +130,7 @@ def _bits(values: np.ndarray, stated: int, note: Note, standard_is_upper: bool) 
         return stated if top < 2**stated and not filled_up else 16
     bits = next(bits for bits in CONTAINERS if top < 2**bits)
     if bits < 16:
-        note(f"of 16 bits or more scaled by the {bits} bits that their values take")
+        note(f"of 16 bits or more scaled by the {bits} bits in use")
     return bits
 
 
@@ -155,8 +155,8 @@ def _by_range(values: np.ndarray, note: Note) -> np.ndarray:
         low, high = 0.0, 1.0
     elif low >= 0 and high < 2**16:
         bits = next(bits for bits in CONTAINERS if high < 2**bits)
-        note(f"of real numbers scaled by the {bits} bits that their values take")
+        note(f"of real numbers scaled by the {bits} bits in use")
         low, high = 0.0, float(2**bits - 1)
     else:
-        note("of numbers without a known range stretched from their smallest to their largest value")
+        note("of numbers without a known range stretched from the smallest to the largest value")
     return np.clip(np.rint((values - low) * (255 / ((high - low) or 1))), 0, 255).astype(np.uint8)

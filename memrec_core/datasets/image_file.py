@@ -91,7 +91,7 @@ def decode(data: bytes, name: str, note: Note = lambda _: None) -> Image.Image:
             with Image.open(io.BytesIO(data), formats=_formats(name)) as image:
                 seen = _turned(_over_white(to_8_bits(image, data, note), note), image, note)
                 if _has_frames(image):
-                    note("of several frames read as their first")
+                    note("of several frames read as the first")
                 return seen
     except Exception as error:  # damaged and hostile files make the decoders fail in many ways
         raise InputError(
@@ -125,7 +125,7 @@ def _over_white(image: Image.Image, note: Note) -> Image.Image:
     seen = image.convert("RGBA")
     if seen.getextrema()[3][0] == 255:
         return image.convert("RGB")
-    note("laid over white where they are transparent")
+    note("laid over white where transparent")
     return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
 
 
@@ -142,7 +142,7 @@ def _turned(seen: Image.Image, image: ImageFile.ImageFile, note: Note) -> Image.
     try:
         orientation = image.getexif().get(0x0112)
     except Exception:  # nonsense in the metadata, which no viewer heeds either
-        note("with unreadable EXIF left as their pixels lie")
+        note("with unreadable EXIF left unturned")
         return seen
     rotation = ROTATIONS.get(orientation) if isinstance(orientation, int) else None
     return seen if rotation is None else seen.transpose(rotation)
@@ -160,7 +160,7 @@ def to_square(image: Image.Image, size: int, note: Note = lambda _: None) -> np.
     is told to `note`."""
     side = min(image.size)
     if max(image.size) > LONG * side:
-        note(f"more than {LONG} times as long as wide, of which only the centred square is seen")
+        note(f"more than {LONG} times as long as wide cut to the centred square")
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     if side < size:

@@ -55,13 +55,13 @@ class _Walk:
             link, holder = heapq.heappop(self.links)
             target = link.resolve()
             if target in self.entered or target in holder.parents:
-                self.remarks.note("passed over, as what it leads to is read already", self._below(link), "link")
+                self.remarks.note("passed over as read already", self._below(link), "link")
             else:
                 self._enter(link, target)
         self.files.sort()
         for names, what in ((self.missing, "a link to nothing"), (self.special, "no regular file")):
             if names:
-                others = f", and so are {len(names) - 1} more" if len(names) > 1 else ""
+                others = f" (one of {len(names)})" if len(names) > 1 else ""
                 raise InputError(
                     f"{shown(self.root / min(names))} is {what}{others}; fetch what is missing, or take it out of the "
                     "data set"
@@ -115,7 +115,7 @@ class _Walk:
         elif is_picture(path.name):
             self.special.append(self._below(path))
         else:
-            self.remarks.pass_over("that are no regular files")
+            self.remarks.pass_over("pipes or the like")
 
     def _pass_over(self, entry: os.DirEntry[str], path: Path) -> None:
         if entry.is_dir(follow_symlinks=False):

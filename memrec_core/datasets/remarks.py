@@ -56,7 +56,7 @@ class Remarks:
         """For instance `28 files passed over: 20 .heic, 8 .txt`; empty where none was."""
         if not self._passed_over:
             return ""
-        kinds = self._passed_over.most_common()
+        kinds = sorted(self._passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
         parts = [f"{count} {shown(kind, WIDTH)}" for kind, count in kinds[:KINDS]]
         if rest := sum(count for _, count in kinds[KINDS:]):
             parts.append(f"{rest} others")
