@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from memrec_core import datasets
-from memrec_core.datasets import ImageSet
+from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.errors import InputError
 from workflows.experiment import Data
@@ -149,12 +149,24 @@ def _as_floats(pixels: np.ndarray, device: str) -> Tensor:
 
 
 def load_split(data: Data, seed: int, split: str) -> ImageSet:
-    """The training images, or the control images."""
+    """The training images, or the control images. Raises InputError where they can't be had."""
     options = {name: value for name in ("root", "control_root") if (value := getattr(data, name)) is not None}
     count = data.count
     if split == "control" and data.control_count is not None:
         count = data.control_count
-    return datasets.load(data.name, count=count, size=data.size, seed=seed, split=split, **options)
+    try:
+        return datasets.load(data.name, count=count, size=data.size, seed=seed, split=split, **options)
+    except ImageCountError as error:
+        raise InputError(f"data set {data.label}: {error.found}; {_way_out(data, error)}") from error
+
+
+def _way_out(data: Data, error: ImageCountError) -> str:
+    """What to change in the experiment where there are too few images."""
+    most = error.available
+    if error.split == "train":
+        return f"set its count to {most} or fewer" if most else "add images, or give another root"
+    as_many = ", which is as many as its count where it is left out" if data.control_count is None else ""
+    return f"set its control_count to {f'{most} or fewer' if most else '0, for no control images'}{as_many}"
 
 
 def load_splits(data: Data, seed: int) -> dict[str, ImageSet]:

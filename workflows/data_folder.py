@@ -1,16 +1,26 @@
 """Where the data sets lie when an experiment does not say, and how to fetch them."""
 
 import os
+import socket
+import zlib
+from http.client import HTTPException
 from pathlib import Path
+from tarfile import TarError
+from zipfile import BadZipFile
 
+from memrec_core.datasets.archives import best
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.torchvision_import import import_torchvision
 
 VARIABLE = "MEMREC_DATA"
 FOLDERS = ("data", "../shared/data")
 PLACES = {"tiny_imagenet": "tiny-imagenet-200*", "cifar10": "cifar-10-batches-py", "svhn": "svhn"}
-"""The name of each data set below the data folder; of several that match, the first in alphabetical order."""
+"""The name of each data set below the data folder; of several that match, the best as archives.best has it."""
 FETCHED = ("cifar10", "svhn")
+SILENCE = 60.0
+"""After so many seconds without a byte, a server is given up."""
+FAILURES = (OSError, RuntimeError, ValueError, EOFError, HTTPException, TarError, BadZipFile, zlib.error)
+"""Of a network, of a server that answers nonsense or breaks off, of an archive that was cut short on the way."""
 
 
 def default_root(name: str) -> str | None:
@@ -22,13 +32,20 @@ def default_root(name: str) -> str | None:
         return None
     folders = [os.environ[VARIABLE]] if VARIABLE in os.environ else list(FOLDERS)
     for folder in folders:
-        if found := sorted(Path(folder).expanduser().glob(PLACES[name])):
-            return str(found[0].resolve())
+        if found := best(_expanded(folder).glob(PLACES[name])):
+            return str(found.resolve())
     fetch = ", or fetch it with --download" if name in FETCHED else ""
     raise InputError(
         f"data set {name} is not in {' or '.join(folders)} (as {PLACES[name]}); give its place with "
         f"--set data.root=PATH, name the folder that holds it in {VARIABLE}{fetch}"
     )
+
+
+def _expanded(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{VARIABLE}={folder} names the home folder of nobody on this machine") from error
 
 
 def download(names: list[str]) -> None:
@@ -42,16 +59,20 @@ def _download(name: str) -> None:
     whole is not fetched again. Raises InputError for another data set, and where the network fails."""
     if name not in FETCHED:
         raise InputError(f"--download can fetch cifar10 and svhn, not {name}; fetch that one from its publisher")
-    folder = Path(os.environ.get(VARIABLE, FOLDERS[0])).expanduser()
+    folder = _expanded(os.environ.get(VARIABLE, FOLDERS[0]))
     datasets = import_torchvision().datasets
+    silence = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
     try:
         if name == "cifar10":
             datasets.CIFAR10(folder, download=True)
         else:
             for split in ("train", "test"):
                 datasets.SVHN(folder / PLACES["svhn"], split=split, download=True)
-    except (OSError, RuntimeError) as error:
+    except FAILURES as error:
         raise InputError(
             f"data set {name} can't be fetched to {folder} ({in_a_line(error)}); check the network, or give its place "
             "with --set data.root=PATH"
         ) from error
+    finally:
+        socket.setdefaulttimeout(silence)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from memrec_core.datasets import cifar10, image_folder, photos, svhn, tiny_imagenet
-from memrec_core.datasets.image_set import SPLITS, ImageSet
-from memrec_core.errors import InputError, unknown
+from memrec_core.datasets.image_set import SPLITS, ImageCountError, ImageSet
+from memrec_core.datasets.remarks import shown
+from memrec_core.errors import InputError, in_a_line, unknown
 
 LOADERS: dict[str, Callable[..., ImageSet]] = {
     "photos": photos.load,
@@ -15,7 +16,7 @@ LOADERS: dict[str, Callable[..., ImageSet]] = {
     "image_folder": image_folder.load,
 }
 
-__all__ = ["LOADERS", "ImageSet", "load"]
+__all__ = ["LOADERS", "ImageCountError", "ImageSet", "load"]
 
 
 def load(
@@ -30,8 +31,8 @@ def load(
     """A seeded subset of `count` images (all of them where None), `size` x `size` pixels, of data set `name`.
 
     `split` is `train`, or `control` for images that are never in the training set, whatever the seed. `options` are
-    the data set's own, such as `root`. Raises InputError where a name is unknown, there are fewer images than asked
-    for, or a file can't be read; the message names the file.
+    the data set's own, such as `root`. Raises InputError where a name is unknown or a file can't be read, which the
+    message names, and its kind ImageCountError where there are fewer images than asked for.
     """
     if name not in LOADERS:
         raise unknown("data set", name, sorted(LOADERS))
@@ -41,6 +42,12 @@ def load(
         raise InputError(f"data set {name}: count {count} and size {size} must be at least 1")
     try:
         return LOADERS[name](count=count, size=size, seed=seed, split=split, **options)
+    except OSError as error:
+        place = error.filename or options.get("root") or "its files"
+        raise InputError(
+            f"data set {name}: {shown(place)} can't be read ({in_a_line(error)}); check that the place is right and "
+            "may be read"
+        ) from error
     except TypeError as error:
         if "keyword argument" not in str(error):
             raise

@@ -10,6 +10,7 @@ from PIL import Image
 
 from memrec_core.datasets.image_file import to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
+from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError, in_a_line
 
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -34,8 +35,9 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
         for place, (image, number) in enumerate(zip(pixels, classes, strict=True)):
             by_label[names[number]].append((f"{batch}-{place}", image))
     chosen = balanced_choice(by_label, count, seed, split, folder)
-    squares = [to_square(Image.fromarray(image), size) for _, (_, image) in chosen]
-    return image_set(squares, [id_ for _, (id_, _) in chosen], [label for label, _ in chosen])
+    remarks = Remarks()
+    squares = [to_square(Image.fromarray(image), size, remarks.of(id_)) for _, (id_, image) in chosen]
+    return image_set(squares, [id_ for _, (id_, _) in chosen], [label for label, _ in chosen], remarks.sentences())
 
 
 def _class_names(path: Path) -> list[str]:

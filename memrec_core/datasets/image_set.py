@@ -72,17 +72,33 @@ def image_set(
     return ImageSet(images, tuple(ids), tuple(labels), tuple(remarks))
 
 
+class ImageCountError(InputError):
+    """Fewer images are there than asked for: `available` of `split` in `source`, and `count` (None: any) asked for."""
+
+    def __init__(self, source: object, split: str, available: int, count: int | None) -> None:
+        self.source, self.split, self.available, self.count = source, split, available, count
+        super().__init__(f"{self.found}; {'ask for no more' if available else 'add some, or give another data set'}")
+
+    def __reduce__(self) -> tuple[type["ImageCountError"], tuple[str, str, int, int | None]]:
+        return type(self), (str(self.source), self.split, self.available, self.count)
+
+    @property
+    def found(self) -> str:
+        """What is there and what was asked for, as the beginning of a sentence."""
+        images = f"{self.available or 'no'} image{'' if self.available == 1 else 's'}"
+        asked = "" if self.count is None else f", but {self.count} {'is' if self.count == 1 else 'are'} asked for"
+        return f"{self.source} has {images} for the split {self.split}{asked}"
+
+
 def balanced_choice(
     groups: dict[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
 ) -> list[tuple[str, Entry]]:
     """`count` pairs (group, entry), drawn in turn from the shuffled groups, so that no group gives two more than
-    another that still has some. Raises InputError, which names the split and where it is from, if there are fewer."""
+    another that still has some. Raises ImageCountError, which names the split and its source, if there are
+    fewer."""
     available = sum(len(entries) for entries in groups.values())
-    if available == 0 or (count is not None and count > available):
-        raise InputError(
-            f"{source}, split {split}, has {available} images, but {count or 'some'} are asked for; lower "
-            f"{'control_count' if split == 'control' else 'count'}"
-        )
+    if available < (1 if count is None else count):
+        raise ImageCountError(source, split, available, count)
     names = _shuffled(sorted(groups), seed, "groups")
     columns = [[(name, entry) for entry in _shuffled(groups[name], seed, name)] for name in names]
     turns = (pair for pair in chain(*zip_longest(*columns)) if pair is not None)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from memrec_core.datasets.image_file import to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
+from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
@@ -31,9 +32,13 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
     for place in range(len(pixels))[half]:
         by_label.setdefault(labels[place] or "", []).append(place)
     chosen = balanced_choice(by_label, count, seed, split, path)
-    squares = [to_square(Image.fromarray(pixels[place]), size) for _, place in chosen]
     ids = [f"{path.stem}-{place + 1}" for _, place in chosen]
-    return image_set(squares, ids, [label or None for label, _ in chosen])
+    remarks = Remarks()
+    squares = [
+        to_square(Image.fromarray(pixels[place]), size, remarks.of(id_))
+        for id_, (_, place) in zip(ids, chosen, strict=True)
+    ]
+    return image_set(squares, ids, [label or None for label, _ in chosen], remarks.sentences())
 
 
 def _read(path: Path) -> tuple[np.ndarray, list[str | None]]:

@@ -1,133 +1,133 @@
-"""Tiny ImageNet, as its publisher lays it out: a folder, or the tar of that folder, read without unpacking it."""
+"""Tiny ImageNet, as its publisher lays it out or as people sort it for their tools: a folder, its tar or its zip."""
 
-import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
-from memrec_core.datasets.image_file import decode, to_square
+from memrec_core.datasets.archives import Files, best, open_files
+from memrec_core.datasets.image_file import decode, is_picture, to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
+from memrec_core.datasets.listing import refuse_odd_names
+from memrec_core.datasets.remarks import Remarks, shown
 from memrec_core.errors import InputError
 
 SIDE = 64
-LAYOUT = "tiny-imagenet-200/{train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt}"
-
-
-class Files(Protocol):
-    """The files of the data set by their path below tiny-imagenet-200."""
-
-    names: list[str]
-
-    def read(self, name: str) -> bytes: ...
+FOLDER = "tiny-imagenet-200"
+ANNOTATIONS = "val/val_annotations.txt"
+LAYOUT = f"{FOLDER}/{{train/<wnid>/images/*.JPEG, val/images/*.JPEG, {ANNOTATIONS}}}"
+PLACES = {"train": "train", "control": "val"}
 
 
 def load(*, count: int | None, size: int, seed: int, split: str, root: str | Path | None = None) -> ImageSet:
     """Images of the training folder, or of the validation folder for `control`; the label is the WordNet id.
 
-    `root` is the tar, the folder tiny-imagenet-200, or one that holds it. Images are 64 x 64; another size resamples
-    them. The subset is balanced over the classes. Raises InputError for a missing, empty, corrupt or hostile source.
+    `root` is the tar, the zip, the folder tiny-imagenet-200, or one that holds one of these. Images are 64 x 64;
+    another size resamples them. The subset is balanced over the classes. A class's images may lie in its folder
+    directly, and val may be sorted into classes. The id is the file's name without its ending, or its path below train
+    or val where names repeat. Raises InputError for a missing, empty, corrupt or hostile source.
     """
     if root is None:
         raise InputError(
-            "data set tiny_imagenet needs root, its tar or folder; add --set data.root=PATH to the command, "
+            "data set tiny_imagenet needs root, its tar, zip or folder; add --set data.root=PATH to the command, "
             "or root=PATH to the call"
         )
-    with _open(Path(root)) as files:
-        by_class = _train_names(files, root) if split == "train" else _val_names(files, root)
-        chosen = balanced_choice(by_class, count, seed, split, root)
+    remarks = Remarks()
+    with open_files(_located(Path(root)), FOLDER, remarks) as files:
+        by_class = _by_class(files, PLACES[split], remarks)
+        if not by_class:
+            raise _nothing_there(files.names, PLACES[split], root)
+        all_names = [name for names in by_class.values() for name in names]
+        refuse_odd_names(all_names)
+        ids = dict(zip(all_names, _ids(all_names), strict=True))
+        chosen = balanced_choice(by_class, count, seed, split, shown(root))
         pixels = []
         for _, name in chosen:
-            image = decode(files.read(name), f"{root}: {name}")
+            note = remarks.of(ids[name])
+            image = decode(files.read(name), f"{root}: {name}", note)
             if image.size != (SIDE, SIDE):
                 raise InputError(
                     f"{root}: {name} is {image.width} x {image.height} pixels where Tiny ImageNet has {SIDE} x {SIDE}; "
                     "take the file out, or use the data set image_folder for images of any size"
                 )
-            pixels.append(to_square(image, size))
-    return image_set(pixels, [PurePosixPath(name).stem for _, name in chosen], [label for label, _ in chosen])
+            pixels.append(to_square(image, size, note))
+    labels = [label or None for label, _ in chosen]
+    return image_set(pixels, [ids[name] for _, name in chosen], labels, remarks.sentences())
 
 
-def _train_names(files: Files, root: str | Path) -> dict[str, list[str]]:
-    """The images of each class. The classes are the folders that are there, not the lines of wnids.txt: a subset of
-    the data set may keep the one and not the other."""
-    names: dict[str, list[str]] = {}
-    for name in files.names:
-        parts = name.split("/")
-        if len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
-            names.setdefault(parts[1], []).append(name)
-    if not names:
-        raise InputError(f"{root} has no train/<wnid>/images, so it is not Tiny ImageNet; expected {LAYOUT}")
-    return names
-
-
-def _val_names(files: Files, root: str | Path) -> dict[str, list[str]]:
-    if "val/val_annotations.txt" not in files.names:
-        raise InputError(f"{root} has no val/val_annotations.txt to take control images from; expected {LAYOUT}")
-    names: dict[str, list[str]] = {}
-    present = set(files.names)
-    for line in files.read("val/val_annotations.txt").decode(errors="replace").splitlines():
-        file, _, rest = line.partition("\t")
-        name = f"val/images/{file}"
-        if name in present:
-            names.setdefault(rest.partition("\t")[0], []).append(name)
-    return names
-
-
-@contextmanager
-def _open(root: Path) -> Iterator[Files]:
+def _located(root: Path) -> Path:
+    """The folder or archive that `root` is, or holds."""
     if root.is_dir():
-        inner = root / "tiny-imagenet-200"
-        yield _Folder(inner if inner.is_dir() else root)
-    elif root.is_file():
-        try:
-            archive = tarfile.open(root)  # noqa: SIM115 (closed below)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise InputError(f"{root} is not a readable tar ({error}); expected the tar of {LAYOUT}") from error
-        with archive:
-            yield _Tar(archive, root)
-    else:
-        raise InputError(f"{root} does not exist; give the Tiny ImageNet tar or folder, {LAYOUT}")
+        if (root / FOLDER).is_dir():
+            return root / FOLDER
+        if any((root / place).is_dir() for place in PLACES.values()):
+            return root
+        return best(root.glob(f"{FOLDER}*")) or root
+    if not root.is_file():
+        raise InputError(f"{shown(root)} does not exist; give the Tiny ImageNet tar, zip or folder, {LAYOUT}")
+    return root
 
 
-class _Folder:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+def _by_class(files: Files, place: str, remarks: Remarks) -> dict[str, list[str]]:
+    """The images of each class, those without a class under "". The classes are the folders that are there, not the
+    lines of wnids.txt: a subset of the data set may keep the one and not the other. Where the images are not sorted
+    into folders, the list of the labels names their classes, and gives their order."""
+    names: dict[str, list[str]] = {}
+    flat: dict[str, list[str]] = {}
+    for name in files.names:
+        if not name.startswith(f"{place}/") or not _is_image(name, remarks):
+            continue
+        *folders, file = name.split("/")[1:]
+        if folders[-1:] == ["images"]:
+            folders.pop()
+        if len(folders) == 1:
+            names.setdefault(folders[0], []).append(name)
+        elif not folders:
+            flat.setdefault(file, []).append(name)
+        else:
+            remarks.note("in a folder within a class passed over", name)
+    labels = _annotations(files) if place == "val" and flat else {}
+    for file in [*(file for file in labels if file in flat), *(file for file in flat if file not in labels)]:
+        label = labels.get(file, "")
+        names.setdefault(label, []).extend(flat[file])
+        if not label:
+            for name in flat[file]:
+                remarks.note(f"without a class, which neither a folder nor {ANNOTATIONS} names", name)
+    return names
 
-    def read(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
+
+def _is_image(name: str, remarks: Remarks) -> bool:
+    if is_picture(name):
+        return True
+    if name != ANNOTATIONS and not name.endswith("_boxes.txt"):  # the publisher's own
+        remarks.pass_over(os.path.splitext(name)[1].lower() or "without an ending")
+    return False
 
 
-class _Tar:
-    """The regular files of a tar below tiny-imagenet-200. Nothing is ever unpacked to disk; a member that would
-    leave its folder still means that the tar is not the publisher's, and is refused."""
+def _annotations(files: Files) -> dict[str, str]:
+    """The class of each file of val, in the order of the list; empty where there is no list."""
+    if ANNOTATIONS not in files.names:
+        return {}
+    labels: dict[str, str] = {}
+    for line in files.read(ANNOTATIONS).decode(errors="replace").splitlines():
+        file, _, rest = line.partition("\t")
+        labels.setdefault(file, rest.partition("\t")[0])
+    return labels
 
-    def __init__(self, archive: tarfile.TarFile, root: Path) -> None:
-        self.archive, self.root = archive, root
-        self.members: dict[str, tarfile.TarInfo] = {}
-        try:
-            members = archive.getmembers()
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise InputError(f"{root} is a damaged or truncated tar ({error}); fetch it again") from error
-        for member in members:
-            path = PurePosixPath(member.name)
-            if path.is_absolute() or ".." in path.parts:
-                raise InputError(
-                    f"{root} holds the member {member.name!r}, which would escape its folder; "
-                    "the tar is not the publisher's, fetch it again"
-                )
-            parts = [part for part in path.parts if part != "."]
-            if member.isfile():
-                self.members["/".join(parts[1:] if parts[0] == "tiny-imagenet-200" else parts)] = member
-        self.names = sorted(self.members)
 
-    def read(self, name: str) -> bytes:
-        try:
-            file = self.archive.extractfile(self.members[name])
-            data = file.read() if file else b""
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise InputError(f"{self.root}: {name} can't be read ({error}); fetch the tar again") from error
-        if len(data) != self.members[name].size:
-            raise InputError(f"{self.root} is truncated at {name}; fetch the tar again")
-        return data
+def _ids(names: Sequence[str]) -> list[str]:
+    """The names without folder and ending where these differ; else the paths below train or val, as in a data set whose
+    files are counted anew in each class. All files of the split decide, so that an id does not depend on the choice."""
+    stems = [name.rpartition("/")[2].rpartition(".")[0] for name in names]
+    return stems if len(set(stems)) == len(stems) else [name.partition("/")[2] for name in names]
+
+
+def _nothing_there(names: Sequence[str], place: str, root: str | Path) -> InputError:
+    """Why there are no images in the folder `place`."""
+    if inner := next((name.partition(f"/{place}/")[0] for name in names if f"/{place}/" in name), None):
+        return InputError(
+            f"{shown(root)} has its {place} in {shown(inner)} where Tiny ImageNet has it in {FOLDER}; give that folder "
+            "as root, unpacked where it is in an archive"
+        )
+    if place == "val":
+        return InputError(f"{shown(root)} has no images in val to take control images from; expected {LAYOUT}")
+    return InputError(f"{shown(root)} has no train/<wnid>/images, so it is not Tiny ImageNet; expected {LAYOUT}")

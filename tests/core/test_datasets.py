@@ -263,7 +263,7 @@ def test_one_folder_for_both_splits_is_refused(folder: Path):
 
 
 def test_too_few_control_images_are_no_reason_to_train_on_fewer(folder: Path):
-    with pytest.raises(InputError, match="lower control_count"):
+    with pytest.raises(InputError, match=r"has 6 images for the split control, but 7 are asked for"):
         datasets.load("image_folder", root=folder, control_root=folder / "cats", count=7, split="control")
 
 
@@ -273,12 +273,6 @@ def test_grey_levels_are_kept_whatever_the_bits(tmp_path: Path, bits: int):
     Image.fromarray(levels if bits == 8 else levels.astype(np.uint16) * 257).save(tmp_path / "levels.png")
     found = datasets.load("image_folder", root=tmp_path, size=16).images
     assert torch.allclose(found, torch.from_numpy(levels / 255).float().expand(1, 3, 16, 16))
-
-
-def test_pixels_without_a_known_range_are_refused(tmp_path: Path):
-    Image.fromarray(np.full((16, 16), 0.5, dtype=np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(InputError, match=r"float\.tif .*expected 8 or 16 bits"):
-        datasets.load("image_folder", root=tmp_path, size=16)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16"])
