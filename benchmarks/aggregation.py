@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.rows import Row
-from workflows.audit_set import Catalogue, Image
+from workflows.catalogue import Catalogue, Image
 from workflows.checkpoint_files import checkpoint_file, sidecar
 from workflows.experiment import Experiment
 from workflows.images import keep_catalogues

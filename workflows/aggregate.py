@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from memrec_core.errors import in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
-from workflows.audit_set import Catalogue
+from workflows.catalogue import Catalogue
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.images import catalogues_of

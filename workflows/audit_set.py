@@ -1,11 +1,8 @@
 """The images of a data set that a run tries to recover: the training set, then the control set, each picture once."""
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,109 +12,8 @@ from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.errors import InputError
+from workflows.catalogue import Catalogue, Image, examples
 from workflows.experiment import Data
-
-
-class Image(NamedTuple):
-    """An image that was read. `digest` is that of its pixels, `copy_of` the first image (split/id) that it is a
-    near-duplicate of, None where there is none. One that is not `audited` stands in no result: a copy, whose picture
-    counts once, or a control image that the network has seen."""
-
-    split: str
-    id: str
-    label: str | None
-    digest: str
-    copy_of: str | None = None
-    audited: bool = True
-
-    @property
-    def name(self) -> str:
-        """Unique in its data set: an image of the control set may have the id of a training image."""
-        return f"{self.split}/{self.id}"
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What the driver knows of a data set: all its images, training images first, and the `remarks` of the reader."""
-
-    images: tuple[Image, ...]
-    remarks: tuple[str, ...] = ()
-
-    @cached_property
-    def audited(self) -> tuple[Image, ...]:
-        """The images that a run tries to recover; the places of its units count these."""
-        return tuple(image for image in self.images if image.audited)
-
-    def __len__(self) -> int:
-        return len(self.audited)
-
-    @cached_property
-    def multiplicities(self) -> tuple[int, ...]:
-        """How often the picture of each audited image is in its split."""
-        copies = Counter(image.copy_of for image in self._copies())
-        return tuple(1 + copies[image.name] for image in self.audited)
-
-    def digest(self, start: int, stop: int) -> str:
-        """Changes with the split, id or pixels of any of the audited images from start to stop."""
-        content = (f"{image.name}\x1f{image.digest}" for image in self.audited[start:stop])
-        return hashlib.sha256("\x1e".join(content).encode()).hexdigest()[:16]
-
-    def fingerprint(self, split: str) -> str:
-        """Changes with the pixels of any image of a split, copies included; see ImageSet.fingerprint."""
-        digests = "\n".join(image.digest for image in self.images if image.split == split)
-        return hashlib.sha256(digests.encode()).hexdigest()[:16]
-
-    def sentences(self, label: str) -> Iterator[str]:
-        """What a reader of the run's figures must know of the data set, which the experiment calls `label`."""
-        for remark in self.remarks:
-            yield f"data set {label}: {remark}"
-        for split, words in (("train", "training"), ("control", "control")):
-            if own := [image for image in self._copies() if image.split == split]:
-                yield (
-                    f"data set {label}: {len(own)} of {self._total(split)} {words} images are near-duplicates of "
-                    f"others, and count once with those: {_examples(own)}"
-                )
-        for crossed, consequence in (
-            (self.left_out(), "are left out (--keep-duplicates keeps them)"),
-            (self.seen(), "count as control all the same"),
-        ):
-            if crossed:
-                yield (
-                    f"data set {label}: {len(crossed)} of {self._total('control')} control images are near-duplicates "
-                    f"of training images, and {consequence}: {_examples(crossed)}"
-                )
-
-    def left_out(self) -> list[Image]:
-        """The control images that are none, since their pictures were trained on."""
-        return [image for image in self._crossed() if not image.audited]
-
-    def seen(self) -> list[Image]:
-        """The control images whose pictures were trained on, and that count all the same."""
-        return [image for image in self._crossed() if image.audited]
-
-    def _crossed(self) -> list[Image]:
-        """The control images that are near-duplicates of training images."""
-        return [image for image in self.images if image.split == "control" and _is_of_training(image)]
-
-    def _copies(self) -> list[Image]:
-        """The images that count once with another one of their split."""
-        return [image for image in self.images if image.copy_of and image.copy_of.startswith(f"{image.split}/")]
-
-    def count(self, split: str) -> int:
-        """How many of a split's images are audited."""
-        return sum(image.split == split for image in self.audited)
-
-    def _total(self, split: str) -> int:
-        return sum(image.split == split for image in self.images)
-
-
-def _is_of_training(image: Image) -> bool:
-    return image.copy_of is not None and image.copy_of.startswith("train/")
-
-
-def _examples(images: list[Image], most: int = 3) -> str:
-    pairs = [f"{image.id} of {str(image.copy_of).partition('/')[2]}" for image in images[:most]]
-    return ", ".join(pairs) + (f" and {len(images) - most} more" if len(images) > most else "")
 
 
 @dataclass(frozen=True)
@@ -202,7 +98,7 @@ def _without_copies(images: list[Image], pixels: Tensor, data: Data) -> list[Ima
         if not any(image.audited for image in images if image.split == "control"):
             raise InputError(
                 f"data set {data.label}: all its {len(crossing)} control images are near-duplicates of training images "
-                f"({_examples([images[place] for place in crossing])}); give images that were not trained on, or "
+                f"({examples([images[place] for place in crossing])}); give images that were not trained on, or "
                 "control_count: 0 for none, or keep them with --keep-duplicates"
             )
     else:

@@ -8,8 +8,10 @@ import json
 
 import pyarrow as pa
 
+from memrec_core.datasets.remarks import shown
 from memrec_core.errors import InputError
-from workflows.audit_set import Catalogue, Image, images_of, load_splits
+from workflows.audit_set import images_of, load_splits
+from workflows.catalogue import Catalogue, Image
 from workflows.checkpoint_files import sidecars_of
 from workflows.experiment import Experiment
 from workflows.progress import say
@@ -75,7 +77,7 @@ def check_same(store: Store, label: str, kept: tuple[Image, ...], now: tuple[Ima
     changed = [name for name in were if name in are and were[name].digest != are[name].digest]
     gone, new = ([name for name in one if name not in other] for one, other in ((were, are), (are, were)))
     counted = [
-        f"{len(names)} {words} (first: {names[0]})"
+        f"{len(names)} {words} (first: {shown(names[0])})"
         for names, words in ((changed, "have other pixels"), (gone, "are gone"), (new, "are new"))
         if names
     ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.audit_set import Catalogue
+from workflows.catalogue import Catalogue
 from workflows.checkpoint_files import loss_label, trained_checkpoints
 from workflows.experiment import Degradation, Experiment, Model
 from workflows.methods import GENERIC, METHODS

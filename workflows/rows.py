@@ -12,7 +12,7 @@ import pyarrow.fs
 import pyarrow.parquet
 from pyarrow.dataset import field
 
-from workflows.audit_set import Catalogue
+from workflows.catalogue import Catalogue
 from workflows.errors import ResultsError
 from workflows.plan import Unit
 from workflows.schema import SCHEMA

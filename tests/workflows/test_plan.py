@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workflows.audit_set import Catalogue, Image, load_audit_set
+from workflows.audit_set import load_audit_set
+from workflows.catalogue import Catalogue, Image
 from workflows.experiment import Experiment
 from workflows.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, survey, with_checkpoints
 from workflows.schema import SCHEMA, schema_of

@@ -14,7 +14,8 @@ from ray.util.metrics import Gauge
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows import preflight
-from workflows.audit_set import AuditSet, Catalogue, load_audit_set
+from workflows.audit_set import AuditSet, load_audit_set
+from workflows.catalogue import Catalogue
 from workflows.checkpoint_files import (
     Checkpoint,
     all_checkpoints,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from memrec_core.errors import InputError
-from workflows.audit_set import Catalogue, load_audit_set
+from workflows.audit_set import load_audit_set
+from workflows.catalogue import Catalogue
 from workflows.experiment import Experiment
 from workflows.job.driver import check_images
 from workflows.plan import Size, Unit, make_plan
