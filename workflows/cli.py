@@ -337,9 +337,8 @@ def _aggregate(experiment: Experiment, store: Store) -> None:
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     print_rates(rates)
-    say("")
-    for sentence in [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
-        say(sentence)
+    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
+        say("\n" + "\n".join(sentences))
 
 
 if __name__ == "__main__":

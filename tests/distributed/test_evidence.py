@@ -1,0 +1,112 @@
+"""Figures that can't be wrong without a word: pictures, files and checkpoints that are not a run's own are refused, or
+set aside and made anew by the same command."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.conftest import results
+
+EXPERIMENT = """
+name: pictures
+data: {name: image_folder, root: pictures, size: 8}
+models: [{architecture: fc10, width: 16}]
+training: {targets: [0.05]}
+degradations: [{mask: center}, {mask: bottom}]
+methods: [known_mask]
+images_per_unit: 4
+"""
+CHECKPOINT = "checkpoints/fc10-leaky_relu/0.05.safetensors"
+
+
+def fill(folder: Path, *seeds: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for number, seed in enumerate(seeds):
+        pixels = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{number}.png")
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    """An experiment on a folder of eight pictures, of which the last is the first one again, under another name."""
+    fill(tmp_path / "pictures", *range(7), 0)
+    (tmp_path / "experiment.yaml").write_text(EXPERIMENT)
+    return tmp_path / "experiment.yaml"
+
+
+def test_pictures_that_were_replaced_since_the_training_are_refused(memrec, run_small, cluster, experiment, tmp_path):
+    run, place = tmp_path / "run", ("--address", cluster)
+    assert memrec("train", experiment, "--run", run, *place).status == 0
+    fill(experiment.parent / "pictures", *range(3), *range(100, 105))
+    for called in (
+        run_small(run, experiment=experiment),
+        memrec("recover", experiment, "--run", run, *place),
+        memrec("train", experiment, "--run", run, *place),
+    ):
+        assert called.status == 2
+        assert called.err.count("\n") == 1
+        assert re.search(r"of 8, 5 have other pixels \(first: train/p\d.png\)", called.err)
+    assert not (run / "recovery").exists()
+
+
+def test_copies_are_said_wherever_the_figures_stand(memrec, run_small, experiment, tmp_path):
+    run = tmp_path / "run"
+    called = run_small(run, experiment=experiment)
+    said = "1 of 4 control images are near-duplicates of training images, and are left out"
+    assert said in called.out
+    assert said in memrec("aggregate", run).out
+    assert said in memrec("status", run).out
+    assert said in (run / "report" / "index.html").read_text()
+    rates = pd.read_parquet(run / "rates.parquet")
+    assert rates.groupby("split")[["images", "copies", "left_out"]].first().values.tolist() == [[3, 3, 1], [4, 4, 0]]
+    kept = run_small(tmp_path / "kept", "--keep-duplicates", experiment=experiment)
+    assert "count as control all the same" in kept.out
+    assert "Control images were never trained on" not in (tmp_path / "kept" / "report" / "index.html").read_text()
+    assert pd.read_parquet(tmp_path / "kept" / "rates.parquet").groupby("split")["seen"].first().to_dict() == {
+        "control": 1,
+        "train": 0,
+    }
+
+
+def test_one_command_sets_aside_what_is_not_the_runs_own_and_makes_it_anew(run_small, experiment, tmp_path):
+    run = tmp_path / "run"
+    assert run_small(run, experiment=experiment).status == 0
+    whole = results(run)
+    repeated, folder, sibling, missing = sorted(run.glob("recovery/**/*.parquet"))
+    table = pq.read_table(repeated)
+    pq.write_table(table.take([0] * len(table)), repeated)
+    shutil.copy(folder, sibling)
+    folder.unlink()
+    (folder / "inner").mkdir(parents=True)
+    shutil.copy(missing, folder / "inner" / "x.parquet")
+    shutil.copy(missing, run / "recovery" / "stray.parquet")
+    missing.unlink()
+    damaged = bytearray((run / CHECKPOINT).read_bytes())
+    damaged[-3] ^= 1
+    (run / CHECKPOINT).write_bytes(damaged)
+    called = run_small(run, experiment=experiment)
+    assert called.status == 0, called
+    assert "does not fit its sidecar" in called.out
+    assert "rows of other images than its unit's" in called.out
+    pd.testing.assert_frame_equal(results(run), whole)
+    aside = [path.name for path in (run / "set_aside").iterdir()]
+    assert len(aside) == 6  # the stray file, the folder, the sibling, the repeated rows, and the checkpoint's two files
+
+
+@pytest.mark.parametrize("file", [CHECKPOINT, CHECKPOINT.replace("safetensors", "json")])
+def test_checkpoint_of_which_a_file_is_gone_or_a_folder_is_trained_again(run_small, experiment, tmp_path, file):
+    run = tmp_path / "run"
+    assert run_small(run, experiment=experiment).status == 0
+    whole = results(run)
+    (run / file).unlink()
+    (run / file).mkdir()
+    called = run_small(run, experiment=experiment)
+    assert called.status == 0, called
+    assert "that network is trained again" in called.out
+    pd.testing.assert_frame_equal(results(run), whole)
