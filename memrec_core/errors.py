@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+
+MOST_CHOICES, LONGEST_SHOWN = 30, 60
+"""Of how many names, and of how many of a name's characters, a sentence is made."""
 
 
 class InputError(ValueError):
@@ -14,11 +18,31 @@ class TrainingError(RuntimeError):
 
 def unknown(kind: str, name: object, choices: Iterable[object]) -> InputError:
     """The error for a name that is none of `choices`: it lists them, and guesses what was meant."""
-    choices = list(map(str, choices))
-    close = get_close_matches(str(name), choices, n=1)
-    guess = f" (did you mean {close[0]!r}?)" if close else ""
-    choose = f"choose one of {', '.join(choices)}" if choices else "there are none to choose from"
-    return InputError(f"unknown {kind} {name!r}{guess}; {choose}")
+    names = {_alike(choice): str(choice) for choice in choices}
+    close = get_close_matches(_alike(name), names, n=1)
+    guess = f" (did you mean {names[close[0]]!r}?)" if close else ""
+    listed = [shown(choice, quoted=False) for choice in list(names.values())[:MOST_CHOICES]]
+    more = f" and {len(names) - MOST_CHOICES} more" if len(names) > MOST_CHOICES else ""
+    choose = f"choose one of {', '.join(listed)}{more}" if names else "there are none to choose from"
+    return InputError(f"unknown {kind} {shown(name)}{guess}; {choose}")
+
+
+def _alike(name: object) -> str:
+    """What names have in common that differ in case, spaces or dashes alone."""
+    return str(name)[:LONGEST_SHOWN].casefold().replace("-", "_").replace(" ", "_")
+
+
+def shown(value: object, quoted: bool = True) -> str:
+    """A value as part of a sentence: in quotes where it is text, without line breaks, cut where it is long."""
+    text = value if isinstance(value, str) else _abridged.repr(value)
+    cut = text[:LONGEST_SHOWN] + "..." if len(text) > LONGEST_SHOWN else text
+    if isinstance(value, str) and (quoted or not cut.isprintable()):
+        return repr(cut)
+    return cut
+
+
+_abridged = Repr()
+_abridged.maxlevel = 2
 
 
 def in_a_line(error: BaseException) -> str:
