@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from memrec_core.arguments import check_batch, check_number, described, listed, masks_of
 from memrec_core.cache import in_cache
 from memrec_core.errors import InputError
 
@@ -30,43 +31,63 @@ class Rate(NamedTuple):
 
 
 def mse(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error of each image, equation (4): (N, C, H, W) twice -> (N,) float64."""
-    if estimate.shape != truth.shape:
-        raise InputError(f"images of shapes {tuple(estimate.shape)} and {tuple(truth.shape)} can't be compared")
+    """Mean squared error of each image, equation (4): (N, C, H, W) twice, float32 or float64 -> (N,) float64.
+
+    NaN for an image with values that are none. Raises InputError where the two are no batches of images of the same
+    shape on one device.
+    """
+    _check_pair(estimate, truth)
     parts = in_cache(estimate, truth)
     return torch.cat([(own - true).flatten(1).double().square().mean(1) for own, true in parts])
 
 
 def missing_mse(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared error over each image's missing entries alone (mask 0): (N,) float64."""
-    missing = (1 - mask).expand_as(truth).flatten(1).double()
-    return ((estimate - truth).flatten(1).double().square() * missing).sum(1) / missing.sum(1)
+    """Mean squared error over each image's missing entries alone: (N,) float64; NaN where none is missing.
+
+    `mask` is (C, H, W), or (N, C, H, W): 1 kept, 0 missing. Raises InputError as `mse`, and for a mask that is none.
+    """
+    _check_pair(estimate, truth)
+    missing = masks_of(mask, truth).flatten(1) == 0
+    error = (estimate - truth).flatten(1).double().square()
+    return torch.where(missing, error, 0).sum(1) / missing.sum(1)
 
 
 def psnr(error: ArrayLike | Tensor) -> np.ndarray | Tensor:
-    """Peak signal-to-noise ratio in dB for MSE values of images in [0, 1]: 10 log10(1 / MSE); infinite for 0."""
+    """Peak signal-to-noise ratio in dB for MSE values of images in [0, 1]: 10 log10(1 / MSE); infinite for 0.
+
+    A tensor for a tensor, otherwise an array, of the same shape; NaN for NaN. Raises InputError for values that are no
+    errors: negative, or not numbers.
+    """
+    values = _errors(error)
     if isinstance(error, Tensor):
         return -10 * torch.log10(error)
     with np.errstate(divide="ignore"):
-        return -10 * np.log10(np.asarray(error, dtype=np.float64))
+        return -10 * np.log10(values)
 
 
 def recovery_rate(error: ArrayLike | Tensor, threshold: float = ACCURATE, confidence: float = 0.95) -> Rate:
     """The share of images whose MSE is under `threshold`, with its Clopper-Pearson interval.
 
-    Raises InputError for no images at all.
+    `error` is one image's or (N,); one that is NaN is not recovered. Raises InputError for no images at all, values
+    that are no errors, a threshold that is no positive number, or a confidence outside (0, 1).
     """
-    error = np.asarray(error)
-    if error.size == 0:
+    check_number("threshold", threshold, "an MSE, a positive number such as 1e-7", lambda value: 0 < value < np.inf)
+    values = _errors(error)
+    if values.size == 0:
         raise InputError("a recovery rate needs at least one image")
-    recovered = int((error < threshold).sum())
-    low, high = clopper_pearson(recovered, error.size, confidence)
-    return Rate(recovered / error.size, float(low), float(high), error.size)
+    if values.ndim > 1:
+        raise InputError(f"a recovery rate needs one error an image, (N,), not {described(error)}; see metrics.mse")
+    recovered = int((values < threshold).sum())
+    low, high = clopper_pearson(recovered, values.size, confidence)
+    return Rate(recovered / values.size, float(low), float(high), values.size)
 
 
 def threshold_curve(error: ArrayLike | Tensor, thresholds: Sequence[float] = THRESHOLDS) -> list[Rate]:
     """The recovery rate at each of the `thresholds`; see `recovery_rate`."""
-    return [recovery_rate(error, threshold) for threshold in thresholds]
+    each = listed(thresholds)
+    if each is None:
+        raise InputError(f"thresholds {described(thresholds)} are not a list of MSE values such as [1e-7, 5e-4]")
+    return [recovery_rate(error, threshold) for threshold in each]
 
 
 def rate_difference(
@@ -75,6 +96,7 @@ def rate_difference(
     """One share minus another, of independent images, and the bounds of its interval, element by element.
 
     The interval is Newcombe's, from the two Wilson score intervals (1998, method 10); it holds for shares of 0 and 1.
+    NaN where a count is NaN or 0. Raises InputError as `clopper_pearson`.
     """
     (share, low, high), (other, other_low, other_high) = (
         _wilson(successes, count, confidence),
@@ -87,8 +109,9 @@ def rate_difference(
 
 def _wilson(successes: ArrayLike, count: ArrayLike, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The share and the bounds of its score interval (Wilson, 1927)."""
-    count = np.asarray(count, dtype=np.float64)
-    share = np.asarray(successes, dtype=np.float64) / count
+    successes, count = _counts(successes, count, confidence)
+    count = np.where(count == 0, np.nan, count)
+    share = successes / count
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre, scale = share + z**2 / (2 * count), 1 + z**2 / count
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
@@ -96,12 +119,56 @@ def _wilson(successes: ArrayLike, count: ArrayLike, confidence: float) -> tuple[
 
 
 def clopper_pearson(successes: ArrayLike, count: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the exact binomial interval (Clopper & Pearson, 1934), element by element."""
+    """Bounds of the exact binomial interval (Clopper & Pearson, 1934), element by element; 0 and 1 for a count of 0.
+
+    Raises InputError for counts that are no numbers or negative, more successes than there are trials, or a confidence
+    outside (0, 1).
+    """
     from scipy.special import betaincinv  # here, so that the rest of the core runs on torch and numpy alone
 
-    successes, count = np.asarray(successes, dtype=np.float64), np.asarray(count, dtype=np.float64)
+    successes, count = _counts(successes, count, confidence)
     tail = (1 - confidence) / 2
     with np.errstate(invalid="ignore"):
         low = np.where(successes > 0, betaincinv(successes, count - successes + 1, tail), 0.0)
         high = np.where(successes < count, betaincinv(successes + 1, count - successes, 1 - tail), 1.0)
     return low, high
+
+
+def _check_pair(estimate: Tensor, truth: Tensor) -> None:
+    check_batch(estimate, "estimates")
+    check_batch(truth, "true images")
+    if estimate.shape != truth.shape or estimate.device != truth.device:
+        raise InputError(
+            f"{described(estimate)} and {described(truth)} can't be compared; give images of one shape on one device"
+        )
+
+
+def _errors(error: ArrayLike | Tensor) -> np.ndarray:
+    """MSE values as float64. Raises InputError where they are none."""
+    values = _numbers(error, "errors")
+    if (values < 0).any():
+        raise InputError(f"errors {described(error)} are none: a mean squared error is never negative")
+    return values
+
+
+def _counts(successes: ArrayLike, count: ArrayLike, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """The counts as float64. Raises InputError where they are none, or the confidence is none."""
+    check_number("confidence", confidence, "a number between 0 and 1, such as 0.95", lambda value: 0 < value < 1)
+    some, of = _numbers(successes, "successes"), _numbers(count, "counts")
+    try:
+        wrong = (some < 0) | (of < 0) | (some > of) | np.isinf(of)
+    except ValueError as error:
+        raise InputError(f"successes of shape {some.shape} do not fit counts of shape {of.shape}") from error
+    if wrong.any():
+        raise InputError("each number of successes must be from 0 to its count; they are not of the same trials")
+    return some, of
+
+
+def _numbers(values: ArrayLike | Tensor, what: str) -> np.ndarray:
+    try:
+        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{what} must be numbers, or an array or tensor of them, not {described(values)}")
+    return array.astype(np.float64)

@@ -19,9 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from memrec_core.arguments import (
+    check_called,
+    check_clean,
+    check_counts,
+    check_number,
+    check_seed,
+    described,
+    dtype_name,
+    listed,
+)
 from memrec_core.atomic import write_bytes
 from memrec_core.autoencoders.tied import Tied
-from memrec_core.errors import InputError, TrainingError, unknown
+from memrec_core.errors import InputError, TrainingError, in_a_line, unknown
+from memrec_core.network import checked, evaluating
 from memrec_core.precision import full_float32
 from memrec_core.seeding import seed_for
 from memrec_core.soap import Soap
@@ -54,6 +65,8 @@ class StateFile:
         self.path, self.name = Path(path), str(path)
 
     def read(self) -> bytes | None:
+        if self.path.is_dir():
+            raise InputError(f"{self.name} is a folder; the state of a training is a file: give one in it")
         return self.path.read_bytes() if self.path.exists() else None
 
     def write(self, data: bytes) -> None:
@@ -129,7 +142,8 @@ def train(
     """Train `model` to reproduce `images` (N, C, H, W), which lie on its device; it ends as its last checkpoint.
 
     `on_checkpoint(model, reached)` is called where the MSE over all images is first seen at or under each of `targets`,
-    from the highest to the lowest; adam's is looked at every tenth step, soap's at each. Batches are all images, or
+    from the highest to the lowest; adam's is looked at every tenth step, soap's at each. That MSE is the network's in
+    evaluation mode, in which it ends; its steps are done in training mode. Batches are all images, or
     `batch_size` of them in an order that the seed fixes. The model's start is the caller's: call torch.manual_seed
     before building it. `optimiser` is adam or soap; where left out, soap for a network with convolutions and adam for
     any other, each with its own learning rate.
@@ -139,16 +153,19 @@ def train(
     the loss that was seen last, is for progress displays.
 
     Raises TrainingError when the loss is not finite, has not improved for long, or `max_steps` are used up, and
-    InputError for targets or a state file that can't be used.
+    InputError for arguments or a state file that can't be used: images that are not in [0, 1] say, a model that is no
+    module with weights of the images' type on their device, or whose output is of another shape than its input.
     """
-    ladder = sorted({float(target) for target in targets}, reverse=True)
-    if not ladder or not all(0 < target < math.inf for target in ladder):
-        raise InputError(f"targets {list(targets)} are not a ladder of positive training losses such as [1e-4, 1e-8]")
-    if len(images) == 0 or (batch_size is not None and batch_size < 1):
-        raise InputError(f"training needs images and a batch size of at least 1, not {len(images)} and {batch_size}")
+    ladder = _ladder(targets)
+    _check_images(model, images)
+    check_seed(seed)
+    check_counts(max_steps=max_steps, batch_size=1 if batch_size is None else batch_size)
+    check_number("save_every_s", save_every_s, "a number of seconds, 0 or more", lambda seconds: seconds >= 0)
+    check_called(on_checkpoint=on_checkpoint, on_step=on_step)
+    images, network = images.detach(), checked(model)
     recipe = _recipe(model, optimiser, learning_rate)
     descent = recipe.optimiser(model.parameters(), lr=torch.tensor(recipe.learning_rate, device=images.device))
-    state = StateFile(state) if isinstance(state, str | Path) else state
+    state = _state_of(state)
     batches, progress = _Batches(images, batch_size, seed), _Progress()
     loss = _RunningMean(batches.per_epoch, images.device)
     if state is not None and (saved := state.read()) is not None:
@@ -158,7 +175,7 @@ def train(
     while len(progress.history.reached) < len(ladder):
         batch = batches[progress.step]
         descent.zero_grad()
-        error = (model(batch) - batch).square().mean()
+        error = (network(batch) - batch).square().mean()
         error.backward()
         loss.update(error.detach())
         if progress.step % recipe.look_every == 0:
@@ -179,12 +196,47 @@ def train(
     return progress.history
 
 
+def _ladder(targets: Sequence[float]) -> list[float]:
+    """The targets from the highest to the lowest, each once."""
+    losses = listed(targets)
+    if not losses:
+        raise InputError(f"targets {described(targets)} are not a ladder of training losses such as [1e-4, 1e-8]")
+    for loss in losses:
+        check_number("targets:", loss, "a positive training loss such as 1e-8", lambda value: 0 < value < math.inf)
+    return sorted({float(loss) for loss in losses}, reverse=True)
+
+
+def _check_images(model: nn.Module, images: Tensor) -> None:
+    check_clean(images, "training images")
+    if len(images) == 0:
+        raise InputError("training needs images, and there are none; give at least one")
+    if not isinstance(model, nn.Module) or not any(weight.requires_grad for weight in model.parameters()):
+        raise InputError(f"training needs a module with weights that require gradients, not {described(model)}")
+    for weight in model.parameters():
+        if weight.requires_grad and (weight.dtype != images.dtype or weight.device != images.device):
+            raise InputError(
+                f"the model's weights are {dtype_name(weight.dtype)} on {weight.device} and the images "
+                f"{dtype_name(images.dtype)} on {images.device}; make them of one type on one device"
+            )
+
+
 def _recipe(model: nn.Module, optimiser: str | None, learning_rate: float | None) -> Recipe:
-    name = optimiser or ("soap" if any(isinstance(module, nn.Conv2d) for module in model.modules()) else "adam")
-    if name not in RECIPES:
+    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    name = optimiser if optimiser is not None else "soap" if convolves else "adam"
+    if not isinstance(name, str) or name not in RECIPES:
         raise unknown("optimiser", name, sorted(RECIPES))
-    recipe = RECIPES[name]
-    return recipe if learning_rate is None else replace(recipe, learning_rate=learning_rate)
+    if learning_rate is None:
+        return RECIPES[name]
+    check_number("learning_rate", learning_rate, "a positive number such as 1e-3", lambda rate: 0 < rate < math.inf)
+    return replace(RECIPES[name], learning_rate=learning_rate)
+
+
+def _state_of(state: str | Path | State | None) -> State | None:
+    if isinstance(state, str | Path):
+        return StateFile(state)
+    if state is not None and not all(hasattr(state, name) for name in ("name", "read", "write")):
+        raise InputError(f"state must be the path of a file, or None, not {described(state)}")
+    return state
 
 
 class _Batches:
@@ -206,10 +258,10 @@ class _Batches:
         return self.images[self.order[part * self.size : (part + 1) * self.size]]
 
     def loss(self, model: nn.Module) -> float:
-        """The MSE over all images."""
-        with torch.no_grad():
-            parts = self.images.split(self.size)
-            return sum((model(part) - part).double().square().sum().item() for part in parts) / self.images.numel()
+        """The MSE over all images, in evaluation mode."""
+        with torch.no_grad(), evaluating(model):
+            parts, network = self.images.split(self.size), checked(model)
+            return sum((network(part) - part).double().square().sum().item() for part in parts) / self.images.numel()
 
 
 class _RunningMean:
@@ -306,11 +358,13 @@ def _restore(
                 slots.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], tensor)
         model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
         optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
-    except (SafetensorError, LookupError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} is not the state of this training ({error}); remove it to train afresh") from error
-    history = saved.pop("history")
-    reached = [Reached(**entry) for entry in history["reached"]]
-    return _Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))
+        history = saved.pop("history")
+        reached = [Reached(**entry) for entry in history["reached"]]
+        return _Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))
+    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{name} is not the state of this training ({in_a_line(error)}); remove it to train afresh"
+        ) from error
 
 
 def _laid_out_as(parameter: nn.Parameter, tensor: Tensor) -> Tensor:

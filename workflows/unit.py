@@ -29,7 +29,8 @@ class Held:
 
 @dataclass(frozen=True)
 class Problem:
-    """The recoveries of a unit, a row each: the image that is looked for, and what its degradation left of it."""
+    """The recoveries of a unit, a row each: the image that is looked for, and what its degradation left of it. `ids`
+    name the images under one degradation; under the next they stand in the same order."""
 
     images: Tensor
     ids: list[str]
@@ -49,7 +50,7 @@ def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Problem:
     ]
     applied = [one for one in wanted for _ in ids]
     count = len(wanted)
-    return Problem(images.repeat(count, 1, 1, 1), ids * count, applied, torch.cat(masks), torch.cat(degraded))
+    return Problem(images.repeat(count, 1, 1, 1), ids, applied, torch.cat(masks), torch.cat(degraded))
 
 
 def recover_unit(
@@ -108,19 +109,24 @@ def _recover(
     unit: Unit, experiment: Experiment, held: Held, problem: Problem, side_by_side: dict[str, Any]
 ) -> recovery.Recovery:
     seed, settings = experiment.seed, experiment.recovery
-    degraded, mask, ids = problem.degraded, problem.mask, problem.ids
+    degraded, mask, ids, repeats = problem.degraded, problem.mask, problem.ids, len(unit.degradations)
     match unit.method:
         case "biharmonic":
             return recovery.inpaint_biharmonic(degraded, mask)
         case "ddnm":
             constants = (experiment.ddnm.steps, experiment.ddnm.eta)
-            return recovery.recover_ddnm(held.prior, degraded, mask, ids, seed, *constants, **side_by_side)
+            return recovery.recover_ddnm(
+                held.prior, degraded, mask, ids, seed, *constants, **side_by_side, repeats=repeats
+            )
         case "autoencoder_iterations":
             most = settings.max_autoencoder_iterations
             return recovery.iterate_autoencoder(held.model, degraded, most, **side_by_side)
     described = model_of(experiment, unit)
     if unit.method == "known_mask":
-        options = {"noise_std": [one.noise_std for one in problem.applied], "iterations": settings.inner_iterations}
+        options = {
+            "noise_std": [one.noise_std for one in problem.applied],
+            "inner_iterations": settings.inner_iterations,
+        }
         return recovery.recover_known_mask(held.model, degraded, mask, described.gamma, **options, **side_by_side)
     return recovery.recover_unknown_mask(
         held.model,
@@ -132,6 +138,7 @@ def _recover(
         inner_iterations=settings.inner_iterations,
         max_iterations=settings.max_iterations,
         **side_by_side,
+        repeats=repeats,
     )
 
 

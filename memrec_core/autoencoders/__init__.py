@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import nn
 
+from memrec_core.arguments import check_image_shape, described
 from memrec_core.autoencoders.fully_connected import fc10, fc20
 from memrec_core.autoencoders.tied import tied
 from memrec_core.autoencoders.unet import unet
-from memrec_core.errors import InputError, unknown
+from memrec_core.errors import InputError, in_a_line, unknown
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {"fc10": fc10, "fc20": fc20, "unet": unet, "tied": tied}
 
@@ -18,28 +19,34 @@ def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Mo
     """A freshly initialised autoencoder for images of shape (C, H, W), drawn from torch's global random state.
 
     The model's `spec` attribute says how to build it again (see `checkpoints`). Raises InputError for an unknown name
-    or option.
+    or option, a shape or option that is none, and a network that does not fit the memory.
     """
-    if name not in BUILDERS:
-        raise unknown("autoencoder", name, sorted(BUILDERS))
-    shape = tuple(int(side) for side in image_shape)
-    if len(shape) != 3 or min(shape) < 1:
-        raise InputError(f"image shape {tuple(image_shape)} is not (channels, height, width) with positive entries")
+    builder = _builder(name)
+    shape = check_image_shape(image_shape)
     try:
-        arguments = inspect.signature(BUILDERS[name]).bind(shape, **options)
+        arguments = inspect.signature(builder).bind(shape, **options)
         arguments.apply_defaults()  # a checkpoint must outlive a change of the defaults
-        model = BUILDERS[name](*arguments.args, **arguments.kwargs)
-    except TypeError as error:
-        raise InputError(f"autoencoder {name} can't be built with options {options}: {error}") from error
+        model = builder(*arguments.args, **arguments.kwargs)
+    except InputError:
+        raise
+    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise InputError(
+            f"autoencoder {name} can't be built for images of {shape} with options {described(options)} "
+            f"({in_a_line(error)}); see autoencoders.{name} for those that it takes"
+        ) from error
     model.spec = {"architecture": name, "image_shape": list(shape), "options": _options(arguments)}
     return model
 
 
+def _builder(name: object) -> Callable[..., nn.Module]:
+    if not isinstance(name, str) or name not in BUILDERS:
+        raise unknown("autoencoder", name, sorted(BUILDERS))
+    return BUILDERS[name]
+
+
 def default_activation(name: str) -> str:
     """The activation that `build` gives an autoencoder unless it is told another."""
-    if name not in BUILDERS:
-        raise unknown("autoencoder", name, sorted(BUILDERS))
-    return inspect.signature(BUILDERS[name]).parameters["activation"].default
+    return inspect.signature(_builder(name)).parameters["activation"].default
 
 
 def _options(arguments: inspect.BoundArguments) -> dict[str, Any]:

@@ -15,6 +15,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 def activation_layer(name: str) -> nn.Module:
     """A new activation module; each layer has its own, so that each PReLU learns its own slope."""
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise unknown("activation", name, sorted(ACTIVATIONS))
     return ACTIVATIONS[name]()

@@ -6,8 +6,8 @@ from math import prod, sqrt
 import torch
 from torch import Tensor, nn
 
+from memrec_core.arguments import check_counts
 from memrec_core.autoencoders.activations import activation_layer
-from memrec_core.errors import InputError
 
 
 class FullyConnected(nn.Module):
@@ -20,8 +20,7 @@ class FullyConnected(nn.Module):
 
     def __init__(self, image_shape: tuple[int, int, int], layers: int, width: int, activation: str) -> None:
         super().__init__()
-        if width < 1:
-            raise InputError(f"width {width} is not a positive number of units")
+        check_counts(width=width)
         sizes = [prod(image_shape), *[width] * (layers - 1), prod(image_shape)]
         modules: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):

@@ -5,8 +5,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from memrec_core.arguments import check_counts
 from memrec_core.autoencoders.activations import activation_layer
-from memrec_core.errors import InputError
 
 
 class Tied(nn.Module):
@@ -19,8 +19,7 @@ class Tied(nn.Module):
 
     def __init__(self, image_shape: tuple[int, int, int], width: int, activation: str) -> None:
         super().__init__()
-        if width < 1:
-            raise InputError(f"width {width} is not a positive number of units")
+        check_counts(width=width)
         self.weight = nn.Parameter(torch.empty(width, prod(image_shape)))
         self.activation = activation_layer(activation)
         nn.init.orthogonal_(self.weight)

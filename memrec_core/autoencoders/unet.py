@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from memrec_core.arguments import described, is_whole
 from memrec_core.autoencoders.activations import activation_layer
 from memrec_core.errors import InputError
 
@@ -66,10 +67,14 @@ def _block(fan_in: int, fan_out: int, activation: str) -> nn.Sequential:
 
 
 def _check(image_shape: tuple[int, int, int], channels: Sequence[int], skips: Sequence[int]) -> None:
-    if not channels or min(channels) < 1:
-        raise InputError(f"channels {list(channels)} are not a positive number for each level, such as [32, 64, 128]")
-    if not set(skips) <= set(range(len(channels) - 1)):
-        raise InputError(f"skips {list(skips)} are not among the levels 0 to {len(channels) - 2}, the last having none")
+    if not is_whole(channels) or not channels or min(channels) < 1:
+        raise InputError(
+            f"channels {described(channels)} are not a positive number for each level, such as [32, 64, 128]"
+        )
+    if not is_whole(skips) or not set(skips) <= set(range(len(channels) - 1)):
+        raise InputError(
+            f"skips {described(skips)} are not among the levels 0 to {len(channels) - 2}, the last having none"
+        )
     factor = 2 ** (len(channels) - 1)
     if image_shape[1] % factor or image_shape[2] % factor:
         raise InputError(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from memrec_core.arguments import check_counts, check_seed
 from memrec_core.datasets import cifar10, image_folder, photos, svhn, tiny_imagenet
 from memrec_core.datasets.image_set import SPLITS, ImageCountError, ImageSet
 from memrec_core.datasets.remarks import shown
@@ -34,12 +35,12 @@ def load(
     the data set's own, such as `root`. Raises InputError where a name is unknown or a file can't be read, which the
     message names, and its kind ImageCountError where there are fewer images than asked for.
     """
-    if name not in LOADERS:
+    if not isinstance(name, str) or name not in LOADERS:
         raise unknown("data set", name, sorted(LOADERS))
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise unknown("split", split, list(SPLITS))
-    if size < 1 or (count is not None and count < 1):
-        raise InputError(f"data set {name}: count {count} and size {size} must be at least 1")
+    check_counts(size=size, count=1 if count is None else count)
+    check_seed(seed)
     try:
         return LOADERS[name](count=count, size=size, seed=seed, split=split, **options)
     except OSError as error:

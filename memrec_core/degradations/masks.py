@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from memrec_core.arguments import check_binary, check_image_shape, check_seed, described
 from memrec_core.errors import InputError, unknown
 from memrec_core.seeding import generator
 
@@ -72,9 +73,10 @@ def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, ima
 
     `name` is a pattern, `random_P` with P per cent of the pixels missing, or a number from 1 to 6, the paper's.
     The seed matters to random masks alone; with `image_id` they are that image's own. Raises InputError for an unknown
-    name.
+    name, a shape that is none, or one too small for the mask.
     """
-    channels, height, width = image_shape
+    channels, height, width = check_image_shape(image_shape)
+    check_seed(seed)
     name = MASKS[int(name)] if str(name).isdecimal() and int(name) in MASKS else str(name)
     if (random := re.fullmatch(r"random_(\d{1,2})", name)) and int(random[1]) > 0:
         plane = _random(height, width, int(random[1]), seed, image_id)
@@ -93,5 +95,8 @@ def described() -> dict[str, str]:
 
 
 def fraction_missing(mask: Tensor) -> float:
-    """The share of entries that are missing, in [0, 1]."""
+    """The share of entries that are missing, in [0, 1]. Raises InputError for what is no mask of zeros and ones."""
+    check_binary(mask)
+    if not mask.numel():
+        raise InputError(f"a mask needs entries, and {described(mask)} has none")
     return 1.0 - mask.double().mean().item()

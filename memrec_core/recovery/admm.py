@@ -1,17 +1,14 @@
 """Algorithm 1: plug-and-play ADMM for a given estimate of the degradation operator."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from memrec_core.cache import in_cache
-
-Autoencoder = Callable[[Tensor], Tensor]
+from memrec_core.network import Network
 
 
 @torch.no_grad()
-def solve(f: Autoencoder, y: Tensor, theta: Tensor, gamma: float, iterations: int = 40) -> tuple[Tensor, Tensor]:
+def solve(f: Network, y: Tensor, theta: Tensor, gamma: float, iterations: int = 40) -> tuple[Tensor, Tensor]:
     """Estimate x from y = theta x, with the autoencoder `f` as the prior.
 
     From v = 0 and u = 0, each of the `iterations` does

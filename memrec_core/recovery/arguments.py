@@ -1,29 +1,33 @@
 """Checks that every recovery method makes of its arguments."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
-from memrec_core.errors import InputError
+from memrec_core.arguments import check_counts, check_degraded, check_device, check_number
 
 
-def check_arguments(degraded: Tensor, gamma: float | None, *counts: int | None) -> None:
-    """Raise InputError unless `degraded` is a float batch (N, C, H, W), gamma > 0 and every count at least 1; those
-    that are None are left out."""
-    if degraded.ndim != 4 or not degraded.is_floating_point():
-        raise InputError(
-            f"degraded images must be floats of shape (N, C, H, W), not {degraded.dtype} of shape "
-            f"{tuple(degraded.shape)}"
-        )
-    if gamma is not None and not 0 < gamma < float("inf"):
-        raise InputError(f"gamma {gamma} is not a positive number; the paper uses 0.1 to 1")
-    if any(count is not None and count < 1 for count in counts):
-        raise InputError(f"counts of iterations or images {counts} must be at least 1")
+def check_arguments(
+    degraded: Tensor, batch_size: int | None = None, device: torch.device | str | None = None, **counts: int
+) -> None:
+    """Raise InputError unless `degraded` is a finite batch (N, C, H, W), and `device` is there, and the rest are whole
+    numbers of at least 1."""
+    check_degraded(degraded, "degraded images")
+    if batch_size is not None:
+        counts["batch_size"] = batch_size
+    check_counts(**counts)
+    check_device(device)
 
 
-def masks_of(mask: Tensor, degraded: Tensor) -> Tensor:
-    """`mask`, (C, H, W) or (N, C, H, W), as one for each image. Raises InputError where it is of another size."""
-    if mask.shape not in (degraded.shape[1:], degraded.shape):
-        raise InputError(
-            f"the mask is of size {tuple(mask.shape)} but the images are of size {tuple(degraded.shape[1:])}; "
-            "give the mask that degraded them"
-        )
-    return mask.to(degraded).expand_as(degraded)
+def parts(count: int, batch_size: int | None) -> Sequence[Tensor]:
+    """The indices of `count` images, `batch_size` of them at a time; all together where it is None."""
+    return torch.arange(count).split(batch_size or count) if count else ()
+
+
+def check_gamma(gamma: float) -> None:
+    check_number("gamma", gamma, "a positive number; the paper uses 0.1 to 1", lambda value: 0 < value < float("inf"))
+
+
+def check_tolerance(tolerance: float) -> None:
+    check_number("tolerance", tolerance, "an MSE, a number from 0 on", lambda value: 0 <= value < float("inf"))

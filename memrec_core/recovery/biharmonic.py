@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from memrec_core.recovery.arguments import check_arguments, masks_of
+from memrec_core.arguments import masks_of
+from memrec_core.recovery.arguments import check_arguments
 from memrec_core.recovery.result import CONVERGED, Recovery
 
 
@@ -12,11 +13,12 @@ def inpaint_biharmonic(degraded: Tensor, mask: Tensor) -> Recovery:
     """Fill the missing pixels of `degraded` (N, C, H, W) smoothly from the kept ones around them.
 
     `mask` is (C, H, W) or (N, C, H, W): 1 kept, 0 missing. Knows the mask and nothing of the autoencoder: what it gets
-    back is no memory of a training image. Raises InputError where the mask is of another size than the images.
+    back is no memory of a training image. Raises InputError where the mask is of another size than the images or not of
+    zeros and ones, and for `degraded` as `recover_unknown_mask` does.
     """
     from skimage.restoration import inpaint_biharmonic as inpaint  # here, so that the core runs on torch and numpy
 
-    check_arguments(degraded, None)
+    check_arguments(degraded)
     theta = masks_of(mask, degraded)
     if not len(degraded):
         empty = torch.zeros(0, dtype=torch.int64)

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from memrec_core.arguments import check_number, check_seed, described, ids_of, masks_of
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
+from memrec_core.network import evaluating
 from memrec_core.precision import full_float32
-from memrec_core.recovery.arguments import check_arguments, masks_of
+from memrec_core.recovery.arguments import check_arguments, parts
 from memrec_core.recovery.result import CONVERGED, NON_FINITE, Recovery
 from memrec_core.seeding import generator
 
@@ -27,6 +29,7 @@ def recover_ddnm(
     eta: float = 0.85,
     batch_size: int | None = None,
     device: torch.device | str | None = None,
+    repeats: int = 1,
 ) -> Recovery:
     """Fill the missing pixels of `degraded` (N, C, H, W) with what `prior` expects there, given the kept ones.
 
@@ -37,27 +40,44 @@ def recover_ddnm(
         x_s = sqrt(abar_s) xh + sqrt(1 - abar_s) (eta z + sqrt(1 - eta^2) eps)
     and the last one returns xh; this eta is not that of DDIM. The noise depends on the seed and the image's id (its
     index where no ids are given), so that neither batch nor order matters. Images smaller than the prior's are enlarged
-    by repeating pixels, and averaged back. `batch_size` and `device` are as for `recover_unknown_mask`. Raises
-    InputError where the prior's size is no multiple of the images', the mask is of another size, or an argument is out
-    of range.
+    by repeating pixels, and averaged back. `ids`, `repeats`, `batch_size` and `device` are as for
+    `recover_unknown_mask`. Raises InputError where the prior's size is no multiple of the images', the mask is of
+    another size or not of zeros and ones, or an argument is out of range.
     """
-    check_arguments(degraded, None, steps, batch_size)
-    if not 0 <= eta <= 1 or steps > len(prior.abar):
-        raise InputError(f"ddnm needs eta in [0, 1] and at most {len(prior.abar)} steps, not {eta} and {steps}")
+    _check(prior, degraded, seed, steps, eta, batch_size, device)
     theta = masks_of(mask, degraded)
     factor = prior.enlargement(tuple(degraded.shape[1:]))
-    random = [generator(seed, "ddnm", id_) for id_ in (range(len(degraded)) if ids is None else ids)]
+    random = [generator(seed, "ddnm", id_) for id_ in ids_of(ids, len(degraded), repeats)]
     times = torch.linspace(len(prior.abar) - 1, 0, steps).round().long().tolist()
     found = torch.empty_like(degraded)
-    for part in torch.arange(len(degraded)).split(batch_size or len(degraded)):
+    for part in parts(len(degraded), batch_size):
         y, m = (prior.enlarge(tensor[part].to(device or tensor.device)) for tensor in (2 * degraded - 1, theta))
-        sampled = _sample(prior, y, m, times, eta, [random[i] for i in part.tolist()])
+        with evaluating(prior.model):
+            sampled = _sample(prior, y, m, times, eta, [random[i] for i in part.tolist()])
         found[part] = ((functional.avg_pool2d(sampled, factor) + 1) / 2).to(found.device)
     found = torch.where(theta > 0, degraded, found)
     finite = found.flatten(1).isfinite().all(1)
     status = np.where(finite.cpu().numpy(), CONVERGED, NON_FINITE).astype(object)
     found = torch.where(finite[:, None, None, None], found, degraded)
     return Recovery(found, theta, status, *(torch.full((len(degraded),), steps) for _ in range(2)))
+
+
+def _check(
+    prior: DiffusionPrior,
+    degraded: Tensor,
+    seed: int,
+    steps: int,
+    eta: float,
+    batch_size: int | None,
+    device: torch.device | str | None,
+) -> None:
+    if not isinstance(prior, DiffusionPrior):
+        raise InputError(f"ddnm needs a prior from diffusion_prior.load, not {described(prior)}")
+    check_arguments(degraded, batch_size, device, steps=steps)
+    check_seed(seed)
+    check_number("eta", eta, "a number in [0, 1]", lambda value: 0 <= value <= 1)
+    if steps > len(prior.abar):
+        raise InputError(f"ddnm takes at most the prior's {len(prior.abar)} steps, not {steps}")
 
 
 def _sample(

@@ -7,18 +7,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from memrec_core.arguments import check_counts
 from memrec_core.metrics import mse
+from memrec_core.recovery.arguments import check_tolerance
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
 
 
 @dataclass(frozen=True)
 class StoppingRule:
     """An image stops once the MSE between its successive estimates is under `tolerance` `patience` times in a row,
-    or after `max_iterations` outer iterations."""
+    or after `max_iterations` outer iterations. Raises InputError for numbers out of range."""
 
     max_iterations: int
     tolerance: float
     patience: int = 3
+
+    def __post_init__(self) -> None:
+        check_counts(max_iterations=self.max_iterations, patience=self.patience)
+        check_tolerance(self.tolerance)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from memrec_core.arguments import check_called, check_seed, ids_of
 from memrec_core.errors import unknown
+from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
-from memrec_core.recovery.admm import Autoencoder, solve
-from memrec_core.recovery.arguments import check_arguments
+from memrec_core.recovery.admm import solve
+from memrec_core.recovery.arguments import check_arguments, check_gamma
 from memrec_core.recovery.mask_estimate import estimate_mask
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
@@ -20,7 +22,7 @@ FIRST_MASKS = ["coin_flips", "zeros"]
 @torch.no_grad()
 @full_float32()
 def recover_unknown_mask(
-    model: Autoencoder,
+    model: Network,
     degraded: Tensor,
     gamma: float,
     ids: Sequence[str] | None = None,
@@ -33,6 +35,7 @@ def recover_unknown_mask(
     on_iteration: Callable[[Tensor, Tensor], None] | None = None,
     batch_size: int | None = None,
     device: torch.device | str | None = None,
+    repeats: int = 1,
 ) -> Recovery:
     """Recover images from `degraded` (N, C, H, W) without knowing which pixels are missing.
 
@@ -40,36 +43,44 @@ def recover_unknown_mask(
     between an image's successive estimates stays under `tolerance` for `patience` iterations in a row (appendix D.1).
     The paper states no cap; `max_iterations` is ours. `first_mask` is `zeros` for a U-Net, otherwise `coin_flips`,
     drawn from the seed and the image's id (its index where no ids are given), so that neither batch nor order
-    matters. The paper's gamma is 0.5 for fc10 with LeakyReLU and 0.1 with PReLU. Raises InputError for arguments out
-    of range; an image that does not converge is a result, not an error.
+    matters. Ids are strings or whole numbers, no two the same; where the batch holds the same images under `repeats`
+    degradations, one after the other, they name them once. The paper's gamma is 0.5 for fc10 with LeakyReLU and 0.1
+    with PReLU. An image that does not converge is a result, not an error.
+
+    `model` is a module or any function of a batch, whose output is of its input's shape, type and device. A module is
+    in evaluation mode for the length of the call. Raises InputError for another model, for arguments out of range, and
+    for `degraded` that is no finite float32 or float64, or farther from [0, 1] than noise takes it.
 
     `batch_size` images are in the batch at a time, all where left out; one that has stopped leaves its place to the
     next. They lie on `device` for that time, the model's, where `degraded` lies elsewhere. `on_iteration` is called
     with the images and masks of each outer iteration, of those images that are in the batch; clone what is
     to be kept.
     """
-    check_arguments(degraded, gamma, inner_iterations, max_iterations, batch_size)
-    ids = range(len(degraded)) if ids is None else ids
-    theta = _first_masks(first_mask, degraded, ids, seed)
+    check_arguments(degraded, batch_size, device, inner_iterations=inner_iterations)
+    check_gamma(gamma)
+    check_called(on_iteration=on_iteration)
+    rule = StoppingRule(max_iterations, tolerance, patience)
+    theta = _first_masks(first_mask, degraded, ids_of(ids, len(degraded), repeats), seed)
 
     def step(y: Tensor, theta: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        x, _ = solve(model, y, theta, gamma, inner_iterations)
+        x, _ = solve(f, y, theta, gamma, inner_iterations)
         theta = estimate_mask(x, y)
         if on_iteration is not None:
             on_iteration(x, theta)
         return x, (y, theta)
 
-    rule = StoppingRule(max_iterations, tolerance, patience)
-    end = iterate(step, degraded, (degraded, theta), rule, batch_size, device)
+    with as_prior(model) as f:
+        end = iterate(step, degraded, (degraded, theta), rule, batch_size, device)
     _, mask = end.inputs
     return Recovery(end.images, mask, end.status, end.iterations, end.iterations * (inner_iterations - 1))
 
 
 def _first_masks(kind: str, degraded: Tensor, ids: Sequence[object], seed: int) -> Tensor:
+    check_seed(seed)
+    if not isinstance(kind, str) or kind not in FIRST_MASKS:
+        raise unknown("first mask", kind, FIRST_MASKS)
     if kind == "zeros":
         return torch.zeros_like(degraded)
-    if kind != "coin_flips":
-        raise unknown("first mask", kind, FIRST_MASKS)
     flips = torch.empty(degraded.shape, dtype=degraded.dtype)  # drawn on the CPU, so that they are the same anywhere
     for own, id_ in zip(flips, ids, strict=True):
         own.random_(0, 2, generator=generator(seed, "first mask", id_))

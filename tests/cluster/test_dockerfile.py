@@ -3,11 +3,14 @@
 import re
 import shlex
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.cluster.versions import CLUSTER, PROJECT, PYTHON, RAY, ROOT
+from tests.cluster.versions import CLUSTER, PROJECT, PYPROJECT, PYTHON, RAY, ROOT
+
+VERSION_FILE = "memrec_core/__init__.py"
 
 
 class Instruction(NamedTuple):
@@ -24,17 +27,19 @@ def arguments(name: str) -> list[str]:
     return [instruction.arguments for instruction in instructions() if instruction.name == name]
 
 
-def copied() -> list[str]:
+def copied(of: list[Instruction] | None = None) -> list[str]:
     """The sources of the COPY instructions."""
-    words = [[word for word in shlex.split(copy) if not word.startswith("--")] for copy in arguments("COPY")]
+    copies = [own.arguments for own in (instructions() if of is None else of) if own.name == "COPY"]
+    words = [[word for word in shlex.split(copy) if not word.startswith("--")] for copy in copies]
     return [source for sources in words for source in sources[:-1]]
 
 
 def is_ignored(path: str) -> bool:
-    """Whether .dockerignore keeps a file or folder of the root out of the build: its last line that matches decides."""
+    """Whether .dockerignore keeps a file or folder of the root out of the build: its last line that matches it,
+    or a folder that it is in, decides."""
     ignored = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
-        if fnmatch(path, line.removeprefix("!")):
+        if any(fnmatch(str(part), line.removeprefix("!")) for part in (Path(path), *Path(path).parents)):
             ignored = not line.startswith("!")
     return ignored
 
@@ -55,8 +60,15 @@ def test_secrets_and_bulk_do_not_reach_the_build() -> None:
 
 def test_all_that_the_package_is_made_of_is_copied() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
-    named = {"pyproject.toml", "constraints.txt", PROJECT["readme"], *PROJECT["license-files"]}
+    named = {"pyproject.toml", "constraints.txt", PROJECT["readme"], *PROJECT["license-files"], VERSION_FILE}
     assert set(copied()) == packages | named
+
+
+def test_the_layer_of_the_dependencies_has_the_file_that_pip_reads_the_version_from() -> None:
+    module, _, name = PYPROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
+    assert (module, name) == (VERSION_FILE.removesuffix("/__init__.py"), "__version__")
+    first = next(i for i, instruction in enumerate(instructions()) if "pip install" in instruction.arguments)
+    assert VERSION_FILE in copied(instructions()[:first])
 
 
 def test_memrec_is_installed_with_the_constraints_and_all_that_its_experiments_need() -> None:

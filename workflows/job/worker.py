@@ -89,8 +89,6 @@ class Recoverer:
         elif weights and unit.checkpoint != self.held.checkpoint.get("digest"):
             found: Weights = ray.get(weights[0])
             model, metadata = checkpoints.from_bytes(found.data.tobytes(), found.sidecar, found.name)
-            if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
-                raise InputError(f"{found.name} has weights that are not finite; remove it, and train that model again")
             self.held.model, self.held.checkpoint = model.to(self.device), metadata
 
 

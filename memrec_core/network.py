@@ -1,0 +1,88 @@
+"""A network as it is applied, from memrec or from anywhere: in evaluation mode, and its output looked at."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from memrec_core.arguments import described, dtype_name
+from memrec_core.errors import InputError, in_a_line
+
+Network = Callable[[Tensor], Tensor]
+
+
+@contextmanager
+def evaluating(model: object) -> Iterator[None]:
+    """`model` in evaluation mode inside the block; afterwards each of its modules has the mode that it had.
+
+    A method of a module counts as that module. Of any other function the modules are not known: they stay as they are.
+    """
+    owner = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
+    before = [(module, module.training) for module in owner.modules()] if isinstance(owner, nn.Module) else []
+    if any(training for _, training in before):
+        owner.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+@contextmanager
+def as_prior(model: Network) -> Iterator[Network]:
+    """`model` in evaluation mode, as a function that is `checked`."""
+    with evaluating(model):
+        yield checked(model)
+
+
+def checked(model: Network) -> Network:
+    """`model` as a function of a batch (N, C, H, W) that raises InputError unless its output is a batch of the same
+    shape, type and device, and its input left as it was.
+
+    What a model raises over a batch is told in the InputError's sentence too; what the device raises stays as it is.
+    """
+    if not callable(model):
+        raise InputError(f"the autoencoder must be a module or a function of a batch, not {described(model)}")
+
+    def applied(x: Tensor) -> Tensor:
+        version = None if x.is_inference() else x._version
+        try:
+            out = model(x)
+        except Exception as error:
+            if isinstance(error, InputError) or is_of_the_device(error):
+                raise
+            raise InputError(
+                f"the autoencoder can't be applied to {described(x)}{_weights_of(model, x)} ({in_a_line(error)}); "
+                "give it images as it was trained on"
+            ) from error
+        if not isinstance(out, Tensor) or out.shape != x.shape or out.dtype != x.dtype or out.device != x.device:
+            raise _misfit(out, x)
+        if version is not None and x._version != version:
+            raise InputError("the autoencoder changes its input in place; give lambda x: model(x.clone()) instead")
+        return out.detach() if out.requires_grad and not torch.is_grad_enabled() else out
+
+    return applied
+
+
+def is_of_the_device(error: Exception) -> bool:
+    """Whether an error is of a device that is out of memory or order, and not of what it was given to do."""
+    words = ("can't allocate memory", "out of memory", "CUDA error", "_STATUS_")
+    kinds = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+    return isinstance(error, kinds) or any(word in str(error) for word in words)
+
+
+def _misfit(out: object, x: Tensor) -> InputError:
+    if isinstance(out, Tensor):
+        returned, advice = described(out), "give one whose output is of its input's shape, type and device"
+    else:
+        returned, advice = f"a {type(out).__name__}", "give a function that returns the images alone"
+    return InputError(f"the autoencoder returned {returned} for {described(x)}; {advice}")
+
+
+def _weights_of(model: object, x: Tensor) -> str:
+    """What is said of weights that are of another type than `x`, or elsewhere."""
+    weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    if weight is None or (weight.dtype == x.dtype and weight.device == x.device):
+        return ""
+    return f", for its weights are {dtype_name(weight.dtype)} on {weight.device} and the images on {x.device}"
