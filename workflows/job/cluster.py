@@ -18,6 +18,7 @@ from memrec_core.errors import InputError, in_a_line
 from workflows.audit_set import AuditSet
 from workflows.errors import JobError, first_line
 from workflows.experiment import Experiment
+from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
 from workflows.job.request import Request
 from workflows.progress import say
 
@@ -117,22 +118,37 @@ def _connect(address: str, experiment: Experiment) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if address == "local":
-        options |= {"include_dashboard": False, "_system_config": {"task_oom_retries": 3}}
-        options |= _object_store_size(experiment)
+        options |= _local_options(experiment)
+        own_token()
     try:
         with _own_sigterm():
             ray.init(address, **options)
-    except AuthenticationError as error:
-        raise InputError(
-            f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
-        ) from error
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if address == "local":
-            raise JobError(f"Ray can't be started on this machine ({in_a_line(error)})") from error
-        raise InputError(
-            f"no Ray cluster answers at {address} ({in_a_line(error)}); start one with ray start --head, or leave "
-            "--address out"
-        ) from error
+    except Exception as error:  # Ray raises that class itself
+        raise _not_connected(address, error) from error
+
+
+def _not_connected(address: str, error: Exception) -> InputError | JobError:
+    """The error in a sentence. Ray hides the want of a token behind other errors."""
+    said = in_a_line(error)
+    if address == "local":
+        return JobError(
+            f"Ray can't be started on this machine ({said}); see that there is memory and room on the disk, and give "
+            "the same command again"
+        )
+    if any("InvalidAuthToken" in str(one) or isinstance(one, AuthenticationError) for one in _causes(error)):
+        return InputError(
+            f"the Ray cluster at {address} asks for a token; give RAY_AUTH_MODE=token where it is the one in "
+            "~/.ray/auth_token, or else RAY_AUTH_TOKEN too"
+        )
+    return InputError(
+        f"no Ray cluster answers at {address} ({said}); start one with ray start --head, or leave --address out"
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager
@@ -170,6 +186,16 @@ def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
         raise JobError(f"{type(error.cause).__name__}: {first_line(error.cause)}") from error
     except RayError as error:
         raise JobError(f"a task of the job was lost: {first_line(error)}") from error
+
+
+def _local_options(experiment: Experiment) -> dict[str, Any]:
+    """What a Ray of this machine's own is started with."""
+    folder = ray_folder()
+    options = {"include_dashboard": False, "num_cpus": processors(), "_temp_dir": folder}
+    options["_system_config"] = {"task_oom_retries": 3}
+    if not os.access(SHARED_MEMORY, os.W_OK):  # Ray looks only at its size
+        options["_plasma_directory"] = folder
+    return options | _object_store_size(experiment)
 
 
 def _object_store_size(experiment: Experiment) -> dict[str, int]:
