@@ -12,17 +12,16 @@ from math import floor
 from typing import Any
 
 import ray
-from ray.exceptions import AuthenticationError, RayError, RayTaskError
+from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
 from workflows.audit_set import AuditSet
-from workflows.errors import JobError, first_line
+from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
 from workflows.job.request import Request
-from workflows.progress import say
+from workflows.job.watch import Watch
 
-PATIENCE_S = 20.0
 SETTLE_S, SHUTDOWN_S = 0.3, 120.0
 LARGEST_OBJECT_STORE = 4 * 2**30
 OBJECT_STORE_SPARE = 256 * 2**20
@@ -48,9 +47,10 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         _connect(self.request.address or "local", self.experiment)
+        self.watch = Watch(self.request.address).__enter__()
         try:
             self._divide(ray.cluster_resources())
-        except InputError:
+        except BaseException:
             self.__exit__()
             raise
         return self
@@ -59,6 +59,7 @@ class Cluster:
         """Leave Ray. Its core deadlocks with itself where news of objects that were just let go is still queued when it
         ends (seen in a worker of Ray 2.60). So that has its time first, and an end that hangs all the same ends the
         process, status 1, rather than never; all that a job has written is there by then."""
+        self.watch.__exit__()
         time.sleep(SETTLE_S)
         faulthandler.dump_traceback_later(SHUTDOWN_S, exit=True, file=sys.__stderr__)
         try:
@@ -172,20 +173,6 @@ def alive_nodes() -> list[dict[str, float]]:
 
 def is_alive(node_id: str) -> bool:
     return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
-
-
-def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
-    """What tasks returned; the InputError of one, if that is what it raised. Says so where the cluster has no room."""
-    if not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
-        say("waiting for a node with room ...")
-    try:
-        return ray.get(refs)
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError):
-            raise error.cause from None
-        raise JobError(f"{type(error.cause).__name__}: {first_line(error.cause)}") from error
-    except RayError as error:
-        raise JobError(f"a task of the job was lost: {first_line(error)}") from error
 
 
 def _local_options(experiment: Experiment) -> dict[str, Any]:

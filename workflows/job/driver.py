@@ -18,11 +18,12 @@ from workflows.audit_set import AuditSet, Catalogue, load_audit_set
 from workflows.checkpoint_files import Checkpoint, all_checkpoints, checkpoint_file, trained_checkpoints
 from workflows.errors import StoreError
 from workflows.experiment import Data, Experiment, Model
-from workflows.job.cluster import Audits, Cluster, wait_for
+from workflows.job.cluster import Audits, Cluster
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
+from workflows.job.tasks import start, wait_for
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
 from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
@@ -77,10 +78,19 @@ def _run_on(
     cluster: Cluster, experiment: Experiment, store: Store, digests: dict[Checkpoint, str], steps: Steps, new: bool
 ) -> Outcome:
     """Do the job on a cluster; holds nothing of Ray's once it returns."""
-    task = ray.remote(read_images).options(num_returns=2, num_cpus=1, max_retries=-1)
-    read = {data.label: task.remote(data, experiment.seed) for data in experiment.data}
-    catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
-    audits = {label: audit for label, (_, audit) in read.items()}
+    read = {
+        data.label: start(
+            f"reading the images of data set {data.label}",
+            read_images,
+            data,
+            experiment.seed,
+            num_returns=2,
+            num_cpus=1,
+        )
+        for data in experiment.data
+    }
+    catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
+    audits = {label: task.refs[1] for label, task in read.items()}
     for label, catalogue in catalogues.items():
         if catalogue.trained_on:
             say(
@@ -335,7 +345,8 @@ def _plan(
         sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
         prior = None
         if "ddnm" in experiment.methods:
-            [prior] = wait_for([ray.remote(read_prior).remote(experiment.ddnm.source)])
+            source = experiment.ddnm.source
+            [prior] = wait_for([start(f"reading the diffusion prior {source}", read_prior, source)])
         return save_plan(store, make_plan(experiment, catalogues, sizes, prior))
     units = load_plan(store)
     check_images(units, catalogues, store)

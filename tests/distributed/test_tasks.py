@@ -1,0 +1,41 @@
+"""The tasks of a job, with real ones whose processes are killed."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from workflows.errors import JobError
+from workflows.job.tasks import TRIES, start, wait_for
+
+ROOT = str(Path(__file__).parents[2])
+
+
+@pytest.fixture
+def connected(cluster: str) -> Iterator[None]:
+    ray.init(cluster, log_to_driver=False, logging_level="error", runtime_env={"env_vars": {"PYTHONPATH": ROOT}})
+    yield
+    ray.shutdown()
+
+
+def killed(notes: Path, times: int) -> int:
+    """Ends like a process for which there was no memory, the first few times."""
+    with notes.open("a") as file:
+        file.write("begun\n")
+    if (begun := len(notes.read_text().splitlines())) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return begun
+
+
+def test_task_whose_process_is_killed_each_time_is_given_up_by_its_name(connected, tmp_path: Path):
+    task = start("reading the images of data set mine", killed, tmp_path / "notes", 1000, num_cpus=1)
+    with pytest.raises(JobError, match=rf"^reading the images of data set mine was tried {TRIES} times.*more memory"):
+        wait_for([task])
+    assert len((tmp_path / "notes").read_text().splitlines()) == TRIES
+
+
+def test_task_that_is_killed_less_often_gives_its_result(connected, tmp_path: Path):
+    assert wait_for([start("trying", killed, tmp_path / "notes", TRIES - 1, num_cpus=1)]) == [TRIES]
