@@ -1,9 +1,13 @@
 """The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake; 130:
 interrupted."""
 
+if __name__ == "__main__":  # before anything that takes its time to import
+    from workflows.entry import main
+
+    main()
+
 import json
 import shlex
-import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +16,7 @@ from typer.core import TyperGroup
 
 from memrec_core.errors import InputError
 from workflows import experiment as experiments
+from workflows.entry import end_of_interruption
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
@@ -29,7 +34,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail("interrupted; what is done stays, and the same command goes on from there", 130)
+            sys.exit(end_of_interruption())
 
 
 app = typer.Typer(
@@ -183,16 +188,13 @@ def submit(
 
 
 def main() -> None:
-    """The console script: errors of the user in one sentence, without a traceback."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """The commands: errors of the user in one sentence, without a traceback. The console script is entry.py's."""
     try:
         app(standalone_mode=True)
     except InputError as error:
         _fail(error, 2)
     except JobError as error:
         _fail(error, 1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(error: object, status: int) -> None:
@@ -260,7 +262,3 @@ def _aggregate(experiment: Experiment, store: Store) -> None:
         console.print(table)
     if words := incomplete(rates):
         say(f"\n{words}")
-
-
-if __name__ == "__main__":
-    main()
