@@ -2,10 +2,13 @@
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+if TYPE_CHECKING:
+    from workflows.job.heartbeat import Standing
 
 console = Console()
 LINE_EVERY_S = 10.0
@@ -35,10 +38,10 @@ class Display:
         if self.bars is not None:
             self.bars.stop()
 
-    def training(self, label: str, step: int, loss: float, target: float) -> None:
-        """A training's step, and its loss on the way down to `target`, in decades."""
+    def training(self, label: str, step: int, loss: float, target: float, waiting: str = "") -> None:
+        """A training's step, and its loss on the way down to `target`, in decades; or what it is `waiting` for."""
         share = min(max(math.log10(loss) / math.log10(target), 0), 1) if 0 < loss < 1 and target < 1 else 0.0
-        note = f"step {step}, loss {loss:.1e}" if step else "starting"
+        note = f"waiting for {waiting}" if waiting else f"step {step}, loss {loss:.1e}" if step else "starting"
         self._show(f"training {label}", share, note)
 
     def training_ended(self, label: str) -> None:
@@ -46,9 +49,9 @@ class Display:
         if self.bars is not None and (task := self.tasks.pop(f"training {label}", None)) is not None:
             self.bars.remove_task(task)
 
-    def recovery(self, standing: dict[str, Any]) -> None:
+    def recovery(self, standing: "Standing") -> None:
         """The standing of a job, as `memrec status` has it too."""
-        self._show("recovery", standing["units_done"] / standing["units_planned"], standing_note(standing))
+        self._show("recovery", standing.units_done / standing.units_planned, standing_note(standing))
 
     def _show(self, title: str, share: float, note: str) -> None:
         note = f"{100 * share:3.0f} %, {note}"
@@ -61,13 +64,16 @@ class Display:
             say(f"{title}: {note.strip()}")
 
 
-def standing_note(standing: dict[str, Any]) -> str:
-    """Units, actors, images a second, time left and failures in a line."""
-    parts = [f"{standing['units_done']}/{standing['units_planned']} units"]
-    parts += [f"{standing['actors']} actor{'' if standing['actors'] == 1 else 's'}"]
-    if standing["seconds_left"] is not None:
-        parts += [f"{standing['images_per_second']:.3g} images/s", f"{duration(standing['seconds_left'])} left"]
-    return ", ".join(parts + ([f"{standing['failed']} failed"] if standing["failed"] else []))
+def standing_note(standing: "Standing") -> str:
+    """Units, actors or what it waits for without any, images a second, time left and failures in a line."""
+    parts = [f"{standing.units_done}/{standing.units_planned} units"]
+    if standing.actors or not standing.waiting:
+        parts += [f"{standing.actors} actor{'' if standing.actors == 1 else 's'}"]
+    else:
+        parts += [f"no actor is there, waiting for {standing.waiting}"]
+    if standing.actors and standing.seconds_left is not None:
+        parts += [f"{standing.images_per_second:.3g} images/s", f"{duration(standing.seconds_left)} left"]
+    return ", ".join(parts + ([f"{standing.failed} failed"] if standing.failed else []))
 
 
 def duration(seconds: float) -> str:

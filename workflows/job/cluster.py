@@ -104,6 +104,15 @@ class Cluster:
     def actor_resources(self) -> dict[str, float]:
         return {"num_gpus": self.gpus, "num_cpus": self.cpus}
 
+    def actor_words(self) -> str:
+        """What an actor takes, in words."""
+        count, kind = (self.gpus, "GPU") if self.gpus else (self.cpus, "CPU")
+        return f"{count:g} {kind}{'' if count == 1 else 's'}"
+
+    def has_room(self) -> bool:
+        """Whether any node could have an actor, were it free."""
+        return any(self._room(node) for node in alive_nodes())
+
     def _room(self, node: dict[str, float]) -> int:
         """How many actors fit on a node."""
         by_cpu = (node.get("CPU", 0) + 1e-6) // self.cpus

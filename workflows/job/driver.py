@@ -1,12 +1,8 @@
 """A run from its start to its last unit, on a Ray cluster: networks are trained, and every checkpoint's units are
 recovered as soon as it exists."""
 
-import json
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 import ray
 from ray.util.metrics import Gauge
@@ -16,9 +12,9 @@ from memrec_core.errors import InputError
 from workflows import preflight
 from workflows.audit_set import AuditSet, Catalogue, load_audit_set
 from workflows.checkpoint_files import Checkpoint, all_checkpoints, checkpoint_file, trained_checkpoints
-from workflows.errors import StoreError
 from workflows.experiment import Data, Experiment, Model
 from workflows.job.cluster import Audits, Cluster
+from workflows.job.heartbeat import Pulse, Standing
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
@@ -28,11 +24,10 @@ from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
 from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.progress import Display, duration, say
-from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
+from workflows.store import FAILURES, PLAN, Store, claim, is_claimed
 
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""
-KEEP_PROGRESS_S = 5.0
 TRAINING = "training-"
 """How the names of failed trainings begin; those of units are hexadecimal."""
 
@@ -70,14 +65,25 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
                 store.remove(f"{FAILURES}/{what}.json")
     if (found := _found_done(experiment, store, steps, digests)) is not None:
         return found
-    with Cluster(request, experiment) as cluster:
-        return _run_on(cluster, experiment, store, digests, steps, new)
+    with Pulse(store) as pulse:
+        if not new:
+            pulse.begin()
+        pulse.standing = Standing("connecting to Ray" if request.address else "starting Ray")
+        with Cluster(request, experiment) as cluster:
+            return _run_on(cluster, experiment, store, digests, steps, new, pulse)
 
 
 def _run_on(
-    cluster: Cluster, experiment: Experiment, store: Store, digests: dict[Checkpoint, str], steps: Steps, new: bool
+    cluster: Cluster,
+    experiment: Experiment,
+    store: Store,
+    digests: dict[Checkpoint, str],
+    steps: Steps,
+    new: bool,
+    pulse: Pulse,
 ) -> Outcome:
     """Do the job on a cluster; holds nothing of Ray's once it returns."""
+    pulse.standing = Standing("reading the images")
     read = {
         data.label: start(
             f"reading the images of data set {data.label}",
@@ -99,8 +105,10 @@ def _run_on(
             )
     if new:
         claim(store, experiment)
+    pulse.standing = Standing("planning" if steps.recover else "training")
+    pulse.begin()
     planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
-    return _Job(experiment, store, cluster, audits, planned, digests, steps).run()
+    return _Job(experiment, store, cluster, audits, planned, digests, steps, pulse).run()
 
 
 def read_images(data: Data, seed: int) -> tuple[Catalogue, AuditSet]:
@@ -126,7 +134,9 @@ class _Job:
         planned: list[Unit],
         digests: dict[Checkpoint, str],
         steps: Steps,
+        pulse: Pulse,
     ) -> None:
+        self.pulse = pulse
         self.experiment, self.store, self.cluster, self.planned, self.steps = experiment, store, cluster, planned, steps
         self.failures = store.failures()
         self.digests, self.blocked, self.already_done = digests, planned, 0
@@ -139,7 +149,7 @@ class _Job:
         self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
         self.recovering_since: float | None = None
-        self.progress_kept_at, self.looked_at, self.most_actors = 0.0, 0.0, 0
+        self.looked_at, self.most_actors = 0.0, 0
         if steps.train:
             self._start_trainings()
 
@@ -151,7 +161,7 @@ class _Job:
                 self._settle_all()
                 if time.monotonic() - self.looked_at > LOOK_S:
                     self._look()
-        self._keep_progress("done")
+        self.pulse.standing = self._standing()
         return self._outcome()
 
     def _start_trainings(self) -> None:
@@ -263,35 +273,41 @@ class _Job:
             self._forget_failure(what)
 
     def _show(self) -> None:
-        for model, standing in self.trainings.standings():
-            self.display.training(model.label, standing.step, standing.loss, min(self.experiment.training.targets))
+        self.pulse.standing = standing = self._standing()
+        wanted = "" if self.cluster.has_room() else standing.waiting
+        for model, at in self.trainings.standings():
+            self.display.training(model.label, at.step, at.loss, min(self.experiment.training.targets), wanted)
         if self.planned:
-            self.display.recovery(self._standing())
-        if time.monotonic() - self.progress_kept_at > KEEP_PROGRESS_S:
-            self.units_left.set(len(self.planned) - self.already_done - len(self.ledger.done))
-            self._keep_progress("running")
+            self.display.recovery(standing)
+            self.units_left.set(standing.units_planned - standing.units_done)
 
-    def _standing(self) -> dict[str, Any]:
+    def _standing(self) -> Standing:
         """Where the job stands, for the display and for `memrec status`."""
         left, seconds = self.ledger.seconds_left(self.blocked), self._recovery_seconds()
-        return {
-            "units_done": self.already_done + len(self.ledger.done),
-            "units_planned": len(self.planned),
-            "images_recovered": self.ledger.images,
-            "images_per_second": self.ledger.images / seconds if seconds else 0.0,
-            "seconds_left": None if left is None else left / max(self.pool.ready, 1),
-            "actors": self.pool.ready,
-            "failed": len(self.failures),
-        }
+        return Standing(
+            doing="training",
+            waiting=self._lack(),
+            units_done=self.already_done + len(self.ledger.done),
+            units_planned=len(self.planned),
+            images_recovered=self.ledger.images,
+            images_per_second=self.ledger.images / seconds if seconds else 0.0,
+            seconds_left=None if left is None or not self.pool.ready else left / self.pool.ready,
+            actors=self.pool.ready,
+            failed=len(self.failures),
+        )
+
+    def _lack(self) -> str:
+        """What keeps the job from having an actor for its units, or a training at work; nothing where nothing does."""
+        if self.pool.ready or not (self.ledger.waiting or self.trainings):
+            return ""
+        if not self.cluster.has_room():
+            return f"a node with room for {self.cluster.actor_words()}"
+        if not self.ledger.waiting:
+            return "a checkpoint" if self.planned else ""
+        return "the trainings to leave room" if self.trainings and not self.pool.starting else "one to start"
 
     def _recovery_seconds(self) -> float:
         return time.monotonic() - self.recovering_since if self.recovering_since else 0.0
-
-    def _keep_progress(self, state: str) -> None:
-        self.progress_kept_at = time.monotonic()
-        entry = {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **self._standing()}
-        with suppress(StoreError):  # where it matters, the next unit meets it too
-            self.store.write(PROGRESS, json.dumps(entry, indent=2).encode())
 
     def _outcome(self) -> Outcome:
         seconds = self._recovery_seconds()
