@@ -183,7 +183,7 @@ def submit(
     """Do what `run` does, as a job on a Ray cluster, and follow its log to the end."""
     from workflows.submit import submit_job
 
-    loaded = experiments.load(experiment, set_, variant)
+    loaded = experiments.load(experiment, set_, variant, elsewhere=True)
     submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -33,6 +34,10 @@ Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length
 
 GAMMAS: dict[str | tuple[str, str], float] = {("fc10", "leaky_relu"): 0.5, "unet": 1.0}
 """Appendix D.2; 0.1 for all other networks."""
+
+
+ELSEWHERE = "elsewhere"
+"""The context of an experiment whose files lie on other machines: its paths mean nothing on this one."""
 
 
 def _expanded(path: str) -> Path:
@@ -61,8 +66,15 @@ class Data(Section):
 
     @field_validator("root", "control_root")
     @classmethod
-    def _absolute(cls, path: str | None) -> str | None:
-        return None if path is None else str(_expanded(path).absolute())
+    def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is None or (info.context == ELSEWHERE and Path(path).is_absolute()):
+            return path
+        if info.context == ELSEWHERE:
+            raise ValueError(
+                f"{path} is a path of this machine, and the data is read on the cluster; give the absolute path there, "
+                "such as --set data.root=/data/pictures"
+            )
+        return str(_expanded(path).absolute())
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":
@@ -182,9 +194,14 @@ class Ddnm(Section):
 
     @field_validator("prior")
     @classmethod
-    def _absolute(cls, prior: str) -> str:
+    def _absolute(cls, prior: str, info: ValidationInfo) -> str:
         folder = _expanded(prior)
-        return str(folder.absolute()) if folder.is_dir() and not (PRIORS / prior).is_dir() else prior
+        here = folder.is_dir() and not (PRIORS / prior).is_dir()
+        if info.context == ELSEWHERE and (here or prior.startswith(("~", "."))) and not Path(prior).is_absolute():
+            raise ValueError(
+                f"{prior} is a path of this machine, and the prior is read on the cluster; give the absolute path there"
+            )
+        return str(folder.absolute()) if here else prior
 
     @property
     def source(self) -> str:
@@ -260,14 +277,19 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def load(source: str, overrides: list[str] | None = None, variant: str | None = None) -> Experiment:
+def load(
+    source: str, overrides: list[str] | None = None, variant: str | None = None, elsewhere: bool = False
+) -> Experiment:
     """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
 
     `variant` is one of the file's own, such as `cpu`: a smaller form of the experiment. A data set whose root the file
-    leaves open is looked for where data_folder says. Raises InputError, in one sentence, for a file that is missing or
-    not YAML, and for any wrong key or value.
+    leaves open is looked for where data_folder says; not where the experiment is for machines `elsewhere`, whose paths
+    are left as they are. Raises InputError, in one sentence, for a file that is missing or not YAML, and for any wrong
+    key or value.
     """
-    experiment = parse(*_read(source), overrides, variant)
+    experiment = parse(*_read(source), overrides, variant, elsewhere)
+    if elsewhere:
+        return experiment
     located = [data.model_copy(update={"root": data.root or default_root(data.name)}) for data in experiment.data]
     return experiment.model_copy(update={"data": located})
 
@@ -288,7 +310,9 @@ def _read(source: str) -> tuple[str, str]:
     raise unknown("experiment", source, shipped())
 
 
-def parse(text: str, origin: str, overrides: list[str] | None = None, variant: str | None = None) -> Experiment:
+def parse(
+    text: str, origin: str, overrides: list[str] | None = None, variant: str | None = None, elsewhere: bool = False
+) -> Experiment:
     """The experiment that the YAML `text` describes; `origin` names it in error messages."""
     try:
         tree = yaml.safe_load(text)
@@ -311,7 +335,7 @@ def parse(text: str, origin: str, overrides: list[str] | None = None, variant: s
     for override in overrides or []:
         _override(tree, override)
     try:
-        return Experiment.model_validate(tree)
+        return Experiment.model_validate(tree, context=ELSEWHERE if elsewhere else None)
     except ValidationError as error:
         raise InputError(f"{origin}: {_sentence(error, tree)}") from error
 
