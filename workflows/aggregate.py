@@ -1,6 +1,6 @@
 """From the rows of a run to its recovery rates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 import pandas as pd
@@ -51,8 +51,9 @@ _QUERY = f"""
 """
 
 
-def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
-    """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split).
+def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
+    """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split). They are shown
+    before they are written: who may only read the run has them all the same, and then the StoreError.
 
     Only units of the plan count, so a foreign or half-written file never does. Columns: the identity, `images`, and
     for accurate and approximate recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds, and, for
@@ -85,6 +86,8 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     _add_rate(thresholds, "recovery", "recovered")
     rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
     rates.attrs = {DONE: len(files), PLANNED: len(units) + len(waiting)}
+    if show is not None:
+        show(rates)
     for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
         store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
     return rates

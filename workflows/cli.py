@@ -17,13 +17,15 @@ from typer.core import TyperGroup
 from memrec_core.errors import InputError
 from workflows import experiment as experiments
 from workflows.entry import end_of_interruption
-from workflows.errors import JobError
+from workflows.errors import JobError, StoreError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
 from workflows.progress import console, say
 from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workflows.job.driver import Outcome
 
 
@@ -135,7 +137,12 @@ def report(run: RunArgument) -> None:
     from workflows.report import write_report
 
     store = Store(run)
-    write_report(experiment_of(store), store)
+    try:
+        write_report(experiment_of(store), store)
+    except StoreError:
+        if store.exists(RATES):  # who may only read the run has its figures all the same
+            _show_rates(store.read_table(RATES).to_pandas())
+        raise
     say(f"page: {store.show(REPORT)}")
 
 
@@ -252,12 +259,19 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.aggregate import aggregate, incomplete
-    from workflows.tables import rates_tables
+    from workflows.aggregate import aggregate
 
-    rates = aggregate(experiment, store)
+    rates = aggregate(experiment, store, _show_rates)
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+
+
+def _show_rates(rates: "pd.DataFrame") -> None:
+    from workflows.aggregate import incomplete
+    from workflows.tables import rates_tables
+
+    if rates.empty:
+        return
     for table in rates_tables(rates):
         console.print(table)
     if words := incomplete(rates):
