@@ -30,12 +30,12 @@ def killed(notes: Path, times: int) -> int:
     return begun
 
 
-def test_task_whose_process_is_killed_each_time_is_given_up_by_its_name(connected, tmp_path: Path):
-    task = start("reading the images of data set mine", killed, tmp_path / "notes", 1000, num_cpus=1)
+def test_task_whose_process_is_killed_each_time_is_given_up_by_its_name_and_another_is_tried_again(
+    connected, tmp_path: Path
+):
+    hopeless = start("reading the images of data set mine", killed, tmp_path / "hopeless", 1000, num_cpus=1)
+    unlucky = start("reading another", killed, tmp_path / "unlucky", TRIES - 1, num_cpus=1)
+    assert wait_for([unlucky]) == [TRIES]
     with pytest.raises(JobError, match=rf"^reading the images of data set mine was tried {TRIES} times.*more memory"):
-        wait_for([task])
-    assert len((tmp_path / "notes").read_text().splitlines()) == TRIES
-
-
-def test_task_that_is_killed_less_often_gives_its_result(connected, tmp_path: Path):
-    assert wait_for([start("trying", killed, tmp_path / "notes", TRIES - 1, num_cpus=1)]) == [TRIES]
+        wait_for([hopeless])
+    assert len((tmp_path / "hopeless").read_text().splitlines()) == TRIES

@@ -14,18 +14,18 @@ LONGEST_FOLDER = 107 - len("/session_2026-01-01_00-00-00_000000_1234567/sockets/
 SHARED_MEMORY = "/dev/shm"
 
 
-def processors() -> int:
+def processors(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
     """How many the process may use: of its affinity (taskset, Slurm), and of its quota, where a container has one.
 
     Ray counts those of the machine, and takes half a processor for none.
     """
-    return max(1, int(min([len(os.sched_getaffinity(0)), *_quotas()])))
+    return max(1, int(min([len(os.sched_getaffinity(0)), *_quotas(groups, mounted)])))
 
 
-def _quotas(proc: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
+def _quotas(groups: Path, mounted: Path) -> Iterator[float]:
     """The processors that each of the process's control groups allows, of either version of these."""
     try:
-        lines = proc.read_text().splitlines()
+        lines = groups.read_text().splitlines()
     except OSError:
         return
     for line in lines:
