@@ -32,8 +32,11 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     _answer(_end)
-    if _interrupted.is_set() and status != STATUS:  # whatever else the interruption was taken for
-        status = end_of_interruption()
+    if _interrupted.is_set():
+        if status != STATUS:  # whatever else the interruption was taken for
+            end_of_interruption()
+        sys.stdout.flush()
+        os._exit(STATUS)  # what Ray was interrupted in may crash as Python ends
     sys.exit(status)
 
 
