@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def killed(notes: Path, times: int) -> int:
 def test_task_whose_process_is_killed_each_time_is_given_up_by_its_name_and_another_is_tried_again(
     connected, tmp_path: Path
 ):
-    hopeless = start("reading the images of data set mine", killed, tmp_path / "hopeless", 1000, num_cpus=1)
-    unlucky = start("reading another", killed, tmp_path / "unlucky", TRIES - 1, num_cpus=1)
+    hopeless = start("reading the images of data set mine", partial(killed, tmp_path / "hopeless", 1000), num_cpus=1)
+    unlucky = start("reading another", partial(killed, tmp_path / "unlucky", TRIES - 1), num_cpus=1)
     assert wait_for([unlucky]) == [TRIES]
     with pytest.raises(JobError, match=rf"^reading the images of data set mine was tried {TRIES} times.*more memory"):
         wait_for([hopeless])

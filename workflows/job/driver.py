@@ -3,6 +3,7 @@ recovered as soon as it exists."""
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import ray
 from ray.util.metrics import Gauge
@@ -84,17 +85,10 @@ def _run_on(
 ) -> Outcome:
     """Do the job on a cluster; holds nothing of Ray's once it returns."""
     pulse.standing = Standing("reading the images")
-    read = {
-        data.label: start(
-            f"reading the images of data set {data.label}",
-            read_images,
-            data,
-            experiment.seed,
-            num_returns=2,
-            num_cpus=1,
-        )
-        for data in experiment.data
-    }
+    read = {}
+    for data in experiment.data:
+        what, work = f"reading the images of data set {data.label}", partial(read_images, data, experiment.seed)
+        read[data.label] = start(what, work, num_returns=2, num_cpus=1)
     catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
     audits = {label: task.refs[1] for label, task in read.items()}
     for label, catalogue in catalogues.items():
@@ -362,7 +356,7 @@ def _plan(
         prior = None
         if "ddnm" in experiment.methods:
             source = experiment.ddnm.source
-            [prior] = wait_for([start(f"reading the diffusion prior {source}", read_prior, source)])
+            [prior] = wait_for([start(f"reading the diffusion prior {source}", partial(read_prior, source))])
         return save_plan(store, make_plan(experiment, catalogues, sizes, prior))
     units = load_plan(store)
     check_images(units, catalogues, store)

@@ -46,17 +46,12 @@ def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster,
     wanted = [(model.data, model.label) for model in experiment.models]
     if any(METHODS[method].generic for method in experiment.methods):
         wanted += [(data.label, GENERIC) for data in experiment.data]
-    measured = wait_for(
-        [
-            start(
-                f"measuring what a recovery costs ({label}, data set {data})",
-                measure,
-                *(experiment, label, audits[data], cluster.threads),
-                **cluster.actor_resources(),
-            )
-            for data, label in wanted
-        ]
-    )
+    tasks = []
+    for data, label in wanted:
+        what = f"measuring what a recovery costs ({label}, data set {data})"
+        work = partial(measure, experiment, label, cluster.threads)
+        tasks.append(start(what, work, audits[data], **cluster.actor_resources()))
+    measured = wait_for(tasks)
     costs = {
         (*place, method): cost
         for place, of_place in zip(wanted, measured, strict=True)
@@ -84,7 +79,7 @@ def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experi
     return {kind: Size(size, costs[kind].batch_size) for kind, size in sizes.items()}
 
 
-def measure(experiment: Experiment, model: str, audit: AuditSet, threads: int) -> dict[str, Cost]:
+def measure(experiment: Experiment, model: str, threads: int, audit: AuditSet) -> dict[str, Cost]:
     """What a recovery costs by each method that uses `model`; the weights don't matter to that."""
     torch.set_num_threads(threads)
     images = audit.images(slice(0, min(len(audit), SMALLEST_BATCH)), device())

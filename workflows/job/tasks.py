@@ -1,12 +1,14 @@
 """The tasks of a job: what any node may do, once. A task whose worker is killed again and again is given up."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import ray
-from ray.exceptions import LocalRayletDiedError, OutOfMemoryError, RayError, RayTaskError
-from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_get, _internal_kv_put
+from ray import cloudpickle
+from ray.exceptions import LocalRayletDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
+from ray.experimental.internal_kv import _internal_kv_put
 
 from memrec_core.errors import InputError
 from workflows.errors import JobError, first_line
@@ -14,6 +16,8 @@ from workflows.progress import say
 
 TRIES = 4
 """How often a task is begun, until whatever kills its workers is taken to be the task."""
+LOSSES = 30
+"""How often Ray begins it in all: for results that went away with their node, or before it could be counted."""
 PATIENCE_S = 20.0
 RAY_DIED = (
     "Ray on this machine has died, as it does where memory or the disk is short, or at the hands of somebody; give the "
@@ -29,12 +33,12 @@ class Task(NamedTuple):
     count: str
 
 
-def start(what: str, function: Callable[..., Any], *arguments: Any, num_returns: int = 1, **options: Any) -> Task:
-    """Start `function(*arguments)`, with Ray's `options`. Results whose node goes away are made again."""
-    # Ray itself would try for ever, or leave lost results lost: its tries of both kinds are one number.
-    task = ray.remote(_counted).options(name=function.__name__, num_returns=num_returns, max_retries=-1, **options)
+def start(what: str, work: partial, *refs: ray.ObjectRef, num_returns: int = 1, **options: Any) -> Task:
+    """Start `work` as a task with Ray's `options`; its last arguments are what `refs` stand for. Results whose node
+    goes away are made again."""
+    options |= {"name": work.func.__name__, "num_returns": num_returns, "max_retries": LOSSES}
     count = f"memrec task {uuid4()}"
-    found = task.remote(what, count, function, *arguments)
+    found = ray.remote(_counting(TRIES, count)).options(**options).remote(what, cloudpickle.dumps(work), *refs)
     return Task(what, [found] if num_returns == 1 else found, count)
 
 
@@ -58,36 +62,44 @@ def _result(task: Task) -> Any:
         raise JobError(f"{task.what} failed ({type(error.cause).__name__}: {first_line(error.cause)})") from error
     except LocalRayletDiedError as error:
         raise JobError(RAY_DIED) from error
-    except OutOfMemoryError as error:
-        raise _given_up(task.what) from error
+    except (OutOfMemoryError, WorkerCrashedError) as error:
+        raise given_up(task.what, "many") from error
     except RayError as error:
         raise JobError(
             f"{task.what} failed ({first_line(error)}); see that the cluster is well, and give the same command again"
         ) from error
-    _internal_kv_put(_returned(task.count), b"")
+    _internal_kv_put(f"{task.count} returned", b"")  # later beginnings are for results that were lost
     return result
 
 
-def _counted(what: str, count: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call the function, unless that has been begun too often and never come to an end."""
-    begun = int(_internal_kv_get(count) or 0) + 1
-    if begun > TRIES:
-        raise _given_up(what)
-    _internal_kv_put(count, str(begun))
-    result = function(*arguments)
-    if _internal_kv_exists(_returned(count)):  # until then, handing the result over may be what kills the worker
-        _internal_kv_put(count, b"0")
-    return result
+def _counting(tries: int, count: str) -> Callable[..., Any]:
+    """Does work, unless that has been begun so many times and never come to an end.
+
+    Ray's own count won't do: it is of lost results too, and endless where a cluster's memory monitor kills. What it
+    returns is pickled whole, and the work apart: there may be no memory for what they import, and that counts too.
+    """
+
+    def counted(what: str, work: bytes, *arguments: Any) -> Any:
+        from ray import cloudpickle
+        from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_get, _internal_kv_put
+
+        begun = int(_internal_kv_get(count) or 0) + 1
+        _internal_kv_put(count, str(begun))
+        if begun > tries:
+            from workflows.job.tasks import given_up
+
+            raise given_up(what, tries)
+        result = cloudpickle.loads(work)(*arguments)
+        if _internal_kv_exists(f"{count} returned"):  # until then, handing the result over may be what kills
+            _internal_kv_put(count, b"0")
+        return result
+
+    return counted
 
 
-def _returned(count: str) -> str:
-    """Where it is noted that the driver has had the task's result: later beginnings are for results that were lost."""
-    return f"{count} returned"
-
-
-def _given_up(what: str) -> JobError:
+def given_up(what: str, tries: int | str) -> JobError:
     return JobError(
-        f"{what} was tried {TRIES} times, and its process was killed each time, as happens where memory is short; give "
+        f"{what} was tried {tries} times, and its process was killed each time, as happens where memory is short; give "
         "the machine or its container more memory, or choose fewer or smaller images (data.count, data.size) and "
         "another --run, and give the command again"
     )

@@ -1,5 +1,7 @@
 """The checkpoints of a job in the nodes' shared memory."""
 
+from functools import partial
+
 import ray
 
 from workflows.job.tasks import Task, start, wait_for
@@ -31,7 +33,7 @@ class WeightsInMemory:
             while len(self.held) >= HELD:
                 del self.held[next(iter(self.held))]
             what = f"reading the checkpoint {unit.model} {unit.target_loss:g}"
-            task = start(what, read_weights, self.run, unit, num_returns=2, num_cpus=0)
+            task = start(what, partial(read_weights, self.run, unit), num_returns=2, num_cpus=0)
             sound, self.held[unit.checkpoint] = task.refs
             self.soundness[sound] = task
         return [self.held[unit.checkpoint]]
