@@ -1,6 +1,6 @@
 """From the rows of a run to its recovery rates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 import pandas as pd
@@ -65,8 +65,9 @@ _RATES = f"""
 """
 
 
-def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
-    """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split).
+def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
+    """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split). They are shown
+    before they are written: who may only read the run has them all the same, and then the StoreError.
 
     Only units of the plan count, so a foreign or half-written file never does. Columns: the identity; `images`, each
     picture once, and `copies`, with all its near-duplicates; `left_out`, the control images that do not count since
@@ -92,6 +93,8 @@ def aggregate(experiment: Experiment, store: Store) -> pd.DataFrame:
     _add_crossed(rates, known)
     rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
     rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting)}
+    if show is not None:
+        show(rates)
     for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
         store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
     return rates

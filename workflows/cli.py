@@ -1,11 +1,16 @@
 """The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake; 130:
 interrupted."""
 
+if __name__ == "__main__":  # before anything that takes its time to import
+    from workflows.entry import main
+
+    main()
+
 import json
 import os
 import shlex
-import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,13 +19,16 @@ from typer.core import TyperGroup
 import memrec_core
 from memrec_core.errors import InputError, shown
 from workflows import experiment as experiments
-from workflows.errors import JobError, ResultsError
+from workflows.entry import end_of_interruption
+from workflows.errors import JobError, ResultsError, StoreError
 from workflows.experiment import Experiment
 from workflows.job.request import Request, Steps
 from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
 from workflows.terminal import complain, open_streams, say
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workflows.job.driver import Outcome
 
 
@@ -31,7 +39,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail("interrupted; what is done stays, and the same command goes on from there", 130)
+            sys.exit(end_of_interruption())
 
 
 app = typer.Typer(
@@ -178,7 +186,12 @@ def report(run: RunArgument) -> None:
     from workflows.report import write_report
 
     store = _opened(run)
-    write_report(experiment_of(store), store)
+    try:
+        write_report(experiment_of(store), store)
+    except StoreError:
+        if store.exists(RATES):  # who may only read the run has its figures all the same
+            _show_rates(store, store.read_table(RATES).to_pandas())
+        raise
     say(f"page: {store.show(REPORT)}")
 
 
@@ -232,17 +245,14 @@ def submit(
 
 
 def main() -> None:
-    """The console script: errors of the user in one sentence, without a traceback."""
+    """The commands: errors of the user in one sentence, without a traceback. The console script is entry.py's."""
     open_streams()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
     except InputError as error:
         _fail(error, 2)
     except JobError as error:
         _fail(error, 1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(error: object, status: int) -> None:
@@ -329,17 +339,21 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.aggregate import aggregate, incomplete
+    from workflows.aggregate import aggregate
+
+    rates = aggregate(experiment, store, partial(_show_rates, store))
+    if rates.empty:
+        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+
+
+def _show_rates(store: Store, rates: "pd.DataFrame") -> None:
+    """The rates, and what a reader must know of them."""
+    from workflows.aggregate import incomplete
     from workflows.images import sentences_of
     from workflows.tables import print_rates
 
-    rates = aggregate(experiment, store)
     if rates.empty:
-        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+        return
     print_rates(rates)
     if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
         say("\n" + "\n".join(sentences))
-
-
-if __name__ == "__main__":
-    main()

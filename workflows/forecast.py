@@ -102,7 +102,7 @@ def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine
         return {
             (data, model, method): cost
             for data, model in wanted
-            for method, cost in measure(experiment, model, audits[data], 1, machine.device, MEASURED_S).items()
+            for method, cost in measure(experiment, model, 1, audits[data], machine.device, MEASURED_S).items()
         }
     finally:
         torch.set_num_threads(threads)

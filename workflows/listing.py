@@ -5,7 +5,7 @@ import re
 
 from memrec_core.autoencoders import BUILDERS
 from memrec_core.datasets import LOADERS
-from memrec_core.degradations import MASKS, described
+from memrec_core.degradations import MASKS, descriptions
 from workflows import experiment_file
 from workflows.methods import METHODS
 from workflows.terminal import say
@@ -17,7 +17,7 @@ def print_list() -> None:
     for title, entries in (
         ("experiments", {name: _experiment(name) for name in experiment_file.shipped()}),
         ("networks", {name: _first_sentence(build.__doc__) for name, build in BUILDERS.items()}),
-        ("masks", {name: _first_sentence(words) + numbers.get(name, "") for name, words in described().items()}),
+        ("masks", {name: _first_sentence(words) + numbers.get(name, "") for name, words in descriptions().items()}),
         ("methods", {name: method.does for name, method in METHODS.items()}),
         ("data sets", {name: _first_sentence(inspect.getmodule(load).__doc__) for name, load in LOADERS.items()}),
     ):

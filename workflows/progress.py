@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
@@ -10,6 +10,9 @@ from rich.table import Column
 from workflows.terminal import complain, console, is_screen, say
 
 __all__ = ["Display", "complain", "console", "duration", "say", "standing_note"]
+
+if TYPE_CHECKING:
+    from workflows.job.heartbeat import Standing
 
 LINE_EVERY_S = 10.0
 
@@ -33,10 +36,10 @@ class Display:
         if self.bars is not None:
             self.bars.stop()
 
-    def training(self, label: str, step: int, loss: float, target: float) -> None:
-        """A training's step, and its loss on the way down to `target`, in decades."""
+    def training(self, label: str, step: int, loss: float, target: float, waiting: str = "") -> None:
+        """A training's step, and its loss on the way down to `target`, in decades; or what it is `waiting` for."""
         share = min(max(math.log10(loss) / math.log10(target), 0), 1) if 0 < loss < 1 and target < 1 else 0.0
-        note = f"step {step}, loss {loss:.1e}" if step else "starting"
+        note = f"waiting for {waiting}" if waiting else f"step {step}, loss {loss:.1e}" if step else "starting"
         self._show(f"training {label}", share, note)
 
     def training_ended(self, label: str) -> None:
@@ -44,9 +47,9 @@ class Display:
         if self.bars is not None and (task := self.tasks.pop(f"training {label}", None)) is not None:
             self.bars.remove_task(task)
 
-    def recovery(self, standing: dict[str, Any]) -> None:
+    def recovery(self, standing: "Standing") -> None:
         """The standing of a job, as `memrec status` has it too."""
-        self._show("recovery", standing["units_done"] / standing["units_planned"], standing_note(standing))
+        self._show("recovery", standing.units_done / standing.units_planned, standing_note(standing))
 
     def _show(self, title: str, share: float, note: str) -> None:
         note = f"{100 * share:3.0f} %, {note}"
@@ -64,13 +67,16 @@ def _text(of_task: str) -> TextColumn:
     return TextColumn(of_task, markup=False, table_column=Column(overflow="fold"))
 
 
-def standing_note(standing: dict[str, Any]) -> str:
-    """Units, actors, images a second, time left and failures in a line."""
-    parts = [f"{standing['units_done']}/{standing['units_planned']} units"]
-    parts += [f"{standing['actors']} actor{'' if standing['actors'] == 1 else 's'}"]
-    if standing["seconds_left"] is not None:
-        parts += [f"{standing['images_per_second']:.3g} images/s", f"{duration(standing['seconds_left'])} left"]
-    return ", ".join(parts + ([f"{standing['failed']} failed"] if standing["failed"] else []))
+def standing_note(standing: "Standing") -> str:
+    """Units, actors or what it waits for without any, images a second, time left and failures in a line."""
+    parts = [f"{standing.units_done}/{standing.units_planned} units"]
+    if standing.actors or not standing.waiting:
+        parts += [f"{standing.actors} actor{'' if standing.actors == 1 else 's'}"]
+    else:
+        parts += [f"no actor is there, waiting for {standing.waiting}"]
+    if standing.actors and standing.seconds_left is not None:
+        parts += [f"{standing.images_per_second:.3g} images/s", f"{duration(standing.seconds_left)} left"]
+    return ", ".join(parts + ([f"{standing.failed} failed"] if standing.failed else []))
 
 
 def duration(seconds: float) -> str:

@@ -1,20 +1,14 @@
 """What of a run is done, what is left, and what failed and why: read from the run's folder alone."""
 
-import json
-from datetime import UTC, datetime
-from typing import Any
-
 from rich.table import Table
 
 from workflows.checkpoint_files import trained_checkpoints
 from workflows.experiment import Experiment
 from workflows.images import sentences_of
+from workflows.job.heartbeat import Heartbeat
 from workflows.plan import planned_units, survey
-from workflows.progress import console, duration, say, standing_note
+from workflows.progress import console, say
 from workflows.store import PLAN, PROGRESS, RATES, REPORT, Store
-
-SILENT_S = 60.0
-"""A driver that has not written for so long has died, or can't."""
 
 
 def print_status(experiment: Experiment, store: Store) -> None:
@@ -48,15 +42,8 @@ def print_status(experiment: Experiment, store: Store) -> None:
 
 
 def _driver(store: Store) -> str:
-    """What the driver said last, and how long ago."""
+    """What the driver said last, and whether it lives."""
     try:
-        entry: dict[str, Any] = json.loads(store.read(PROGRESS))
-    except ValueError:
+        return Heartbeat.of(store.read(PROGRESS)).says()
+    except (ValueError, TypeError):
         return f"{store.show(PROGRESS)} is damaged; the next driver writes it anew"
-    silent = (datetime.now(UTC) - datetime.fromisoformat(entry["time"])).total_seconds()
-    if entry["state"] == "done":
-        return f"the last driver ended {duration(silent)} ago"
-    said = f"{standing_note(entry)}" if entry["units_planned"] else "training"
-    if silent > SILENT_S:
-        return f"no driver has written for {duration(silent)}; the last one stood at {said}; the same command resumes"
-    return f"running, {duration(silent)} ago: {said}"

@@ -51,6 +51,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     }
 }
 """How each kind of object store is opened: S3 answers 500 or 503 now and then, and asks its clients to try again."""
+BUCKETS = ("s3", "s3a", "gs", "gcs")
+"""The kinds of object store in which buckets must be there before anything can be written."""
 CONNECTIONS = 16
 """How many files are looked at side by side: an object store's answer takes its time, however small the file."""
 
@@ -105,6 +107,20 @@ class Store:
         """Raises FileNotFoundError where there is no such file."""
         with self._reading(name):
             return self.fs.cat_file(self.path(name))
+
+    def check_bucket(self) -> None:
+        """Raises InputError where the run's bucket does not exist: no run is there, nor can be."""
+        if self.uri.partition("://")[0] not in BUCKETS:
+            return
+        bucket = self.root.partition("/")[0]
+        try:
+            self.fs.info(bucket)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"the bucket {bucket} of {self.uri} does not exist; create it, or give the name of one that does"
+            ) from error
+        except self.errors:  # one may have rights to the run alone
+            return
 
     def check_shared(self) -> None:
         """Raises InputError where this machine does not see the run's folder that the driver made."""
@@ -276,6 +292,7 @@ def is_claimed(store: Store, experiment: Experiment) -> bool:
                 f"{experiment.name}, {experiment.digest}); choose another --run, or repeat its own experiment"
             )
         return True
+    store.check_bucket()
     if store.exists("") and (store.fs.isfile(store.root) or store.fs.ls(store.root)):
         raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
     return False
@@ -294,6 +311,7 @@ def claim(store: Store, experiment: Experiment) -> None:
 def experiment_of(store: Store) -> Experiment:
     """The experiment that a run's folder belongs to."""
     if not store.exists(EXPERIMENT):
+        store.check_bucket()
         raise InputError(f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give the folder of --run")
     name = store.show(EXPERIMENT)
     return resolved(decode(store.read(EXPERIMENT), name), name)

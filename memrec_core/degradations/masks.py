@@ -89,7 +89,7 @@ def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, ima
     return plane.expand(channels, height, width).clone()
 
 
-def described() -> dict[str, str]:
+def descriptions() -> dict[str, str]:
     """What each mask leaves out, by the names that `mask` takes; 80 stands for any per cent."""
     return {**{name: str(pattern.__doc__) for name, pattern in _PATTERNS.items()}, "random_80": str(_random.__doc__)}
 

@@ -1,6 +1,7 @@
 """What fails, and what is refused: recorded, named, and no hindrance to the rest."""
 
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 
 from memrec_core import autoencoders, checkpoints
 from tests.conftest import SMALL, results
-from tests.distributed.conftest import trained
+from tests.distributed.conftest import Job, trained
+from tests.distributed.nodes import nodes_of_one_cpu
 
 
 @pytest.fixture
@@ -146,3 +148,21 @@ def test_two_drivers_on_one_run_lose_and_duplicate_nothing(start, undisturbed: P
     assert len(jobs[0].units()) == 36
     assert not list((tmp_path / "run").glob("set_aside/*"))
     assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+@pytest.mark.long
+def test_job_whose_nodes_are_all_lost_says_what_it_waits_for_and_goes_on_with_the_next(memrec, tmp_path: Path):
+    slow = ("--set", "recovery.inner_iterations=1000", "--set", "recovery.max_iterations=30")
+    experiment = tmp_path / "small.yaml"
+    experiment.write_text(SMALL)
+    with nodes_of_one_cpu(1) as nodes:
+        job = Job(experiment, tmp_path / "run", *slow, "--address", nodes.address, actors=None)
+        job.wait_for(lambda: len(job.units()) >= 2)
+        nodes.kill_one(random.Random(0))
+        lack = "no actor is there, waiting for a node with room for 1 CPU"
+        job.wait_for(lambda: lack in job.log.read_text())
+        assert lack in memrec("status", job.run).out
+        before = len(job.units())
+        nodes.add()
+        job.wait_for(lambda: len(job.units()) > before)
+        job.kill()

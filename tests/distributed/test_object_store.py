@@ -83,11 +83,12 @@ def test_bucket_of_google_is_a_runs_folder_as_any_other(
         assert page.replace(GOOGLES_RUN, str(undisturbed)) == (undisturbed / "report/index.html").read_text()
 
 
-def test_bucket_that_does_not_exist_is_named(bucket: Proxy, cluster: str, small_file: Path):
-    called = call("run", small_file, "--run", "s3://nobucket/run", "--address", cluster)
-    assert called.returncode == 2, called
-    assert called.stderr.count("\n") == 1
-    assert "nobucket" in called.stderr
+@pytest.mark.parametrize("command", ["run", "status", "aggregate", "report"])
+def test_bucket_that_does_not_exist_is_named(bucket: Proxy, small_file: Path, command: str):
+    place = (small_file, "--run", "s3://nobucket/run") if command == "run" else ("s3://nobucket/run",)
+    called = call(command, *place)
+    assert (called.returncode, called.stderr.count("\n")) == (2, 1), called
+    assert "the bucket nobucket of s3://nobucket/run does not exist" in called.stderr
 
 
 def test_bucket_without_credentials_gets_one_sentence(bucket: Proxy, monkeypatch: pytest.MonkeyPatch):

@@ -31,8 +31,10 @@ def free_port() -> int:
 
 
 class Head(NamedTuple):
-    """A head node: the URLs of its dashboard and of its metrics, a client, and the environment with its token."""
+    """A head node: its address, the URLs of its dashboard and of its metrics, a client, and the environment with its
+    token."""
 
+    address: str
     url: str
     metrics: str
     client: JobSubmissionClient
@@ -61,7 +63,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         metrics = f"http://127.0.0.1:{metrics_port}/metrics"
         wait_for(lambda: answers(metrics), node, log)
         client = wait_for(lambda: connect(url, token), node, log)
-        yield Head(url, metrics, client, environment)
+        yield Head(f"127.0.0.1:{port}", url, metrics, client, environment)
     finally:
         family = [node, *node.children(recursive=True)]
         node.send_signal(signal.SIGTERM)
@@ -206,3 +208,22 @@ def test_cluster_that_asks_for_a_token_says_how_to_give_it(submit, head: Head, s
     assert called.returncode == 2, called
     assert called.stderr.count("\n") == 1
     assert "RAY_AUTH_TOKEN" in called.stderr
+
+
+@pytest.mark.long
+def test_run_on_a_cluster_that_asks_for_a_token_says_so(head: Head, small_file: Path, tmp_path: Path):
+    """Also where the home folder has one, which Ray uses for the address auto alone."""
+    environment = {name: value for name, value in head.environment.items() if not name.startswith("RAY_AUTH")}
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(head.environment["RAY_AUTH_TOKEN"])
+    command = [sys.executable, "-m", "workflows.cli", "run", small_file, "--run", tmp_path / "run"]
+    command += ["--address", head.address]
+
+    def call(**more: str) -> subprocess.CompletedProcess:
+        own = environment | {"HOME": str(tmp_path)} | more
+        return subprocess.run(command, env=own, capture_output=True, text=True, timeout=120, check=False)
+
+    called = call()
+    assert called.returncode == 2, called
+    assert f"the Ray cluster at {head.address} asks for a token; give RAY_AUTH_MODE=token" in called.stderr
+    assert call(RAY_AUTH_MODE="token").returncode == 0

@@ -12,16 +12,16 @@ from math import floor
 from typing import Any
 
 import ray
-from ray.exceptions import AuthenticationError, RayError, RayTaskError
+from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
 from workflows.audit_set import AuditSet
-from workflows.errors import JobError, first_line
+from workflows.errors import JobError
 from workflows.experiment import Experiment
+from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
 from workflows.job.request import Request
-from workflows.progress import say
+from workflows.job.watch import Watch
 
-PATIENCE_S = 20.0
 SETTLE_S, SHUTDOWN_S = 0.3, 120.0
 LARGEST_OBJECT_STORE = 4 * 2**30
 OBJECT_STORE_SPARE = 256 * 2**20
@@ -47,9 +47,10 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         _connect(self.request.address or "local", self.experiment)
+        self.watch = Watch(self.request.address).__enter__()
         try:
             self._divide(ray.cluster_resources())
-        except InputError:
+        except BaseException:
             self.__exit__()
             raise
         return self
@@ -58,6 +59,7 @@ class Cluster:
         """Leave Ray. Its core deadlocks with itself where news of objects that were just let go is still queued when it
         ends (seen in a worker of Ray 2.60). So that has its time first, and an end that hangs all the same ends the
         process, status 1, rather than never; all that a job has written is there by then."""
+        self.watch.__exit__()
         time.sleep(SETTLE_S)
         faulthandler.dump_traceback_later(SHUTDOWN_S, exit=True, file=sys.__stderr__)
         try:
@@ -102,6 +104,15 @@ class Cluster:
     def actor_resources(self) -> dict[str, float]:
         return {"num_gpus": self.gpus, "num_cpus": self.cpus}
 
+    def actor_words(self) -> str:
+        """What an actor takes, in words."""
+        count, kind = (self.gpus, "GPU") if self.gpus else (self.cpus, "CPU")
+        return f"{count:g} {kind}{'' if count == 1 else 's'}"
+
+    def has_room(self) -> bool:
+        """Whether any node could have an actor, were it free."""
+        return any(self._room(node) for node in alive_nodes())
+
     def _room(self, node: dict[str, float]) -> int:
         """How many actors fit on a node."""
         by_cpu = (node.get("CPU", 0) + 1e-6) // self.cpus
@@ -117,22 +128,37 @@ def _connect(address: str, experiment: Experiment) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     if address == "local":
-        options |= {"include_dashboard": False, "_system_config": {"task_oom_retries": 3}}
-        options |= _object_store_size(experiment)
+        options |= _local_options(experiment)
+        own_token()
     try:
         with _own_sigterm():
             ray.init(address, **options)
-    except AuthenticationError as error:
-        raise InputError(
-            f"the Ray cluster at {address} asks for a token; give its own with RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
-        ) from error
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if address == "local":
-            raise JobError(f"Ray can't be started on this machine ({in_a_line(error)})") from error
-        raise InputError(
-            f"no Ray cluster answers at {address} ({in_a_line(error)}); start one with ray start --head, or leave "
-            "--address out"
-        ) from error
+    except Exception as error:  # Ray raises that class itself
+        raise _not_connected(address, error) from error
+
+
+def _not_connected(address: str, error: Exception) -> InputError | JobError:
+    """The error in a sentence. Ray hides the want of a token behind other errors."""
+    said = in_a_line(error)
+    if address == "local":
+        return JobError(
+            f"Ray can't be started on this machine ({said}); see that there is memory and room on the disk, and give "
+            "the same command again"
+        )
+    if any("InvalidAuthToken" in str(one) or isinstance(one, AuthenticationError) for one in _causes(error)):
+        return InputError(
+            f"the Ray cluster at {address} asks for a token; give RAY_AUTH_MODE=token where it is the one in "
+            "~/.ray/auth_token, or else RAY_AUTH_TOKEN too"
+        )
+    return InputError(
+        f"no Ray cluster answers at {address} ({said}); start one with ray start --head, or leave --address out"
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager
@@ -158,18 +184,14 @@ def is_alive(node_id: str) -> bool:
     return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
 
 
-def wait_for(refs: list[ray.ObjectRef]) -> list[Any]:
-    """What tasks returned; the InputError of one, if that is what it raised. Says so where the cluster has no room."""
-    if not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
-        say("waiting for a node with room ...")
-    try:
-        return ray.get(refs)
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError | JobError):
-            raise error.cause from None
-        raise JobError(f"{type(error.cause).__name__}: {first_line(error.cause)}") from error
-    except RayError as error:
-        raise JobError(f"a task of the job was lost: {first_line(error)}") from error
+def _local_options(experiment: Experiment) -> dict[str, Any]:
+    """What a Ray of this machine's own is started with."""
+    folder = ray_folder()
+    options = {"include_dashboard": False, "num_cpus": processors(), "_temp_dir": folder}
+    options["_system_config"] = {"task_oom_retries": 3}
+    if not os.access(SHARED_MEMORY, os.W_OK):  # Ray looks only at its size
+        options["_plasma_directory"] = folder
+    return options | _object_store_size(experiment)
 
 
 def _object_store_size(experiment: Experiment) -> dict[str, int]:

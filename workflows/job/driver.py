@@ -1,12 +1,9 @@
 """A run from its start to its last unit, on a Ray cluster: networks are trained, and every checkpoint's units are
 recovered as soon as it exists."""
 
-import json
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import ray
 from ray.util.metrics import Gauge
@@ -24,23 +21,24 @@ from workflows.checkpoint_files import (
     set_damaged_aside,
     trained_checkpoints,
 )
-from workflows.errors import CheckpointError, StoreError
+from workflows.errors import CheckpointError
 from workflows.experiment import Data, Experiment, Model
 from workflows.images import check_still_there, check_trained_on, keep_catalogues
-from workflows.job.cluster import Audits, Cluster, wait_for
+from workflows.job.cluster import Audits, Cluster
+from workflows.job.heartbeat import Pulse, Standing
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
+from workflows.job.tasks import start, wait_for
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
 from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.progress import Display, duration, say
-from workflows.store import FAILURES, PLAN, PROGRESS, Store, claim, is_claimed
+from workflows.store import FAILURES, PLAN, Store, claim, is_claimed
 
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""
-KEEP_PROGRESS_S = 5.0
 TRAINING = "training-"
 """How the names of failed trainings begin; those of units are hexadecimal."""
 
@@ -81,18 +79,31 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
                 store.remove(f"{FAILURES}/{what}.json")
     if (found := _found_done(experiment, store, steps, digests)) is not None:
         return found
-    with Cluster(request, experiment) as cluster:
-        return _run_on(cluster, experiment, store, digests, steps, new)
+    with Pulse(store) as pulse:
+        if not new:
+            pulse.begin()
+        pulse.standing = Standing("connecting to Ray" if request.address else "starting Ray")
+        with Cluster(request, experiment) as cluster:
+            return _run_on(cluster, experiment, store, digests, steps, new, pulse)
 
 
 def _run_on(
-    cluster: Cluster, experiment: Experiment, store: Store, digests: dict[Checkpoint, str], steps: Steps, new: bool
+    cluster: Cluster,
+    experiment: Experiment,
+    store: Store,
+    digests: dict[Checkpoint, str],
+    steps: Steps,
+    new: bool,
+    pulse: Pulse,
 ) -> Outcome:
     """Do the job on a cluster; holds nothing of Ray's once it returns."""
-    task = ray.remote(read_images).options(num_returns=2, num_cpus=1, max_retries=-1)
-    read = {data.label: task.remote(data, experiment.seed) for data in experiment.data}
-    catalogues = dict(zip(read, wait_for([catalogue for catalogue, _ in read.values()]), strict=True))
-    audits = {label: audit for label, (_, audit) in read.items()}
+    pulse.standing = Standing("reading the images")
+    read = {}
+    for data in experiment.data:
+        what, work = f"reading the images of data set {data.label}", partial(read_images, data, experiment.seed)
+        read[data.label] = start(what, work, num_returns=2, num_cpus=1)
+    catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
+    audits = {label: task.refs[1] for label, task in read.items()}
     for label, catalogue in catalogues.items():
         for sentence in catalogue.sentences(label):
             say(sentence)
@@ -100,35 +111,29 @@ def _run_on(
         claim(store, experiment)
     keep_catalogues(store, catalogues)
     check_trained_on(experiment, store, catalogues)
+    pulse.standing = Standing("planning" if steps.recover else "training")
+    pulse.begin()
     planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
-    return _to_the_end(experiment, store, cluster, audits, planned, digests, steps)
-
-
-def _to_the_end(
-    experiment: Experiment,
-    store: Store,
-    cluster: Cluster,
-    audits: Audits,
-    planned: list[Unit],
-    digests: dict[Checkpoint, str],
-    steps: Steps,
-) -> Outcome:
-    """Do the job; a checkpoint that turns out to be damaged is trained again, once each."""
     replaced: set[Checkpoint] = set()
     while True:
-        job = _Job(experiment, store, cluster, audits, planned, digests, steps)
+        job = _Job(experiment, store, cluster, audits, planned, digests, steps, pulse)
         try:
             return job.run()
         except CheckpointError as error:
             job.abandon()
-            checkpoint = (error.model, error.target)
-            if not steps.train:
-                raise InputError(f"{error}; memrec run sets it aside, and trains that network again") from error
-            if checkpoint in replaced:
-                raise
-            replaced.add(checkpoint)
-            say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")
+            _make_way(error, store, steps, replaced)
             digests = trained_checkpoints(experiment, store)
+
+
+def _make_way(error: CheckpointError, store: Store, steps: Steps, replaced: set[Checkpoint]) -> None:
+    """Set a damaged checkpoint aside, so that it is trained again, once. Raises what ends the job otherwise."""
+    checkpoint = (error.model, error.target)
+    if not steps.train:
+        raise InputError(f"{error}; memrec run sets it aside, and trains that network again") from error
+    if checkpoint in replaced:
+        raise error
+    replaced.add(checkpoint)
+    say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")
 
 
 def read_images(data: Data, seed: int) -> tuple[Catalogue, AuditSet]:
@@ -154,7 +159,9 @@ class _Job:
         planned: list[Unit],
         digests: dict[Checkpoint, str],
         steps: Steps,
+        pulse: Pulse,
     ) -> None:
+        self.pulse = pulse
         self.experiment, self.store, self.cluster, self.planned, self.steps = experiment, store, cluster, planned, steps
         self.failures = store.failures()
         self.digests, self.blocked, self.already_done = digests, planned, 0
@@ -167,7 +174,7 @@ class _Job:
         self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
         self.recovering_since: float | None = None
-        self.progress_kept_at, self.looked_at, self.most_actors = 0.0, 0.0, 0
+        self.looked_at, self.most_actors = 0.0, 0
         if steps.train:
             self._start_trainings()
 
@@ -179,7 +186,7 @@ class _Job:
                 self._settle_all()
                 if time.monotonic() - self.looked_at > LOOK_S:
                     self._look()
-        self._keep_progress("done")
+        self.pulse.standing = self._standing()
         return self._outcome()
 
     def abandon(self) -> None:
@@ -299,35 +306,41 @@ class _Job:
             self._forget_failure(what)
 
     def _show(self) -> None:
-        for model, standing in self.trainings.standings():
-            self.display.training(model.label, standing.step, standing.loss, min(self.experiment.training.targets))
+        self.pulse.standing = standing = self._standing()
+        wanted = "" if self.cluster.has_room() else standing.waiting
+        for model, at in self.trainings.standings():
+            self.display.training(model.label, at.step, at.loss, min(self.experiment.training.targets), wanted)
         if self.planned:
-            self.display.recovery(self._standing())
-        if time.monotonic() - self.progress_kept_at > KEEP_PROGRESS_S:
-            self.units_left.set(len(self.planned) - self.already_done - len(self.ledger.done))
-            self._keep_progress("running")
+            self.display.recovery(standing)
+            self.units_left.set(standing.units_planned - standing.units_done)
 
-    def _standing(self) -> dict[str, Any]:
+    def _standing(self) -> Standing:
         """Where the job stands, for the display and for `memrec status`."""
         left, seconds = self.ledger.seconds_left(self.blocked), self._recovery_seconds()
-        return {
-            "units_done": self.already_done + len(self.ledger.done),
-            "units_planned": len(self.planned),
-            "images_recovered": self.ledger.images,
-            "images_per_second": self.ledger.images / seconds if seconds else 0.0,
-            "seconds_left": None if left is None else left / max(self.pool.ready, 1),
-            "actors": self.pool.ready,
-            "failed": len(self.failures),
-        }
+        return Standing(
+            doing="training",
+            waiting=self._lack(),
+            units_done=self.already_done + len(self.ledger.done),
+            units_planned=len(self.planned),
+            images_recovered=self.ledger.images,
+            images_per_second=self.ledger.images / seconds if seconds else 0.0,
+            seconds_left=None if left is None or not self.pool.ready else left / self.pool.ready,
+            actors=self.pool.ready,
+            failed=len(self.failures),
+        )
+
+    def _lack(self) -> str:
+        """What keeps the job from having an actor for its units, or a training at work; nothing where nothing does."""
+        if self.pool.ready or not (self.ledger.waiting or self.trainings):
+            return ""
+        if not self.cluster.has_room():
+            return f"a node with room for {self.cluster.actor_words()}"
+        if not self.ledger.waiting:
+            return "a checkpoint" if self.planned else ""
+        return "the trainings to leave room" if self.trainings and not self.pool.starting else "one to start"
 
     def _recovery_seconds(self) -> float:
         return time.monotonic() - self.recovering_since if self.recovering_since else 0.0
-
-    def _keep_progress(self, state: str) -> None:
-        self.progress_kept_at = time.monotonic()
-        entry = {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **self._standing()}
-        with suppress(StoreError):  # where it matters, the next unit meets it too
-            self.store.write(PROGRESS, json.dumps(entry, indent=2).encode())
 
     def _outcome(self) -> Outcome:
         seconds = self._recovery_seconds()
@@ -383,7 +396,8 @@ def _plan(
         sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
         prior = None
         if "ddnm" in experiment.methods:
-            [prior] = wait_for([ray.remote(read_prior).remote(experiment.ddnm.source)])
+            source = experiment.ddnm.source
+            [prior] = wait_for([start(f"reading the diffusion prior {source}", partial(read_prior, source))])
         return save_plan(store, make_plan(experiment, catalogues, sizes, prior))
     units = load_plan(store)
     check_images(units, catalogues, store)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import ray
 import torch
 from torch import Tensor
 
@@ -14,7 +13,8 @@ from memrec_core import autoencoders, degradations, diffusion_prior, recovery
 from memrec_core.precision import full_float32
 from workflows.audit_set import AuditSet
 from workflows.experiment import Experiment
-from workflows.job.cluster import Audits, Cluster, wait_for
+from workflows.job.cluster import Audits, Cluster
+from workflows.job.tasks import start, wait_for
 from workflows.job.worker import device, is_out_of_memory
 from workflows.methods import GENERIC, METHODS
 from workflows.plan import Kind, Size, Sizes
@@ -44,11 +44,15 @@ def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster,
     measurement on the cluster, each network on a device as an actor has it."""
     if experiment.images_per_unit is not None:
         return lambda kind: Size(experiment.images_per_unit, USUAL_BATCH)
-    task = ray.remote(measure).options(**cluster.actor_resources(), max_retries=5)
     wanted = [(model.data, model.label) for model in experiment.models]
     if any(METHODS[method].generic for method in experiment.methods):
         wanted += [(data.label, GENERIC) for data in experiment.data]
-    measured = wait_for([task.remote(experiment, label, audits[data], cluster.threads) for data, label in wanted])
+    tasks = []
+    for data, label in wanted:
+        what = f"measuring what a recovery costs ({label}, data set {data})"
+        work = partial(measure, experiment, label, cluster.threads)
+        tasks.append(start(what, work, audits[data], **cluster.actor_resources()))
+    measured = wait_for(tasks)
     costs = {
         (*place, method): cost
         for place, of_place in zip(wanted, measured, strict=True)
@@ -79,8 +83,8 @@ def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experi
 def measure(
     experiment: Experiment,
     model: str,
-    audit: AuditSet,
     threads: int,
+    audit: AuditSet,
     on: str | None = None,
     within_s: float = math.inf,
 ) -> dict[str, Cost]:

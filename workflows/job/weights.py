@@ -1,8 +1,10 @@
 """The checkpoints of a job in the nodes' shared memory."""
 
+from functools import partial
+
 import ray
 
-from workflows.job.cluster import wait_for
+from workflows.job.tasks import Task, start, wait_for
 from workflows.job.worker import read_weights
 from workflows.plan import Unit
 
@@ -17,7 +19,7 @@ class WeightsInMemory:
         self.run = run
         self.held: dict[str, ray.ObjectRef] = {}
         """By its digest the Weights of a checkpoint, there or on their way."""
-        self.soundness: set[ray.ObjectRef] = set()
+        self.soundness: dict[ray.ObjectRef, Task] = {}
         """For each checkpoint that is being read, what will tell that it is sound."""
 
     def refs(self) -> list[ray.ObjectRef]:
@@ -30,15 +32,15 @@ class WeightsInMemory:
         if unit.checkpoint not in self.held:
             while len(self.held) >= HELD:
                 del self.held[next(iter(self.held))]
-            task = ray.remote(read_weights).options(num_returns=2, num_cpus=0, max_retries=-1)
-            sound, self.held[unit.checkpoint] = task.remote(self.run, unit)
-            self.soundness.add(sound)
+            what = f"reading the checkpoint {unit.model} {unit.target_loss:g}"
+            task = start(what, partial(read_weights, self.run, unit), num_returns=2, num_cpus=0)
+            sound, self.held[unit.checkpoint] = task.refs
+            self.soundness[sound] = task
         return [self.held[unit.checkpoint]]
 
     def settle(self, ref: ray.ObjectRef) -> None:
         """Take note that a checkpoint was read. Raises CheckpointError where it is not sound."""
-        self.soundness.remove(ref)
-        wait_for([ref])
+        wait_for([self.soundness.pop(ref)])
 
     def drop(self, unit: Unit) -> None:
         """Should the unit's checkpoint be why it failed, it is read anew."""

@@ -1,0 +1,145 @@
+"""What a driver says of itself while it lives, in the run's progress.json, and what that tells of it afterwards."""
+
+import json
+import os
+import platform
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workflows.errors import StoreError
+from workflows.progress import duration, standing_note
+from workflows.store import PROGRESS, Store
+
+EVERY_S = 5.0
+SILENT_S = 60.0
+"""A driver that has not written for so long has died, or can't write."""
+RESUME = "the same command resumes"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job stands. `doing` says what it is at before it recovers, `waiting` what it lacks an actor for."""
+
+    doing: str = ""
+    waiting: str = ""
+    units_done: int = 0
+    units_planned: int = 0
+    images_recovered: int = 0
+    images_per_second: float = 0.0
+    seconds_left: float | None = None
+    actors: int = 0
+    failed: int = 0
+
+
+def _words(standing: Standing) -> str:
+    """Where a job stands that has no units yet."""
+    return (standing.doing or "training") + (f", waiting for {standing.waiting}" if standing.waiting else "")
+
+
+def _machine() -> str:
+    """The machine, and what of it the driver's process id means something in."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return f"{platform.node()} {boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
+
+
+def _started(pid: int) -> str | None:
+    """When the process began, in the kernel's ticks; None where there is none of that id, or only its remains."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else rest[18]
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What progress.json holds: the driver's `state` at a `time`, running, done or stopped (for a `reason`); its
+    process, and on which machine; and where its job stood."""
+
+    state: str
+    time: datetime
+    reason: str = ""
+    machine: str = field(default_factory=_machine)
+    pid: int = field(default_factory=os.getpid)
+    started: str | None = field(default_factory=lambda: _started(os.getpid()))
+    standing: Standing = Standing()
+
+    def to_json(self) -> bytes:
+        entry = asdict(self) | {"time": self.time.isoformat(timespec="seconds")}
+        return json.dumps({**entry, **entry.pop("standing")}, indent=2).encode()
+
+    @classmethod
+    def of(cls, content: bytes) -> "Heartbeat":
+        """From a file of this revision or an earlier one. Raises ValueError for any other."""
+        try:
+            entry: dict[str, Any] = json.loads(content)
+            standing = Standing(**{f.name: entry[f.name] for f in fields(Standing) if f.name in entry})
+            process = {name: entry.get(name) for name in ("machine", "pid", "started")}
+            time = datetime.fromisoformat(entry["time"])
+            return cls(entry["state"], time, entry.get("reason", ""), standing=standing, **process)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its process was on this machine and is no more."""
+        return self.machine == _machine() and self.pid is not None and _started(self.pid) != self.started
+
+    def says(self) -> str:
+        """The driver's standing in a sentence, as it is now known."""
+        ago = duration((datetime.now(UTC) - self.time).total_seconds())
+        standing = self.standing
+        stood = standing_note(standing) if standing.units_planned else _words(standing)
+        if self.state == "done":
+            return f"the last driver ended {ago} ago"
+        if self.state == "stopped":
+            return f"the last driver stopped {ago} ago ({self.reason}), at {stood}; {RESUME}"
+        if self.is_dead:
+            return f"the last driver stopped without ending (it wrote {ago} ago), at {stood}; {RESUME}"
+        if (datetime.now(UTC) - self.time).total_seconds() > SILENT_S:
+            return f"no driver has written for {ago}; the last one stood at {stood}; {RESUME}"
+        return f"running, {ago} ago: {stood}"
+
+
+class Pulse:
+    """Keeps the heartbeat for the length of a block, from the moment that the run's folder is there to be written, and
+    whatever its driver waits for meanwhile."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.standing = store, Standing()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> "Pulse":
+        return self
+
+    def begin(self) -> None:
+        if self.thread.ident is None:
+            self.thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if self.thread.ident is None:
+            return
+        self.ended.set()
+        self.thread.join(EVERY_S)
+        if error is None:
+            self._write("done")
+        else:
+            self._write("stopped", "interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
+
+    def _beat(self) -> None:
+        self._write("running")
+        while not self.ended.wait(EVERY_S):
+            self._write("running")
+
+    def _write(self, state: str, reason: str = "") -> None:
+        beat = Heartbeat(state, datetime.now(UTC), reason, standing=self.standing)
+        with suppress(StoreError):  # where it matters, the next unit meets it too
+            self.store.write(PROGRESS, beat.to_json())

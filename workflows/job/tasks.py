@@ -1,0 +1,105 @@
+"""The tasks of a job: what any node may do, once. A task whose worker is killed again and again is given up."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import LocalRayletDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
+from ray.experimental.internal_kv import _internal_kv_put
+
+from memrec_core.errors import InputError
+from workflows.errors import JobError, first_line
+from workflows.progress import say
+
+TRIES = 4
+"""How often a task is begun, until whatever kills its workers is taken to be the task."""
+LOSSES = 30
+"""How often Ray begins it in all: for results that went away with their node, or before it could be counted."""
+PATIENCE_S = 20.0
+RAY_DIED = (
+    "Ray on this machine has died, as it does where memory or the disk is short, or at the hands of somebody; give the "
+    "same command again, which goes on from what is done"
+)
+
+
+class Task(NamedTuple):
+    """What the task does, in words that begin a sentence; its results; and where its beginnings are counted."""
+
+    what: str
+    refs: list[ray.ObjectRef]
+    count: str
+
+
+def start(what: str, work: partial, *refs: ray.ObjectRef, num_returns: int = 1, **options: Any) -> Task:
+    """Start `work` as a task with Ray's `options`; its last arguments are what `refs` stand for. Results whose node
+    goes away are made again."""
+    options |= {"name": work.func.__name__, "num_returns": num_returns, "max_retries": LOSSES}
+    count = f"memrec task {uuid4()}"
+    found = ray.remote(_counting(TRIES, count)).options(**options).remote(what, cloudpickle.dumps(work), *refs)
+    return Task(what, [found] if num_returns == 1 else found, count)
+
+
+def wait_for(tasks: Sequence[Task]) -> list[Any]:
+    """The first result of each task, in their order. Says so where the cluster has no room.
+
+    Raises the InputError or the JobError of a task, if that is what it raised, and JobError where one can't be done.
+    """
+    refs = [task.refs[0] for task in tasks]
+    if not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
+        say("waiting for a node with room ...")
+    return [_result(task) for task in tasks]
+
+
+def _result(task: Task) -> Any:
+    try:
+        result = ray.get(task.refs[0])
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError | JobError):
+            raise error.cause from None
+        raise JobError(f"{task.what} failed ({type(error.cause).__name__}: {first_line(error.cause)})") from error
+    except LocalRayletDiedError as error:
+        raise JobError(RAY_DIED) from error
+    except (OutOfMemoryError, WorkerCrashedError) as error:
+        raise given_up(task.what, "many") from error
+    except RayError as error:
+        raise JobError(
+            f"{task.what} failed ({first_line(error)}); see that the cluster is well, and give the same command again"
+        ) from error
+    _internal_kv_put(f"{task.count} returned", b"")  # later beginnings are for results that were lost
+    return result
+
+
+def _counting(tries: int, count: str) -> Callable[..., Any]:
+    """Does work, unless that has been begun so many times and never come to an end.
+
+    Ray's own count won't do: it is of lost results too, and endless where a cluster's memory monitor kills. What it
+    returns is pickled whole, and the work apart: there may be no memory for what they import, and that counts too.
+    """
+
+    def counted(what: str, work: bytes, *arguments: Any) -> Any:
+        from ray import cloudpickle
+        from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_get, _internal_kv_put
+
+        begun = int(_internal_kv_get(count) or 0) + 1
+        _internal_kv_put(count, str(begun))
+        if begun > tries:
+            from workflows.job.tasks import given_up
+
+            raise given_up(what, tries)
+        result = cloudpickle.loads(work)(*arguments)
+        if _internal_kv_exists(f"{count} returned"):  # until then, handing the result over may be what kills
+            _internal_kv_put(count, b"0")
+        return result
+
+    return counted
+
+
+def given_up(what: str, tries: int | str) -> JobError:
+    return JobError(
+        f"{what} was tried {tries} times, and its process was killed each time, as happens where memory is short; give "
+        "the machine or its container more memory, or choose fewer or smaller images (data.count, data.size) and "
+        "another --run, and give the command again"
+    )
