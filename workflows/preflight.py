@@ -3,7 +3,7 @@
 import torch
 
 from memrec_core import autoencoders, degradations, diffusion_prior
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.errors import InputError
 from workflows.audit_set import load_split
 from workflows.experiment import Experiment, Model
 
@@ -31,5 +31,5 @@ def _check_network(model: Model, image_shape: tuple[int, ...]) -> None:
     try:
         with torch.device("meta"):
             autoencoders.build(model.architecture, image_shape, **model.options)
-    except RuntimeError as error:
-        raise InputError(f"model {model.label} can't be built ({in_a_line(error)}); choose a smaller one") from error
+    except InputError as error:
+        raise InputError(f"model {model.label}: {error}") from error

@@ -32,7 +32,8 @@ def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Mo
     except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise InputError(
             f"autoencoder {name} can't be built for images of {shape} with options {described(options)} "
-            f"({in_a_line(error)}); see autoencoders.{name} for those that it takes"
+            f"({in_a_line(error)}); choose a smaller one, or see "
+            f"autoencoders.{name} for the options that it takes"
         ) from error
     model.spec = {"architecture": name, "image_shape": list(shape), "options": _options(arguments)}
     return model
