@@ -48,7 +48,7 @@ def _samples(image: ImageFile.ImageFile, data: bytes) -> np.ndarray | None:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)[..., None]
         unsigned = values.dtype == np.int32 and getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT) == (1,)
-        return values.view(np.uint32).astype(np.int64) if unsigned else _wide(values)
+        return values.view(np.uint32) if unsigned else values
     if raw == "LA;16B":
         return _grey_and_alpha(data)
     deep = raw.partition(";")[0] in ("RGB", "RGBX", "RGBA") and raw.partition(";")[2] in OTHER_BYTE
@@ -59,12 +59,8 @@ def _samples(image: ImageFile.ImageFile, data: bytes) -> np.ndarray | None:
     if upper[..., :3].max() >= 64 and "transparency" not in image.info:  # more than 14 bits: the upper 8 are at hand
         return None
     if plain:
-        return _wide(np.frombuffer(data, ">u2", upper.size, tile.offset).reshape(upper.shape))
-    return upper.astype(np.int64) << 8 | _lower_bytes(image, data)
-
-
-def _wide(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+        return np.frombuffer(data, ">u2", upper.size, tile.offset).reshape(upper.shape)
+    return upper.astype(np.uint16) << 8 | _lower_bytes(image, data)
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -89,7 +85,7 @@ def _grey_and_alpha(data: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(data), formats=["PNG"]) as again:
         again._mode = "RGBA"
         again.tile = [tile._replace(args="RGBA") for tile in again.tile]
-        four = np.asarray(again).astype(np.int64)
+        four = np.asarray(again).astype(np.uint16)
     return four[..., ::2] << 8 | four[..., 1::2]
 
 

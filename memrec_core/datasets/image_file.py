@@ -2,6 +2,7 @@
 
 import functools
 import io
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -12,6 +13,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from memrec_core.datasets.depth import to_8_bits
 from memrec_core.datasets.remarks import Note, shown
 from memrec_core.errors import InputError, in_a_line
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python prints its errors, which decode raises
 
 FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM",
