@@ -25,7 +25,7 @@ def start(*arguments: object, options: tuple[str, ...] = (), module: str = "work
 def test_signal_while_a_command_imports_ends_it_with_the_sentence(
     small_file: Path, tmp_path: Path, imported: str, number: signal.Signals
 ):
-    wrong = ("--set", "degradations.0.mask=none")  # which is said once all is imported
+    wrong = ("--set", "data.count=100000")  # which is said once all is imported
     process = start("run", small_file, *wrong, "--run", tmp_path / "run", options=("-X", "importtime"))
     for line in process.stderr:  # a line for each module, as soon as it is imported
         if line.split("|")[-1].strip() == imported:
