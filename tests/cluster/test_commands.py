@@ -1,6 +1,7 @@
 """What the files in cluster/ tell users to type."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from workflows import experiment
 
 COMMANDS = [
     pytest.param(command, id=f"{path.name}: {' '.join(command)}")
-    for path in sorted(CLUSTER.iterdir())
+    for path in sorted(filter(Path.is_file, CLUSTER.iterdir()))
     for command in commands_of(path)
 ]
 
@@ -30,6 +31,6 @@ def test_there_are_commands_to_check(name: str) -> None:
 @pytest.mark.parametrize("name", ["rayjob.yaml", "aws.yaml", "gcp.yaml"])
 def test_the_readme_fills_in_all_that_a_file_leaves_open(name: str) -> None:
     readme = (CLUSTER / "README.md").read_text()
-    (command,) = re.findall(rf"^ +sed (.*) cluster/{re.escape(name)} ", readme, re.MULTILINE)
+    (command,) = re.findall(rf"^ +sed (.*) cluster/{re.escape(name)} ", readme.replace("\\\n", " "), re.MULTILINE)
     filled = set(re.findall(r"s\|(YOUR-[A-Z]+)\|", command))
     assert filled == set(re.findall(r"YOUR-[A-Z]+", (CLUSTER / name).read_text()))

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.cluster.commands import commands_of, parse
+from tests.cluster.test_dockerfile import instructions
 from tests.cluster.versions import CLUSTER, RAY
 
 FILE = CLUSTER / "rayjob.yaml"
@@ -35,6 +36,19 @@ def asked() -> dict[str, Any]:
 def container(group: dict[str, Any]) -> dict[str, Any]:
     (only,) = group["template"]["spec"]["containers"]
     return only
+
+
+@pytest.fixture
+def pods(job: dict[str, Any], cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each Pod of the job is made from: the head's, the workers' and the submitter's."""
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"], {"template": job["spec"]["submitterPodTemplate"]}]
+    return [group["template"]["spec"] for group in groups]
+
+
+@pytest.fixture
+def containers(cluster: dict[str, Any], pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Theirs, and the one that KubeRay puts beside the head."""
+    return [*(container for pod in pods for container in pod["containers"]), cluster["autoscalerOptions"]]
 
 
 def gpus(group: dict[str, Any]) -> int:
@@ -90,3 +104,55 @@ def test_all_pods_take_the_bucket_s_credentials_from_a_secret(cluster: dict[str,
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     assert [container(group)["envFrom"] for group in groups] == [[{"secretRef": {"name": "memrec-storage"}}]] * 2
     assert not any("env" in container(group) for group in groups)
+
+
+def test_no_pod_runs_as_root_or_makes_calls_that_containers_have_no_need_of(pods: list[dict[str, Any]]) -> None:
+    (user,) = {value for name, value in instructions() if name == "USER"}
+    for pod in pods:
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["runAsUser"] == int(user) > 0
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_no_container_gains_privileges_or_writes_outside_tmp(containers: list[dict[str, Any]]) -> None:
+    for own in containers:
+        context = own["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["readOnlyRootFilesystem"] is True
+        assert own["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+
+
+def test_what_libraries_keep_goes_where_containers_can_write() -> None:
+    (variables,) = [value for name, value in instructions() if name == "ENV" and "MPLCONFIGDIR" in value]
+    places = dict(word.split("=") for word in variables.split())
+    assert set(places) == {"MPLCONFIGDIR", "XDG_CACHE_HOME", "HF_HOME"}
+    assert all(place.startswith("/tmp/") for place in places.values())
+
+
+def test_no_pod_fills_its_node_s_disk(pods: list[dict[str, Any]], containers: list[dict[str, Any]]) -> None:
+    for own in containers:
+        assert own["resources"]["requests"] == own["resources"]["limits"]
+        assert own["resources"]["limits"]["ephemeral-storage"]
+    for pod in pods:
+        (room,) = [volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"]]
+        assert room == pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]
+
+
+def test_only_the_autoscaler_s_pod_has_a_key_to_kubernetes(pods: list[dict[str, Any]]) -> None:
+    head, *others = pods
+    assert "automountServiceAccountToken" not in head
+    assert [pod["automountServiceAccountToken"] for pod in others] == [False, False]
+
+
+def test_a_job_that_hangs_ends(job: dict[str, Any]) -> None:
+    assert 24 * 3600 <= job["spec"]["activeDeadlineSeconds"] <= 7 * 24 * 3600
+
+
+def test_the_cluster_asks_for_a_token(cluster: dict[str, Any]) -> None:
+    assert cluster["authOptions"] == {"mode": "token"}
+
+
+def test_all_pods_run_one_image(pods: list[dict[str, Any]]) -> None:
+    assert len({pod["containers"][0]["image"] for pod in pods}) == 1

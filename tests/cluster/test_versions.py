@@ -1,11 +1,12 @@
 """No file in cluster/ names another version than the one it would get from constraints.txt and pyproject.toml."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.versions import CLUSTER, IMAGE, MEMREC, PYTHON, RAY, TORCH
+from tests.cluster.versions import CLUSTER, IMAGE, MEMREC, PYTHON, RAY, ROOT, TORCH
 
 FILES = sorted(path for path in CLUSTER.iterdir() if path.is_file())
 
@@ -36,4 +37,17 @@ def test_a_version_of_python_or_torch_in_words_is_the_pinned_one(path: Path, pat
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_all_nodes_get_the_image_that_the_dockerfile_builds(path: Path) -> None:
-    assert set(re.findall(r"\bmemrec:\d\S*", path.read_text())) == {IMAGE}
+    found = set(re.findall(r"\bmemrec:\d\S*", path.read_text()))
+    assert found == {f"{IMAGE}-YOUR-COMMIT@YOUR-DIGEST" if path.suffix == ".yaml" else f"{IMAGE}-$COMMIT"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git repository, whose commit the tag would be")
+def test_the_tag_follows_the_code_and_the_digest_is_what_was_pushed() -> None:
+    """The README's own command for the tag, in a repository whose code changes."""
+    readme = (CLUSTER / "README.md").read_text()
+    (command,) = re.findall(r"COMMIT=\$\((git .*)\)$", readme, re.MULTILINE)
+    tag = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert head.startswith(tag.removesuffix("-dirty"))
+    assert re.fullmatch(r"[\w.-]{1,60}", tag)
+    assert re.search(r"DIGEST=\$\(docker inspect .*RepoDigests.* \$IMAGE", readme)
