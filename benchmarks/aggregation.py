@@ -60,7 +60,7 @@ def write_run(store: Store) -> int:
     ids = tuple(f"image_{i:05}" for i in range(IMAGES))
     catalogue = Catalogue(tuple(Image("train", id_, None, id_) for id_ in ids))
     keep_catalogues(store, {"photos": catalogue})
-    plan = save_plan(store, make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))
+    plan = save_plan(experiment, store, make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))
     [model] = experiment.models
     digests = {}
     for number, target in enumerate(experiment.training.targets):

@@ -96,7 +96,7 @@ def make_run(experiment: Experiment, run: Path, sizes: Sizes) -> Store:
     keep_catalogues(store, catalogues)
     for model in experiment.models:
         train_model(experiment, model, audits[model.data], store)
-    save_plan(store, make_plan(experiment, catalogues, sizes))
+    save_plan(experiment, store, make_plan(experiment, catalogues, sizes))
     for unit in planned_units(experiment, store)[0]:
         held = Held(*load_checkpoint(store, unit.model, unit.target_loss))
         store.write_table(unit.file, recover_unit(unit, experiment, audits[unit.data_set], held))

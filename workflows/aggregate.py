@@ -1,17 +1,18 @@
 """From the rows of a run to its recovery rates."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from memrec_core.errors import in_a_line
+from memrec_core.errors import InputError, in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.catalogue import Catalogue
 from workflows.errors import JobError
 from workflows.experiment import Experiment
-from workflows.images import catalogues_of
+from workflows.images import kept_catalogues
 from workflows.methods import GENERIC
 from workflows.plan import Unit, planned_units, survey
 from workflows.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
@@ -31,8 +32,9 @@ GROUP = [
     "split",
 ]
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
-DONE, PLANNED = "units_done", "units_planned"
-"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of."""
+DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
+"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
+of which."""
 _PARTS = f"""
     CREATE TEMP TABLE parts AS
     SELECT {FILE}, {", ".join(GROUP)},
@@ -77,11 +79,14 @@ def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame
     mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean evaluations, images by status and
     total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet, a row a threshold.
 
-    Raises ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
+    Raises InputError where there are none, or it is not known what images they are of, and
+    ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
     named, waiting = planned_units(experiment, store)
-    units, known = survey(store, named, waiting).done, catalogues_of(store)
+    units, known = survey(store, named, waiting).done, kept_catalogues(store, [*named, *waiting])
     rates = _counted(store, units, known)
+    if rates.empty:
+        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
     thresholds = thresholds[[*GROUP, "threshold", "images", "recovered"]]
@@ -92,7 +97,7 @@ def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame
     _add_rate(thresholds, "recovery", "recovered")
     _add_crossed(rates, known)
     rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
-    rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting)}
+    rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting), UNITS: digest_of(units)}
     if show is not None:
         show(rates)
     for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
@@ -161,14 +166,22 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
 
 
-def incomplete(rates: pd.DataFrame, there: int | None = None) -> str:
+def digest_of(units: Sequence[Unit]) -> str:
+    """Changes with any of the units, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(unit.name for unit in units)).encode()).hexdigest()[:16]
+
+
+def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None) -> str:
     """A sentence that says what the rates are of, where units are missing, or other units are `there` by now than when
     they were aggregated; empty where neither is so."""
     done, planned = rates.attrs.get(DONE), rates.attrs.get(PLANNED)
     if done is None:
         return "Nothing is known of the work units that the rates are of; aggregate them again."
-    if there is not None and there != done:
-        return f"Incomplete: the rates are of {done} work units, and {there} are there by now; aggregate them again."
+    if there is not None and digest_of(there) != rates.attrs.get(UNITS):
+        return (
+            f"Incomplete: the rates are of {done} other work units than the {len(there)} that are there by now; "
+            "aggregate them again."
+        )
     if done == planned:
         return ""
     return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."

@@ -12,7 +12,7 @@ from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.errors import InputError
-from workflows.catalogue import Catalogue, Image, examples
+from workflows.catalogue import Catalogue, Image, check_same, examples
 from workflows.experiment import Data
 
 
@@ -72,14 +72,25 @@ def load_splits(data: Data, seed: int) -> dict[str, ImageSet]:
     }
 
 
-def load_audit_set(data: Data, seed: int) -> AuditSet:
-    """The images of both splits, and which of them are near-duplicates."""
+def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: str = "") -> AuditSet:
+    """The images of both splits, and which of them are near-duplicates: those that were `kept` of a `run`'s first step.
+
+    Raises InputError where they can't be had, and where they are not those that were kept.
+    """
     splits = load_splits(data, seed)
     images = [image for split, own in splits.items() for image in images_of(split, own)]
-    remarks = tuple(dict.fromkeys(remark for own in splits.values() for remark in own.remarks))
     pixels = torch.cat([own.images for own in splits.values()])
-    images = _without_copies(images, pixels, data)
-    return AuditSet(Catalogue(tuple(images), remarks), pixels.mul(255).round_().byte().numpy())  # as it was read
+    if kept is not None:
+        check_same(run, str(data.label), kept.images, images)
+    catalogue = kept or Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
+    return AuditSet(catalogue, pixels.mul(255).round_().byte().numpy())  # as it was read
+
+
+def _remarks(splits: dict[str, ImageSet], data: Data) -> tuple[str, ...]:
+    """What was said of both splits, once where both are of one folder."""
+    if data.control_root is None:
+        return tuple(dict.fromkeys(remark for own in splits.values() for remark in own.remarks))
+    return tuple(f"{remark} ({split})" for split, own in splits.items() for remark in own.remarks)
 
 
 def images_of(split: str, own: ImageSet) -> Iterator[Image]:

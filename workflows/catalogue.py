@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from memrec_core.datasets.remarks import some
+from memrec_core.datasets.remarks import shown, some
+from memrec_core.errors import InputError
 
 
 class Image(NamedTuple):
@@ -110,3 +111,25 @@ def _is_of_training(image: Image) -> bool:
 def examples(images: list[Image]) -> str:
     """The first few, each with the image that it is a near-duplicate of."""
     return some(f"{image.id} of {str(image.copy_of).partition('/')[2]}" for image in images)
+
+
+def check_same(run: str, label: str, kept: Sequence[Image], now: Sequence[Image]) -> None:
+    """Raises InputError, which says how many and names the first, unless a data set's images are those of the run."""
+    if _identities(kept) == _identities(now):
+        return
+    were, are = ({image.name: image for image in images} for images in (kept, now))
+    changed = [name for name in were if name in are and were[name].digest != are[name].digest]
+    gone, new = ([name for name in one if name not in other] for one, other in ((were, are), (are, were)))
+    counted = [
+        f"{len(names)} {words} (first: {shown(names[0])})"
+        for names, words in ((changed, "have other pixels"), (gone, "are gone"), (new, "are new"))
+        if names
+    ]
+    raise InputError(
+        f"the images of data set {label} are not those that {run} was begun with: of {len(were)}, "
+        f"{', '.join(counted) or 'the order is another'}; restore them, or choose another --run"
+    )
+
+
+def _identities(images: Sequence[Image]) -> list[tuple[str, str, str]]:
+    return [(image.split, image.id, image.digest) for image in images]

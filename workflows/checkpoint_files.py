@@ -9,9 +9,11 @@ from torch import nn
 from memrec_core import checkpoints
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
-from workflows.experiment import Experiment
+from workflows.experiment import Experiment, Model
 from workflows.store import CHECKPOINTS, Store
 
+STATE = "state"
+"""How the name of a file begins, in a model's folder, in which its training stands between two checkpoints."""
 Checkpoint = tuple[str, float]
 """A model's label and a target of the training loss."""
 
@@ -41,7 +43,7 @@ def trained_checkpoints(
             if (model.label, target) in found:
                 continue
             if store.exists(sidecar(name)):
-                found[model.label, target] = _read_sidecar(store, name)["digest"]
+                found[model.label, target] = _read_sidecar(experiment, store, model.label, target)["digest"]
             elif known is not None:
                 break
     return found
@@ -66,7 +68,7 @@ def sidecars_of(experiment: Experiment, store: Store) -> Iterator[tuple[str, dic
     for model, target in all_checkpoints(experiment):
         name = checkpoint_file(model, target)
         if store.exists(sidecar(name)):
-            yield name, _read_sidecar(store, name)
+            yield name, _read_sidecar(experiment, store, model, target)
 
 
 def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
@@ -80,7 +82,7 @@ def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
         try:
             if not store.is_file(name):
                 raise InputError(f"{store.show(name)} is gone")
-            _read_sidecar(store, name)
+            _read_sidecar(experiment, store, model, target)
         except InputError as error:
             said.append(f"{error}: {set_checkpoint_aside(store, model, target)}")
     return said
@@ -101,12 +103,24 @@ def sidecar(name: str) -> str:
     return name.removesuffix(".safetensors") + ".json"
 
 
-def _read_sidecar(store: Store, name: str) -> dict[str, Any]:
+def _read_sidecar(experiment: Experiment, store: Store, label: str, target: float) -> dict[str, Any]:
+    """Raises InputError unless it is there, whole, and of that network at that target."""
+    name = checkpoint_file(label, target)
     try:
         metadata = json.loads(store.read(sidecar(name)))
-        metadata["digest"], metadata["model"], metadata["target"], metadata["loss"]
-    except (StoreError, ValueError, KeyError, TypeError) as error:
+        metadata["digest"], metadata["loss"]
+        found = {key: metadata[key] for key in ("model", "target", "seed", "architecture")}
+        options = {key: metadata["options"].get(key) for key in _model(experiment, label).options}
+    except (StoreError, FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StoreError) and store.is_file(sidecar(name)):
             raise
         raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
+    model = _model(experiment, label)
+    expected = {"model": label, "target": target, "seed": experiment.seed, "architecture": model.architecture}
+    if found != expected or options != model.options:
+        raise InputError(f"{store.show(sidecar(name))} is the sidecar of another checkpoint")
     return metadata
+
+
+def _model(experiment: Experiment, label: str) -> Model:
+    return next(model for model in experiment.models if model.label == label)

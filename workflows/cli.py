@@ -76,6 +76,8 @@ GpusPerActor = Annotated[
 KeepDuplicates = Annotated[
     bool, typer.Option("--keep-duplicates", help="Keep control images that are near-duplicates of training images.")
 ]
+ATTEMPTS = 4
+"""How often the results are made anew where some turn out to be damaged as they are read."""
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
@@ -294,13 +296,15 @@ def _opened(run: str) -> Store:
 
 def _all_steps(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> None:
     store, steps = _store(experiment, run), Steps(retry_failed=retry_failed)
-    outcome = _job(experiment, store, request, steps)
-    try:
-        _last_steps(experiment, store, outcome)
-    except ResultsError as error:  # what was wrong is set aside
-        say(str(error))
+    for attempt in range(1, ATTEMPTS + 1):
         outcome = _job(experiment, store, request, steps)
-        _last_steps(experiment, store, outcome)
+        try:
+            _last_steps(experiment, store, outcome)
+            break
+        except ResultsError as error:  # what was wrong is set aside, and made anew
+            if attempt == ATTEMPTS:
+                raise
+            say(str(error))
     say(f"\npage:    {store.show(REPORT)}")
     say(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)")
     say(f"rates:   {store.show(RATES)}")

@@ -319,8 +319,10 @@ class Experiment(Section):
 
     @property
     def digest(self) -> str:
-        """Changes with anything that could change a result, and so not with what the experiment is called."""
-        tree = self.model_dump(exclude={"name", "description"})
+        """Changes with anything that could change a result: not with what the experiment is called, nor with where the
+        images lie, which are known by their pixels."""
+        tree = self.model_dump(exclude={"name", "description", "data"})
+        tree["data"] = [data.model_dump(exclude={"root", "control_root"}) for data in self.data]
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
     def data_set(self, label: str) -> Data:

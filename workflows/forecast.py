@@ -4,7 +4,6 @@ Nothing is written and no Ray is started. Times come from a measurement of secon
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from workflows import preflight
 from workflows.audit_set import AuditSet, load_audit_set
 from workflows.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.experiment import Experiment, Model
+from workflows.images import catalogues_of, check_trained_on
+from workflows.job.machine import processors
 from workflows.job.sizes import USUAL_BATCH, USUAL_ITERATIONS, Cost, measure, sizes_of
 from workflows.methods import GENERIC, METHODS
 from workflows.plan import Kind, Size, Unit, load_plan, make_plan, survey, with_checkpoints
@@ -55,7 +56,7 @@ class Machine:
     def here(cls) -> "Machine":
         if torch.cuda.is_available():
             return cls("cuda", torch.cuda.device_count())
-        return cls("cpu", len(os.sched_getaffinity(0)))
+        return cls("cpu", processors())
 
     def __str__(self) -> str:
         what = "GPU" if self.device == "cuda" else "processor"
@@ -70,7 +71,12 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     """Print what `memrec run` would do, and what of it is done. Raises InputError where that would refuse to begin."""
     claimed = is_claimed(store, experiment)
     preflight.check(experiment)
-    audits = {data.label: load_audit_set(data, experiment.seed) for data in experiment.data}
+    kept = catalogues_of(store)
+    audits = {
+        data.label: load_audit_set(data, experiment.seed, kept.get(str(data.label)), store.uri)
+        for data in experiment.data
+    }
+    check_trained_on(experiment, store, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))
     planned = _planned(experiment, store, audits, costs, machine)
@@ -113,7 +119,7 @@ def _planned(
 ) -> list[Unit]:
     """The run's plan; what it would be, where there is none yet."""
     if store.exists(PLAN):
-        return load_plan(store)
+        return load_plan(experiment, store)
     catalogues = {label: audit.catalogue for label, audit in audits.items()}
     if experiment.images_per_unit is not None:
         return make_plan(experiment, catalogues, lambda kind: Size(experiment.images_per_unit, USUAL_BATCH))

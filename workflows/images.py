@@ -5,17 +5,18 @@ very same, wherever they lie; their names and places prove nothing.
 """
 
 import json
+from collections.abc import Sequence
 
 import pyarrow as pa
 
-from memrec_core.datasets.remarks import shown
 from memrec_core.errors import InputError
 from workflows.audit_set import images_of, load_splits
-from workflows.catalogue import Catalogue, Image
-from workflows.checkpoint_files import sidecars_of
+from workflows.catalogue import Catalogue, Image, check_same
+from workflows.checkpoint_files import STATE, sidecars_of
 from workflows.experiment import Experiment
+from workflows.plan import Unit
 from workflows.progress import say
-from workflows.store import IMAGES, PLAN, Store
+from workflows.store import CHECKPOINTS, IMAGES, PLAN, Store
 
 COLUMNS = pa.schema(
     [
@@ -32,32 +33,65 @@ REMARKS = b"memrec_remarks"
 
 
 def keep_catalogues(store: Store, catalogues: dict[str, Catalogue]) -> None:
-    """Keep what the run's images are, by the data sets' labels, or see that they are those of its first step.
+    """Keep what the run's images are, by the data sets' labels, or see that they are those of its first step, copies
+    and all.
 
     Raises InputError for others, and for a run whose first step kept nothing of them.
     """
     if not store.exists(IMAGES):
-        if store.exists(PLAN):
-            raise InputError(
-                f"{store.uri} does not say which pictures it is of (it has no {IMAGES}), since an earlier revision of "
-                "memrec made it; choose another --run"
-            )
+        if store.exists(PLAN) or _has_state(store):
+            raise _unknown_pictures(store)
         rows = [{"data_set": label, **image._asdict()} for label, known in catalogues.items() for image in known.images]
         remarks = json.dumps({label: known.remarks for label, known in catalogues.items()})
         store.write_new_table(IMAGES, pa.Table.from_pylist(rows, COLUMNS.with_metadata({REMARKS: remarks})))
     kept = catalogues_of(store)
     for label, known in catalogues.items():
-        check_same(store, label, kept[label].images if label in kept else (), known.images)
+        own = kept[label].images if label in kept else ()
+        check_same(store.uri, label, own, known.images)
+        if own != known.images:
+            raise InputError(
+                f"which images of data set {label} are near-duplicates is kept in {store.show(IMAGES)}, and another "
+                "process has just found others; give the same command again"
+            )
+
+
+def kept_catalogues(store: Store, units: Sequence[Unit]) -> dict[str, Catalogue]:
+    """What the run's images are, by the data sets' labels. Raises InputError unless the plan's units are of them."""
+    if not store.exists(IMAGES):
+        raise _unknown_pictures(store)
+    kept = catalogues_of(store)
+    for label in {unit.data_set for unit in units} - kept.keys():
+        raise InputError(f"{store.show(IMAGES)} does not name data set {label}, which the plan is of; restore it")
+    check_images(units, kept, store)
+    return kept
+
+
+def _has_state(store: Store) -> bool:
+    """Whether a training was begun, on pictures of which nothing is known."""
+    return any(name.rpartition("/")[2].startswith(STATE) for name in store.names(CHECKPOINTS, ".safetensors"))
+
+
+def _unknown_pictures(store: Store) -> InputError:
+    return InputError(
+        f"{store.uri} does not say which pictures it is of (it has no {IMAGES}), since an earlier revision of memrec "
+        "made it; choose another --run"
+    )
 
 
 def catalogues_of(store: Store) -> dict[str, Catalogue]:
     """What the run's images are, by the data sets' labels; nothing for a run that has not begun."""
     if not store.exists(IMAGES):
         return {}
-    table = store.read_table(IMAGES)
-    if not table.schema.equals(COLUMNS):
+    try:
+        table = store.read_table(IMAGES)
+    except InputError:
+        table = None
+    if table is None or not table.schema.equals(COLUMNS):
         raise InputError(f"{store.show(IMAGES)} is not a run's list of images; restore it, or choose another --run")
-    remarks = json.loads((table.schema.metadata or {}).get(REMARKS, b"{}"))
+    try:
+        remarks = json.loads((table.schema.metadata or {}).get(REMARKS, b"{}"))
+    except ValueError as error:
+        raise InputError(f"{store.show(IMAGES)} is damaged; restore it, or choose another --run") from error
     found: dict[str, list[Image]] = {label: [] for label in remarks}
     for row in table.to_pylist():
         found.setdefault(row.pop("data_set"), []).append(Image(**row))
@@ -67,28 +101,6 @@ def catalogues_of(store: Store) -> dict[str, Catalogue]:
 def sentences_of(store: Store) -> list[str]:
     """What a reader of the run's figures must know of its images."""
     return [sentence for label, known in catalogues_of(store).items() for sentence in known.sentences(label)]
-
-
-def check_same(store: Store, label: str, kept: tuple[Image, ...], now: tuple[Image, ...]) -> None:
-    """Raises InputError, which says how many and names the first, unless a data set's images are those of the run."""
-    if _identities(kept) == _identities(now):
-        return
-    were, are = ({image.name: image for image in images} for images in (kept, now))
-    changed = [name for name in were if name in are and were[name].digest != are[name].digest]
-    gone, new = ([name for name in one if name not in other] for one, other in ((were, are), (are, were)))
-    counted = [
-        f"{len(names)} {words} (first: {shown(names[0])})"
-        for names, words in ((changed, "have other pixels"), (gone, "are gone"), (new, "are new"))
-        if names
-    ]
-    raise InputError(
-        f"the images of data set {label} are not those that {store.uri} was begun with: of {len(were)}, "
-        f"{', '.join(counted) or 'the order is another'}; restore them, or choose another --run"
-    )
-
-
-def _identities(images: tuple[Image, ...]) -> list[tuple[str, str, str]]:
-    return [(image.split, image.id, image.digest) for image in images]
 
 
 def check_still_there(experiment: Experiment, store: Store) -> None:
@@ -104,7 +116,7 @@ def check_still_there(experiment: Experiment, store: Store) -> None:
             say(f"data set {data.label} can't be compared with the images of this run ({error})")
             continue
         now = tuple(image for split, own in splits.items() for image in images_of(split, own))
-        check_same(store, data.label, kept[data.label].images if data.label in kept else (), now)
+        check_same(store.uri, data.label, kept[data.label].images if data.label in kept else (), now)
 
 
 def check_trained_on(experiment: Experiment, store: Store, catalogues: dict[str, Catalogue]) -> None:
@@ -119,4 +131,19 @@ def check_trained_on(experiment: Experiment, store: Store, catalogues: dict[str,
             raise InputError(
                 f"{store.show(name)} {said}; restore the pictures, remove the checkpoint's .json to train it again, or "
                 "choose another --run"
+            )
+
+
+def check_images(units: Sequence[Unit], catalogues: dict[str, Catalogue], store: Store) -> None:
+    """Raises InputError where a data set has other images than when the plan was made."""
+    for label, catalogue in catalogues.items():
+        planned = {(unit.start, unit.stop): unit.images for unit in units if unit.data_set == label}
+        if not planned:
+            continue  # no model uses that data set
+        if max(stop for _, stop in planned) != len(catalogue) or any(
+            catalogue.digest(*bounds) != images for bounds, images in planned.items()
+        ):
+            raise InputError(
+                f"the images of data set {label} are not those of which the plan of {store.uri} was made "
+                f"({len(catalogue)} now); restore the data, or choose another --run"
             )

@@ -1,10 +1,13 @@
 """From an experiment to work units: deterministic, small, and kept in the run's folder."""
 
 import hashlib
+import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -38,8 +41,8 @@ class Unit:
     one checkpoint, one method. A method that uses no network has the model `generic` and no training loss.
 
     `batch_size` is how many recoveries are side by side on the device, `images` a digest of the images' names and
-    pixels, `checkpoint` that of the weights (of the prior, or nothing, for a method that uses no network): None until
-    the network is trained.
+    pixels, `settings` one of what else the values follow from. `checkpoint` is the digest of the weights (of the prior,
+    or nothing, for a method that uses no network): None until the network is trained.
     """
 
     data_set: str
@@ -50,6 +53,7 @@ class Unit:
     start: int
     stop: int
     images: str
+    settings: str
     batch_size: int
     checkpoint: str | None = None
 
@@ -59,7 +63,7 @@ class Unit:
         if self.checkpoint is None:
             raise ValueError(f"the unit {self} has no name before its network is trained")
         trained = f"{self.target_loss} {self.checkpoint}"  # two targets may have been reached at the same step
-        content = (self.data_set, self.model, trained, *self.degradations, self.method, self.images)
+        content = (self.data_set, self.model, trained, *self.degradations, self.method, self.images, self.settings)
         return hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
 
     @property
@@ -112,9 +116,10 @@ def make_plan(
     def of(data_set: str, model: str, target: float | None, method: str, checkpoint: str | None = None) -> list[Unit]:
         labels = [entry.label for entry in experiment.degradations]
         catalogue, size = catalogues[data_set], sizes((data_set, model, method))
-        digest = cache(catalogue.digest)
+        digest, settings = cache(catalogue.digest), settings_digest(experiment, model, method)
+        what = (data_set, model, target, method)
         return [
-            Unit(data_set, model, target, method, together, *bounds, digest(*bounds), size.batch_size, checkpoint)
+            Unit(*what, together, *bounds, digest(*bounds), settings, size.batch_size, checkpoint)
             for together, *bounds in shards(labels, len(catalogue), size.recoveries)
         ]
 
@@ -131,6 +136,18 @@ def make_plan(
     return units
 
 
+def settings_digest(experiment: Experiment, model: str, method: str) -> str:
+    """Changes with whatever of the experiment, beside what a unit names, gives its rows other values."""
+    content: dict[str, Any] = {"seed": experiment.seed}
+    if not METHODS[method].generic:
+        own = next(entry for entry in experiment.models if entry.label == model)
+        first_mask = experiment.recovery.first_mask or own.first_mask
+        content |= {"recovery": experiment.recovery.model_dump(), "gamma": own.gamma, "first_mask": first_mask}
+    elif method == "ddnm" and experiment.ddnm is not None:
+        content |= {"steps": experiment.ddnm.steps, "eta": experiment.ddnm.eta}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def shards(degradations: list[str], images: int, size: int) -> list[tuple[tuple[str, ...], int, int]]:
     """Some degradations, start and stop, for each unit of about `size` recoveries: a part of the images under one
     degradation, or all of them under several."""
@@ -142,29 +159,56 @@ def shards(degradations: list[str], images: int, size: int) -> list[tuple[tuple[
     return [(group, 0, images) for group in groups]
 
 
-def save_plan(store: Store, units: list[Unit]) -> list[Unit]:
+def save_plan(experiment: Experiment, store: Store, units: list[Unit]) -> list[Unit]:
     """Keep the plan, unless another driver has kept one; returns the one that is kept."""
     table = pa.Table.from_pylist([asdict(unit) for unit in units])
     store.write_new_table(PLAN, table)
-    return load_plan(store)
+    return load_plan(experiment, store)
 
 
-def load_plan(store: Store) -> list[Unit]:
-    """The plan in the run's folder. Raises InputError where there is none yet."""
+def load_plan(experiment: Experiment, store: Store) -> list[Unit]:
+    """The plan in the run's folder. Raises InputError where there is none yet, or it is not the experiment's."""
     if not store.exists(PLAN):
         raise InputError(f"{store.uri} has no plan yet; memrec run or memrec recover makes it")
     try:
         rows = store.read_table(PLAN).to_pylist()
-        return [Unit(**{**row, "degradations": tuple(row["degradations"])}) for row in rows]
+        units = [Unit(**{**row, "degradations": tuple(row["degradations"])}) for row in rows]
     except (TypeError, KeyError) as error:
         raise InputError(
             f"{store.show(PLAN)} is not a plan of this version of memrec ({error}); remove it and run again"
         ) from error
+    _check_whole(experiment, store, units)
+    return units
 
 
 def planned_units(experiment: Experiment, store: Store) -> tuple[list[Unit], list[Unit]]:
     """The units of the run's plan whose checkpoint is there, and the others; raises as `load_plan` does."""
-    return with_checkpoints(load_plan(store), trained_checkpoints(experiment, store))
+    return with_checkpoints(load_plan(experiment, store), trained_checkpoints(experiment, store))
+
+
+def _check_whole(experiment: Experiment, store: Store, units: list[Unit]) -> None:
+    """Raises InputError unless the units are the experiment's, each of its images once."""
+    methods = [method for method in experiment.methods if not METHODS[method].generic]
+    labels = [degradation.label for degradation in experiment.degradations]
+    wanted = {
+        *product([(m.data, m.label) for m in experiment.models], experiment.training.targets, methods, labels),
+        *product([(d.label, GENERIC) for d in experiment.data], [None], set(experiment.methods) - {*methods}, labels),
+    }
+    covered: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for unit in units:
+        for label in unit.degradations:
+            covered[(unit.data_set, unit.model), unit.target_loss, unit.method, label].append((unit.start, unit.stop))
+    ends = {what: _end(sorted(parts)) for what, parts in covered.items()}
+    if ends.keys() != wanted or len({(what[0][0], end) for what, end in ends.items()}) > len(experiment.data):
+        raise InputError(
+            f"{store.show(PLAN)} is not the whole plan of its experiment; restore it, or choose another --run"
+        )
+
+
+def _end(parts: list[tuple[int, int]]) -> int:
+    """Where parts end that follow one another from 0 on; -1 for others."""
+    starts, stops = zip(*parts, strict=True)
+    return stops[-1] if starts == (0, *stops[:-1]) else -1
 
 
 def with_checkpoints(units: list[Unit], digests: dict[tuple[str, float], str]) -> tuple[list[Unit], list[Unit]]:
@@ -176,18 +220,23 @@ def with_checkpoints(units: list[Unit], digests: dict[tuple[str, float], str]) -
     return named, waiting
 
 
-def survey(store: Store, units: Sequence[Unit], others: Sequence[Unit] = ()) -> Survey:
+def survey(store: Store, units: Sequence[Unit], others: Sequence[Unit] | None = None) -> Survey:
     """Which of the units have a valid file: one that is there, whole, of this schema, and says that it is the unit's.
 
-    All that lies below recovery/ is looked at: what belongs neither to the units nor to the plan's `others` is stray.
-    Those without a checkpoint have no names yet, so their folders are left alone.
+    With the plan's `others` all that lies below recovery/ is looked at: what belongs neither to them nor to the units
+    is stray. Those without a checkpoint have no names yet, so their folders are left alone. Without, the units are all
+    of their checkpoints', and their folders are looked at alone.
     """
-    present = set(store.names(RECOVERY, ""))
+    if others is None:
+        present = {name for folder in {unit.folder for unit in units} for name in store.names(folder, "")}
+    else:
+        present = set(store.names(RECOVERY, ""))
     found = [unit for unit in units if unit.file in present]
     valid = dict(zip(found, map(_fits, found, store.footers([unit.file for unit in found])), strict=True))
     left = [unit for unit in units if not valid.get(unit)]
-    known = {unit.file for unit, fits in valid.items() if fits} | {unit.file for unit in others if unit.checkpoint}
-    folders = tuple(f"{unit.folder}/" for unit in others if unit.checkpoint is None)
+    known = {unit.file for unit, fits in valid.items() if fits}
+    known |= {unit.file for unit in others or () if unit.checkpoint is not None}
+    folders = tuple({f"{unit.folder}/" for unit in others or () if unit.checkpoint is None})
     stray = {name for name in present - known if not (name.startswith(folders) or _is_hidden(name))}
     blocking = {unit.file for unit in left if store.is_folder(unit.file)}
     stray = {name for name in stray if not any(name.startswith(f"{folder}/") for folder in blocking)}

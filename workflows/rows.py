@@ -60,7 +60,12 @@ def foreign_files(database: duckdb.DuckDBPyConnection, units: Sequence[Unit], kn
     for number, *identity, count, checksum in rows:
         found[number][Part(*identity)] = (count, checksum)
     sums = {label: _running_sums(database, catalogue) for label, catalogue in known.items()}
-    return [number for number, unit in enumerate(units) if found[number] != dict(_expected(unit, known, sums))]
+    trained = {label: catalogue.count("train") for label, catalogue in known.items()}
+    return [
+        number
+        for number, unit in enumerate(units)
+        if found[number] != dict(_expected(unit, trained[unit.data_set], sums[unit.data_set]))
+    ]
 
 
 def _running_sums(database: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> list[int]:
@@ -77,12 +82,8 @@ def _running_sums(database: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> 
     return [0, *accumulate(one for (one,) in each)]
 
 
-def _expected(
-    unit: Unit, known: dict[str, Catalogue], sums: dict[str, list[int]]
-) -> Iterator[tuple[Part, tuple[int, int]]]:
-    """The parts of a unit, with their number of rows and their checksum."""
-    of_set = sums[unit.data_set]
-    first_control = known[unit.data_set].count("train")
+def _expected(unit: Unit, first_control: int, sums: list[int]) -> Iterator[tuple[Part, tuple[int, int]]]:
+    """The parts of a unit, with their number of rows and their checksum, by the running `sums` over its data set."""
     halves = {
         "train": (unit.start, min(unit.stop, first_control)),
         "control": (max(unit.start, first_control), unit.stop),
@@ -92,7 +93,7 @@ def _expected(
             part = Part(
                 unit.data_set, unit.model, unit.target_loss, unit.checkpoint or "", unit.method, degradation, split
             )
-            yield part, (stop - start, of_set[stop] - of_set[start])
+            yield part, (stop - start, sums[stop] - sums[start])
 
 
 def unreadable_files(paths: Sequence[str]) -> list[int]:

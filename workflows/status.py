@@ -28,7 +28,7 @@ def print_status(experiment: Experiment, store: Store) -> None:
     else:
         table.add_row("recovery units", "0", "not planned yet")
     for title, file in (("rates", RATES), ("page", REPORT)):
-        done = store.exists(file)
+        done = store.is_file(file)
         table.add_row(title, "1" if done else "0", "0" if done else "1")
     console.print(table)
     if store.exists(PROGRESS):

@@ -53,6 +53,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """How each kind of object store is opened: S3 answers 500 or 503 now and then, and asks its clients to try again."""
 BUCKETS = ("s3", "s3a", "gs", "gcs")
 """The kinds of object store in which buckets must be there before anything can be written."""
+LONGEST_NAME = 200
+"""Bytes of a file's name; file systems allow 255."""
 CONNECTIONS = 16
 """How many files are looked at side by side: an object store's answer takes its time, however small the file."""
 
@@ -237,9 +239,11 @@ class Store:
 
     def set_aside(self, name: str) -> str:
         """Move a file or folder that does not belong where it is out of the way of readers; returns its new name."""
-        new = f"{SET_ASIDE}/{name.replace('/', '_')}"
-        while self.exists(new):  # nothing that was set aside before is lost
-            new = f"{SET_ASIDE}/{uuid.uuid4().hex[:8]}_{name.replace('/', '_')}"
+        flat = name.replace("/", "_")
+        new = f"{SET_ASIDE}/{flat}"
+        while len(flat.encode()) > LONGEST_NAME or self.exists(new):  # nothing that was set aside before is lost
+            flat = f"{uuid.uuid4().hex[:8]}_{flat[-LONGEST_NAME // 4 :]}"
+            new = f"{SET_ASIDE}/{flat}"
         with self._writing(new), suppress(FileNotFoundError):  # another driver may have been first
             self.fs.makedirs(self.path(SET_ASIDE), exist_ok=True)
             if self.is_local:

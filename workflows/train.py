@@ -1,5 +1,6 @@
 """Training the networks of an experiment: the checkpoints, and the state between them, in the run's folder."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -9,9 +10,11 @@ import torch
 from torch import nn
 
 from memrec_core import autoencoders, checkpoints, training
+from memrec_core.errors import InputError
 from workflows.audit_set import AuditSet
-from workflows.checkpoint_files import checkpoint_file, sidecar
+from workflows.checkpoint_files import STATE, checkpoint_file, sidecar
 from workflows.experiment import Experiment, Model
+from workflows.images import catalogues_of
 from workflows.store import CHECKPOINTS, Store
 
 
@@ -24,10 +27,14 @@ class Trained(NamedTuple):
 
 
 class StoredState:
-    """A training's state in the run's folder."""
+    """A training's state in the run's folder. Its name follows from what its course does: one that was of other
+    pictures or settings is not found."""
 
-    def __init__(self, store: Store, model: Model) -> None:
-        self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/state.safetensors"
+    def __init__(self, experiment: Experiment, store: Store, model: Model, trained_on: str) -> None:
+        settings = experiment.training.model_dump(exclude={"targets", "max_steps"})
+        content = [trained_on, experiment.seed, settings, model.architecture, model.options]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/{STATE}-{digest}.safetensors"
         self.name = store.show(self.file)
 
     def read(self) -> bytes | None:
@@ -54,10 +61,15 @@ def train_model(
     """
     settings, began, images = experiment.training, time.monotonic(), audit.training_images(device)
     trained_on = audit.catalogue.fingerprint("train")
+    if model.data in (kept := catalogues_of(store)) and kept[model.data].fingerprint("train") != trained_on:
+        raise InputError(
+            f"the training images of data set {model.data} are not those that {store.uri} was begun with; restore "
+            "them, on all nodes, or choose another --run"
+        )
     _remove_halves(experiment, model, store)
     torch.manual_seed(experiment.seed)
     network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(images.device)
-    state = StoredState(store, model)
+    state = StoredState(experiment, store, model, trained_on)
     history = training.train(
         network,
         images,

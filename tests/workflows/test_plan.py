@@ -81,9 +81,9 @@ def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
 
 def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):
     store, plan = Store(str(tmp_path)), make_plan(small, catalogues, four)
-    assert save_plan(store, plan) == plan
-    assert save_plan(store, make_plan(small, catalogues, lambda kind: Size(12, 512))) == plan
-    assert load_plan(store) == plan
+    assert save_plan(small, store, plan) == plan
+    assert save_plan(small, store, make_plan(small, catalogues, lambda kind: Size(12, 512))) == plan
+    assert load_plan(small, store) == plan
 
 
 def test_millions_of_recoveries_are_planned_in_seconds(small):

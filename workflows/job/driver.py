@@ -23,7 +23,7 @@ from workflows.checkpoint_files import (
 )
 from workflows.errors import CheckpointError
 from workflows.experiment import Data, Experiment, Model
-from workflows.images import check_still_there, check_trained_on, keep_catalogues
+from workflows.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.heartbeat import Pulse, Standing
 from workflows.job.ledger import Ledger
@@ -33,7 +33,7 @@ from workflows.job.sizes import unit_sizes
 from workflows.job.tasks import start, wait_for
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
-from workflows.plan import Unit, load_plan, make_plan, save_plan, survey, with_checkpoints
+from workflows.plan import Unit, is_done, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.progress import Display, duration, say
 from workflows.store import FAILURES, PLAN, Store, claim, is_claimed
 
@@ -98,9 +98,12 @@ def _run_on(
 ) -> Outcome:
     """Do the job on a cluster; holds nothing of Ray's once it returns."""
     pulse.standing = Standing("reading the images")
-    read = {}
+    kept, read = catalogues_of(store), {}
     for data in experiment.data:
-        what, work = f"reading the images of data set {data.label}", partial(read_images, data, experiment.seed)
+        what, work = (
+            f"reading the images of data set {data.label}",
+            partial(read_images, data, experiment.seed, kept.get(str(data.label)), store.uri),
+        )
         read[data.label] = start(what, work, num_returns=2, num_cpus=1)
     catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
     audits = {label: task.refs[1] for label, task in read.items()}
@@ -136,9 +139,9 @@ def _make_way(error: CheckpointError, store: Store, steps: Steps, replaced: set[
     say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")
 
 
-def read_images(data: Data, seed: int) -> tuple[Catalogue, AuditSet]:
+def read_images(data: Data, seed: int, kept: Catalogue | None, run: str) -> tuple[Catalogue, AuditSet]:
     """A data set's catalogue for the driver, and its images for the nodes' shared memory."""
-    audit = load_audit_set(data, seed)
+    audit = load_audit_set(data, seed, kept, run)
     return audit.catalogue, audit
 
 
@@ -165,6 +168,8 @@ class _Job:
         self.experiment, self.store, self.cluster, self.planned, self.steps = experiment, store, cluster, planned, steps
         self.failures = store.failures()
         self.digests, self.blocked, self.already_done = digests, planned, 0
+        self.looked_everywhere = False
+        """Whether all that lies among the results was looked at, and not only the folders of units that came up."""
         self.checkpoint_may_have_come = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger = Ledger()
@@ -225,21 +230,24 @@ class _Job:
         """Give the ledger those that have no valid file yet and were not given up."""
         if not units:
             return
-        taken_up = {unit.name for unit in units}
-        named, waiting = with_checkpoints(self.planned, self.digests)
-        others = [*(unit for unit in named if unit.name not in taken_up), *waiting]
-        seen = survey(self.store, units, others)
-        for name in seen.stray:
-            new = self.store.set_aside(name)
-            say(
-                f"set aside: {self.store.show(name)} is damaged, or not of this run's plan; it is {new} now",
-            )
+        seen = survey(self.store, units, None if self.looked_everywhere else self.blocked)
+        self.looked_everywhere = True
+        self._set_aside(seen.stray, units)
         self.already_done += len(seen.done)
         if seen.done:
             say(f"recovery: {len(seen.done)} of {len(units)} units are done already")
         for unit in seen.done:
             self._forget_failure(unit.name)
         self.ledger.add(unit for unit in seen.left if unit.name not in self.failures)
+
+    def _set_aside(self, stray: list[str], units: list[Unit]) -> None:
+        """Move what does not belong among the results out of the way; another driver may have mended it meanwhile."""
+        by_file = {unit.file: unit for unit in units}
+        for name in stray:
+            if name in by_file and is_done(self.store, by_file[name]):
+                continue
+            new = self.store.set_aside(name)
+            say(f"set aside: {self.store.show(name)} is damaged, or not of this run's plan; it is {new} now")
 
     def _assign(self) -> None:
         while self.pool.idle and (unit := self.ledger.next(time.monotonic())) is not None:
@@ -378,7 +386,7 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None
-    units, waiting = with_checkpoints(load_plan(store), digests)
+    units, waiting = with_checkpoints(load_plan(experiment, store), digests)
     seen, failures = survey(store, units, waiting), store.failures()
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
@@ -398,22 +406,7 @@ def _plan(
         if "ddnm" in experiment.methods:
             source = experiment.ddnm.source
             [prior] = wait_for([start(f"reading the diffusion prior {source}", partial(read_prior, source))])
-        return save_plan(store, make_plan(experiment, catalogues, sizes, prior))
-    units = load_plan(store)
+        return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, prior))
+    units = load_plan(experiment, store)
     check_images(units, catalogues, store)
     return units
-
-
-def check_images(units: list[Unit], catalogues: dict[str, Catalogue], store: Store) -> None:
-    """Raises InputError where a data set has other images than when the plan was made."""
-    for label, catalogue in catalogues.items():
-        planned = {(unit.start, unit.stop): unit.images for unit in units if unit.data_set == label}
-        if not planned:
-            continue  # no model uses that data set
-        if max(stop for _, stop in planned) != len(catalogue) or any(
-            catalogue.digest(*bounds) != images for bounds, images in planned.items()
-        ):
-            raise InputError(
-                f"the images of data set {label} are not those of which the plan of {store.uri} was made "
-                f"({len(catalogue)} now); restore the data, or choose another --run"
-            )

@@ -11,6 +11,7 @@ from ray.util.metrics import Counter
 
 from memrec_core import checkpoints, diffusion_prior
 from memrec_core.errors import InputError
+from workflows.audit_set import AuditSet
 from workflows.checkpoint_files import read_checkpoint
 from workflows.errors import CheckpointError
 from workflows.experiment import Experiment
@@ -45,6 +46,7 @@ class Recoverer:
         self.device = device()
         self.experiment, self.store, self.audits = experiment, Store(run), audits
         self.held = Held()
+        self.images_of: dict[str, AuditSet] = {}
         self.fitting: dict[Kind, int] = {}
         """How many recoveries of a kind fit the device's memory side by side, where its units' own number does not."""
         tags = ("model", "method")
@@ -64,7 +66,7 @@ class Recoverer:
         if is_done(self.store, unit):
             return Recovered(0, 0.0)
         self._hold(unit, weights)
-        audit = ray.get(self.audits[unit.data_set])
+        audit = self._audit_set(unit)
         batch_size = min(unit.batch_size, self.fitting.get(unit.kind, unit.batch_size))
         table, fitted = halving(
             batch_size, lambda size: recover_unit(unit, self.experiment, audit, self.held, self.device, size)
@@ -76,6 +78,19 @@ class Recoverer:
         self.images.inc(len(unit), tags)
         self.units.inc(1, tags)
         return Recovered(len(unit), time.monotonic() - began)
+
+    def _audit_set(self, unit: Unit) -> AuditSet:
+        """The images of the unit's data set. Raises InputError for others than it was planned with: where the node that
+        held them went away, they were read again."""
+        if unit.data_set not in self.images_of:
+            self.images_of[unit.data_set] = ray.get(self.audits[unit.data_set])
+        audit = self.images_of[unit.data_set]
+        if audit.catalogue.digest(unit.start, unit.stop) != unit.images:
+            raise InputError(
+                f"the images of data set {unit.data_set} are not those that the plan was made with any more; restore "
+                "them, on all nodes, or choose another --run"
+            )
+        return audit
 
     def _hold(self, unit: Unit, weights: list[ray.ObjectRef]) -> None:
         """Put what the unit needs on the device."""

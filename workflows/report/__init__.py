@@ -9,7 +9,7 @@ import plotly.offline
 from memrec_core.errors import InputError
 from workflows.aggregate import incomplete
 from workflows.experiment import Experiment
-from workflows.images import sentences_of
+from workflows.images import kept_catalogues, sentences_of
 from workflows.methods import METHODS
 from workflows.plan import planned_units, survey
 from workflows.report.curves import rate_curves, threshold_curves
@@ -27,13 +27,15 @@ def write_report(experiment: Experiment, store: Store) -> None:
     rates = store.read_table(RATES).to_pandas()
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    done = survey(store, *planned_units(experiment, store)).done
+    units, waiting = planned_units(experiment, store)
+    kept_catalogues(store, [*units, *waiting])
+    done = survey(store, units, waiting).done
     degradations = [degradation.label for degradation in experiment.degradations]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
-        incomplete=incomplete(rates, len(done)),
+        incomplete=incomplete(rates, done),
         findings=findings(rates),
         images=sentences_of(store),
         seen=int(rates["seen"].sum()),

@@ -12,7 +12,7 @@ from memrec_core.errors import InputError, unknown
 from workflows.audit_set import load_audit_set
 from workflows.checkpoint_files import load_checkpoint
 from workflows.experiment import Experiment
-from workflows.images import catalogues_of, check_same
+from workflows.images import kept_catalogues
 from workflows.store import Store
 from workflows.unit import masks_of_images
 
@@ -28,8 +28,8 @@ def draw_course(
     """
     chosen = _named(experiment.degradations, degradation, "degradation")
     described = _named(experiment.models, model, "model")
-    audit = load_audit_set(experiment.data_set(described.data), experiment.seed)
-    check_same(store, described.data, catalogues_of(store)[described.data].images, audit.catalogue.images)
+    kept = kept_catalogues(store, [])
+    audit = load_audit_set(experiment.data_set(described.data), experiment.seed, kept.get(described.data), store.uri)
     if image >= len(audit):
         raise InputError(
             f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
