@@ -33,7 +33,7 @@ def main() -> None:
     except KeyboardInterrupt:
         pass
     _answer(_end)
-    if _interrupted.is_set():
+    if _interrupted.is_set() or status == STATUS:
         if status != STATUS:  # whatever else the interruption was taken for
             end_of_interruption()
         sys.stdout.flush()
@@ -48,6 +48,12 @@ def end_of_interruption() -> int:
     return STATUS
 
 
+def raise_if_interrupted() -> None:
+    """Raise the KeyboardInterrupt that came before, and may have got lost in a callback."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 def _answer(handler: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
@@ -59,6 +65,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if _imports(frame):
         _end(number, frame)
     _interrupted.set()
+    signal.alarm(0)  # Ray's C++ gives a process that was sent SIGTERM three seconds
     _answer(_end)  # whoever asks twice does not want to wait
     late = threading.Timer(GRACE_S, _end, (number, None))
     late.daemon = True

@@ -16,6 +16,7 @@ from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
 from workflows.audit_set import AuditSet
+from workflows.entry import raise_if_interrupted
 from workflows.errors import JobError
 from workflows.experiment import Experiment
 from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
@@ -163,16 +164,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep the process's answer to SIGTERM. Ray's own would end a local cluster under the driver that is at work."""
-    handler = signal.getsignal(signal.SIGTERM)
+    """Keep the process's answer to SIGTERM. Ray's own would end a local cluster under the driver that is at work, and
+    gets lost where it comes in the middle of Ray's start."""
+    handler, of_ray = signal.getsignal(signal.SIGTERM), ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
     try:
         yield
-    except SystemExit as end:  # Ray's own, in the middle of its start
-        ray.shutdown()
-        raise KeyboardInterrupt from end
+        raise_if_interrupted()
     finally:
+        ray._private.utils.set_sigterm_handler = of_ray
         if threading.current_thread() is threading.main_thread():  # Python's condition
-            signal.signal(signal.SIGTERM, handler)
+            signal.signal(signal.SIGTERM, handler)  # in place of that of Ray's C++
 
 
 def alive_nodes() -> list[dict[str, float]]:
