@@ -199,7 +199,8 @@ def _check_whole(experiment: Experiment, store: Store, units: list[Unit]) -> Non
         for label in unit.degradations:
             covered[(unit.data_set, unit.model), unit.target_loss, unit.method, label].append((unit.start, unit.stop))
     ends = {what: _end(sorted(parts)) for what, parts in covered.items()}
-    if ends.keys() != wanted or len({(what[0][0], end) for what, end in ends.items()}) > len(experiment.data):
+    of_data_sets = {(what[0][0], end) for what, end in ends.items()}
+    if ends.keys() != wanted or len(of_data_sets) > len(experiment.data) or -1 in ends.values():
         raise InputError(
             f"{store.show(PLAN)} is not the whole plan of its experiment; restore it, or choose another --run"
         )

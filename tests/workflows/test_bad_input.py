@@ -147,7 +147,7 @@ def test_checkpoint_that_does_not_fit_its_sidecar(memrec, cluster: str, small_fi
 
 def test_checkpoint_replaced_since_its_unit_was_planned_is_not_recovered_from(run: Path):
     sidecar = json.loads((run / "checkpoints" / "fc10-leaky_relu" / "0.01.json").read_text())
-    unit = Unit("photos", "fc10-leaky_relu", 1e-2, "unknown_mask", ("center",), 0, 6, "", 6, sidecar["digest"])
+    unit = Unit("photos", "fc10-leaky_relu", 1e-2, "unknown_mask", ("center",), 0, 6, "", "", 6, sidecar["digest"])
     assert read_weights(str(run), unit)[1].data.size
     with pytest.raises(InputError, match=r"fc10-leaky_relu 0\.01 was replaced; give the command again"):
         read_weights(str(run), replace(unit, checkpoint="another"))

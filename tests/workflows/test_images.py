@@ -12,11 +12,12 @@ from PIL import Image
 from memrec_core.errors import InputError
 from workflows import experiment as experiments
 from workflows.audit_set import load_audit_set
+from workflows.checkpoint_files import set_damaged_aside, trained_checkpoints
 from workflows.experiment import Experiment
 from workflows.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
 from workflows.plan import Size, make_plan, with_checkpoints
 from workflows.store import Store
-from workflows.train import train_model
+from workflows.train import StoredState, train_model
 
 FOLDERS = """
 name: folders
@@ -89,6 +90,7 @@ def test_pictures_that_moved_are_the_same_pictures(tmp_path: Path):
     store = begun(of_folder(fill(tmp_path / "here", *range(8))), tmp_path / "run")
     shutil.move(tmp_path / "here", tmp_path / "there")
     moved = of_folder(tmp_path / "there")
+    assert moved.digest == of_folder(tmp_path / "here").digest
     check_still_there(moved, store)
     keep_catalogues(store, read(moved))
 
@@ -109,6 +111,40 @@ def test_checkpoint_that_was_trained_on_other_pictures_is_refused(tmp_path: Path
     others = of_folder(fill(tmp_path / "others", *range(100, 108)))
     with pytest.raises(InputError, match=r"0.05.safetensors was trained on other pictures"):
         check_trained_on(others, store, read(others))
+
+
+def test_checkpoint_of_another_network_or_target_is_none(tmp_path: Path):
+    store = Store(str(tmp_path / "run"))
+    tree = of_folder(fill(tmp_path / "pictures", *range(8))).model_dump()
+    tree |= {
+        "models": [{"architecture": "fc10", "width": 16}, {"architecture": "fc10", "activation": "prelu", "width": 16}]
+    }
+    tree |= {"training": {"targets": [0.06, 0.05]}}
+    experiment = Experiment.model_validate(tree)
+    audit = load_audit_set(experiment.data[0], experiment.seed)
+    for model in experiment.models:
+        train_model(experiment, model, audit, store)
+    assert set_damaged_aside(experiment, store) == []
+    folder = tmp_path / "run" / "checkpoints"
+    for source, place in (("fc10-prelu/0.06", "fc10-leaky_relu/0.06"), ("fc10-prelu/0.06", "fc10-prelu/0.05")):
+        for ending in ("json", "safetensors"):
+            shutil.copy(folder / f"{source}.{ending}", folder / f"{place}.{ending}")
+    with pytest.raises(InputError, match="is the sidecar of another checkpoint"):
+        trained_checkpoints(experiment, store)
+    assert len(set_damaged_aside(experiment, store)) == 2
+    assert set(trained_checkpoints(experiment, store)) == {("fc10-leaky_relu", 0.05), ("fc10-prelu", 0.06)}
+
+
+def test_state_of_a_training_on_other_pictures_is_not_gone_on_with(tmp_path: Path):
+    store = Store(str(tmp_path / "run"))
+    states = []
+    for seeds in (range(8), range(100, 108)):
+        experiment = of_folder(fill(tmp_path / f"from{seeds[0]}", *seeds))
+        known = read(experiment)["image_folder"]
+        states.append(StoredState(experiment, store, experiment.models[0], known.fingerprint("train")))
+    states[0].write(b"weights")
+    assert states[0].read() == b"weights"
+    assert states[1].read() is None
 
 
 def test_run_that_does_not_say_what_its_pictures_are_is_refused(tmp_path: Path):

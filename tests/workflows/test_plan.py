@@ -1,11 +1,13 @@
 import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from memrec_core.errors import InputError
 from workflows.audit_set import load_audit_set
 from workflows.catalogue import Catalogue, Image
 from workflows.experiment import Experiment
@@ -118,7 +120,7 @@ def test_survey_tells_what_is_done_left_and_stray(units, tmp_path: Path):
     damaged = tmp_path / truncated.file
     damaged.write_bytes(damaged.read_bytes()[:-5])
     store.write(f"{whole.folder}/notes.txt", b"mine")
-    seen = survey(store, units)
+    seen = survey(store, units, [])
     assert seen.done == [whole]
     assert seen.left == units[1:]
     others = [f"{whole.folder}/notes.txt", "recovery/stray.parquet"]
@@ -135,7 +137,8 @@ def test_survey_leaves_alone_what_belongs_to_the_rest_of_the_plan(units, small, 
     of_first = [unit for unit in units if unit.target_loss == 1e-2]
     assert survey(store, of_first[:3], of_first[3:] + waiting).stray == []
     of_second = [unit.file for unit in units if unit.target_loss == 1e-3]
-    assert survey(store, of_first).stray == sorted(of_second)
+    assert survey(store, of_first, []).stray == sorted(of_second)
+    assert survey(store, of_first).stray == []
 
 
 def test_folder_in_a_units_place_is_stray_even_where_it_is_empty(units, tmp_path: Path):
@@ -150,3 +153,39 @@ def test_folder_in_a_units_place_is_stray_even_where_it_is_empty(units, tmp_path
         store.set_aside(name)
     write_rows(store, units[1], 4)
     assert survey(store, units).done == [units[1]]
+
+
+def test_results_without_a_network_belong_to_the_plan(small, catalogues, tmp_path: Path):
+    store, tree = Store(str(tmp_path)), small.model_dump() | {"methods": ["known_mask", "biharmonic"]}
+    plan = make_plan(Experiment.model_validate(tree), catalogues, four)
+    ready, waiting = with_checkpoints(plan, {})
+    assert {unit.method for unit in ready} == {"biharmonic"}
+    for unit in ready:
+        write_rows(store, unit, 4)
+    come, _ = with_checkpoints(waiting, DIGESTS)
+    assert survey(store, come, ready).stray == survey(store, come).stray == survey(store, ready, waiting).stray == []
+
+
+@pytest.mark.parametrize(
+    ("section", "entries"),
+    [
+        ("seed", 7),
+        ("recovery", {"max_iterations": 6}),
+        ("recovery", {"inner_iterations": 3}),
+        ("recovery", {"first_mask": "zeros"}),
+        ("models", [{"architecture": "fc10", "width": 48, "gamma": 0.25}]),
+    ],
+)
+def test_what_gives_rows_other_values_gives_their_units_other_names(small, catalogues, units, section, entries):
+    tree = small.model_dump()
+    tree[section] = {**tree[section], **entries} if isinstance(entries, dict) else entries
+    others = with_checkpoints(make_plan(Experiment.model_validate(tree), catalogues, four), DIGESTS)[0]
+    assert {unit.name for unit in units}.isdisjoint(unit.name for unit in others)
+
+
+def test_plan_of_which_units_are_missing_is_refused(small, catalogues, tmp_path: Path):
+    store, plan = Store(str(tmp_path)), make_plan(small, catalogues, four)
+    for wrong in (plan[1:], plan[:-1], [unit for unit in plan if unit.method != "known_mask"], plan * 2):
+        store.write_table("plan.parquet", pa.Table.from_pylist([asdict(unit) for unit in wrong]))
+        with pytest.raises(InputError, match="is not the whole plan of its experiment"):
+            load_plan(small, store)

@@ -73,7 +73,7 @@ IMPOSTORS: dict[str, Change] = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     place=st.integers(0, 1000), other=st.integers(1, 1000), row=st.integers(0, 1000), kind=st.sampled_from([*IMPOSTORS])
 )

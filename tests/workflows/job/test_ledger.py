@@ -10,7 +10,7 @@ from workflows.plan import Unit
 
 def unit(number: int, method: str = "unknown_mask", images: int = 10) -> Unit:
     bounds = number * images, (number + 1) * images
-    return Unit("photos", "fc10", 1e-8, method, ("center",), *bounds, f"images {number}", 512, "digest")
+    return Unit("photos", "fc10", 1e-8, method, ("center",), *bounds, f"images {number}", "settings", 512, "digest")
 
 
 @pytest.fixture
