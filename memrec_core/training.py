@@ -6,12 +6,13 @@ the rate on a plateau spends most of its steps on plateaus. Fully connected netw
 without skip connections stalls at 1e-4 with it, and gets there with SOAP.
 """
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -114,8 +115,10 @@ class History:
 
 @dataclass
 class _Progress:
-    """What resuming needs beside the tensors. `loss` is the running mean at the last look."""
+    """What resuming needs beside the tensors. `of` identifies the batches, `loss` is the running mean at the last
+    look."""
 
+    of: str = ""
     step: int = 0
     best: float = math.inf
     best_step: int = 0
@@ -170,6 +173,14 @@ def train(
     loss = _RunningMean(batches.per_epoch, images.device)
     if state is not None and (saved := state.read()) is not None:
         progress = _restore(saved, state.name, model, descent, loss)
+        reached = [entry.target for entry in progress.history.reached]
+        if progress.of != batches.digest or reached != ladder[: len(reached)]:
+            raise InputError(
+                f"{state.name} is the state of a training on other images or to other targets; remove it to train "
+                "afresh"
+            )
+    if state is not None:
+        progress.of = batches.digest
     model.train()
     next_save = time.monotonic() + save_every_s
     while len(progress.history.reached) < len(ladder):
@@ -256,6 +267,12 @@ class _Batches:
             shuffle = torch.Generator().manual_seed(seed_for(self.seed, "batches", epoch))
             self.epoch, self.order = epoch, torch.randperm(len(self.images), generator=shuffle).to(self.images.device)
         return self.images[self.order[part * self.size : (part + 1) * self.size]]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with the images, and with which of them are in which batch."""
+        pixels = hashlib.sha256(self.images.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        return f"{pixels[:16]} {tuple(self.images.shape)} {self.size} {self.seed if self.per_epoch > 1 else None}"
 
     def loss(self, model: nn.Module) -> float:
         """The MSE over all images, in evaluation mode."""

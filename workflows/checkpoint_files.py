@@ -117,9 +117,13 @@ def _read_sidecar(experiment: Experiment, store: Store, label: str, target: floa
         raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
     model = _model(experiment, label)
     expected = {"model": label, "target": target, "seed": experiment.seed, "architecture": model.architecture}
-    if found != expected or options != model.options:
+    if found != expected or options != model.options or not _reaches(metadata["loss"], target):
         raise InputError(f"{store.show(sidecar(name))} is the sidecar of another checkpoint")
     return metadata
+
+
+def _reaches(loss: Any, target: float) -> bool:
+    return isinstance(loss, float | int) and not isinstance(loss, bool) and 0 <= loss <= target
 
 
 def _model(experiment: Experiment, label: str) -> Model:

@@ -281,11 +281,13 @@ def _load(
 
 
 def _store(experiment: Experiment, run: str | None) -> Store:
-    return _opened(run or f"runs/{experiment.name}")
+    return _opened(f"runs/{experiment.name}" if run is None else run)
 
 
 def _opened(run: str) -> Store:
     """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
+    if not run.strip():
+        raise InputError("--run is empty; give a folder, or leave it out")
     store = Store(run)
     if store.is_local and os.fsencode(store.root) != store.root.encode(errors="replace"):
         raise InputError(

@@ -100,7 +100,7 @@ class Data(Section):
     name: Annotated[str, _one_of("data set", LOADERS)]
     label: Label | None = None
     count: Count | None = None
-    size: Count = 32
+    size: Annotated[int, Field(ge=1, le=4096)] = 32
     root: Folder | None = None
     control_root: Folder | None = None
     control_count: NotNegative | None = None
@@ -205,7 +205,7 @@ class Degradation(Section):
     """A mask, by name or by the paper's number, and the standard deviation of Gaussian noise, in [0, 1] units."""
 
     mask: Annotated[str, BeforeValidator(_name_of_number), AfterValidator(_known_mask)]
-    noise_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    noise_std: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     per_image: bool = False
     """Whether each image has a random mask of its own."""
 

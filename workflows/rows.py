@@ -18,6 +18,7 @@ from workflows.plan import Unit
 from workflows.schema import SCHEMA
 from workflows.store import SET_ASIDE, Store
 
+CHECKED = pyarrow.dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
 FILE = "file"
 """The column that says which of the files a row is from, by its number."""
 CHECKSUM = "sum(hash(image_id, multiplicity))"
@@ -44,7 +45,7 @@ def dataset_of(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
     return pyarrow.dataset.FileSystemDataset.from_paths(
         paths,
         schema=schema,
-        format=pyarrow.dataset.ParquetFileFormat(),
+        format=pyarrow.dataset.ParquetFileFormat(default_fragment_scan_options=CHECKED),
         filesystem=pyarrow.fs.LocalFileSystem(),
         partitions=[field(FILE) == pa.scalar(number, pa.int32()) for number in range(len(paths))],
     )
@@ -103,8 +104,8 @@ def unreadable_files(paths: Sequence[str]) -> list[int]:
 
 def _is_readable(path: str) -> bool:
     try:
-        pyarrow.parquet.read_table(path)
-    except (OSError, pa.ArrowException):
+        pyarrow.parquet.read_table(path, page_checksum_verification=True)
+    except (OSError, ValueError, pa.ArrowException):
         return False
     return True
 

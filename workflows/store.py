@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from memrec_core.atomic import write_bytes, write_new_bytes
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.errors import InputError, in_a_line, shown
 from workflows.errors import StoreError
 from workflows.experiment import Experiment, resolved
 from workflows.yaml_reading import decode
@@ -104,6 +104,11 @@ class Store:
     def is_folder(self, name: str) -> bool:
         """Whether a folder is where a file should be; an object store has none."""
         return self.is_local and self.fs.isdir(self.path(name))
+
+    def holds_something(self) -> bool:
+        """Whether it is a file, or a folder that is not empty."""
+        with self._reading(""):
+            return self.fs.isfile(self.root) or bool(self.fs.ls(self.root))
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError where there is no such file."""
@@ -196,8 +201,8 @@ class Store:
 
     def read_table(self, name: str) -> pa.Table:
         try:
-            return pq.read_table(pa.BufferReader(self.read(name)))
-        except (OSError, pa.ArrowInvalid) as error:
+            return pq.read_table(pa.BufferReader(self.read(name)), page_checksum_verification=True)
+        except (OSError, ValueError) as error:  # Arrow's own errors are of both
             raise InputError(f"{self.show(name)} is not readable Parquet ({error}); remove it and run again") from error
 
     @contextmanager
@@ -223,13 +228,13 @@ class Store:
         try:
             with self._reading(name), self.fs.open(self.path(name), "rb") as file:
                 return _footer(file)
-        except (FileNotFoundError, pa.ArrowInvalid):
+        except (FileNotFoundError, ValueError):  # Arrow's own are ValueErrors
             return None
         except StoreError:  # Arrow has the same errors for a damaged footer: read what can be read, then look
             data = pa.BufferReader(self.read(name))
         try:
             return _footer(data)
-        except (OSError, pa.ArrowInvalid):
+        except (OSError, ValueError):
             return None
 
     def footers(self, names: list[str]) -> list[Footer | None]:
@@ -279,7 +284,7 @@ def _footer(source: Any) -> Footer:
 
 def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()
 
 
@@ -292,14 +297,34 @@ def is_claimed(store: Store, experiment: Experiment) -> bool:
         other = experiment_of(store)
         if other.digest != experiment.digest:
             raise InputError(
-                f"run folder {store.uri} belongs to another experiment ({other.name}, digest {other.digest}, not "
-                f"{experiment.name}, {experiment.digest}); choose another --run, or repeat its own experiment"
+                f"run folder {store.uri} belongs to another experiment ({_difference(other, experiment)}); choose "
+                "another --run, or repeat its own experiment"
             )
         return True
     store.check_bucket()
-    if store.exists("") and (store.fs.isfile(store.root) or store.fs.ls(store.root)):
+    if store.exists("") and store.holds_something():
         raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
     return False
+
+
+def _difference(other: Experiment, experiment: Experiment) -> str:
+    """The first entry in which a run's experiment is another one, with its value there and now."""
+    return next(_differences(other.model_dump(), experiment.model_dump()), f"{other.name}, not {experiment.name}")
+
+
+def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        pairs = [(key, then.get(key), now.get(key)) for key in then]
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        pairs = [(str(place), *values) for place, values in enumerate(zip(then, now, strict=True))]
+    elif then != now:
+        yield f"{where} is {shown(then)} there, and {shown(now)} here"
+        return
+    else:
+        return
+    for key, old, new in pairs:
+        if key not in ("name", "description", "root", "control_root"):
+            yield from _differences(old, new, f"{where}.{key}".strip("."))
 
 
 def claim(store: Store, experiment: Experiment) -> None:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from memrec_core.arguments import masks_of
+from memrec_core.errors import InputError
 from memrec_core.recovery.arguments import check_arguments
 from memrec_core.recovery.result import CONVERGED, Recovery
 
@@ -23,6 +24,9 @@ def inpaint_biharmonic(degraded: Tensor, mask: Tensor) -> Recovery:
     if not len(degraded):
         empty = torch.zeros(0, dtype=torch.int64)
         return Recovery(degraded, theta, np.empty(0, dtype=object), empty, empty)
+    if (theta == 0).flatten(2).all(2).any():
+        raise InputError("biharmonic inpainting needs a kept pixel in each channel, and the mask leaves none")
+    degraded = degraded.detach()
     planes, holes = degraded.flatten(0, 1).double().cpu().numpy(), (theta == 0).flatten(0, 1).cpu().numpy()
     filled = np.stack([inpaint(plane, hole) for plane, hole in zip(planes, holes, strict=True)])
     images = torch.where(theta > 0, degraded, torch.from_numpy(filled).to(degraded).view_as(degraded))

@@ -116,6 +116,15 @@ def test_resumed_training_does_not_start_again(tmp_path: Path):
     assert min(steps) >= 50
 
 
+def test_state_of_other_images_or_targets_is_refused(tmp_path: Path):
+    state = tmp_path / "state.safetensors"
+    with pytest.raises(TrainingError):
+        training.train(new_model(), IMAGES, [1.0, 1e-9], state=state, save_every_s=0, max_steps=50)
+    for images, targets in ((1 - IMAGES, [1.0, 1e-9]), (IMAGES, [0.9, 1e-9])):
+        with pytest.raises(InputError, match="is the state of a training on other images or to other targets"):
+            training.train(new_model(), images, targets, state=state, max_steps=60)
+
+
 def test_divergence_ends_with_a_word():
     with pytest.raises(TrainingError, match=r"diverged at step \d+.*lower the learning rate"):
         training.train(new_model(), IMAGES, [1e-8], learning_rate=1e12)

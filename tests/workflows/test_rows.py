@@ -1,6 +1,7 @@
 """Whatever lies in the place of a unit's file: its rows are the unit's, or they count in no rate."""
 
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +95,37 @@ def test_any_file_in_any_units_place_counts_in_no_rate(whole, tmp_path_factory, 
         assert len(list((folder / "set_aside").iterdir())) == 1
         found = rates_of(folder)
     pd.testing.assert_frame_equal(found, expected)
+
+
+def test_bit_that_flips_in_an_error_is_seen(whole: Path, tmp_path: Path):
+    shutil.copytree(whole, tmp_path / "run")
+    for path in files(tmp_path / "run"):
+        data = bytearray(path.read_bytes())
+        place = data.find(struct.pack("<d", pq.read_table(path)["mse"][0].as_py()))
+        if place >= 0:  # small columns are stored as they are
+            break
+    data[place + 7] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(ResultsError, match=f"{path.name} had damaged rows"):
+        rates_of(tmp_path / "run")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 1000), byte=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_any_bit_that_flips_in_a_units_file_changes_no_figure(whole, tmp_path_factory, place, byte, bit):
+    folder = tmp_path_factory.mktemp("flipped") / "run"
+    shutil.copytree(whole, folder)
+    path = files(folder)[place % len(files(folder))]
+    data = bytearray(path.read_bytes())
+    data[byte % len(data)] ^= 1 << bit
+    path.write_bytes(data)
+    try:
+        found = rates_of(folder)
+    except ResultsError:
+        found = rates_of(folder)
+    if not found.equals(rates_of(whole)):
+        path.unlink(missing_ok=True)
+        pd.testing.assert_frame_equal(found, rates_of(folder))
 
 
 def test_order_of_a_units_rows_does_not_matter(whole: Path, tmp_path: Path):

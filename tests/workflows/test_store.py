@@ -94,7 +94,7 @@ def test_run_folder_belongs_to_its_first_experiment(tmp_path: Path, small: Exper
     store = Store(str(tmp_path / "run"))
     claim(store, small)
     claim(store, small)
-    with pytest.raises(InputError, match="belongs to another experiment"):
+    with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
         claim(store, small.model_copy(update={"seed": 43}))
 
 
@@ -111,7 +111,7 @@ def test_object_store_behaves_as_a_folder_does(small: Experiment):
     store.write_table("recovery/a/1.parquet", pa.table({"a": [1]}))
     assert store.names("recovery", ".parquet") == ["recovery/a/1.parquet"]
     assert store.footer("recovery/a/1.parquet").rows == 1
-    with pytest.raises(InputError, match="belongs to another experiment"):
+    with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
         claim(Store("memory://bucket/run"), small.model_copy(update={"seed": 43}))
 
 

@@ -44,6 +44,8 @@ class Cluster:
         share = request.gpus_per_actor
         if share is not None and share > 1 and share != int(share):
             raise InputError(f"--gpus-per-actor {share} is neither a share of one GPU nor a whole number of them")
+        if request.address is not None and not request.address.strip():
+            raise InputError("--address is empty; give a cluster's address, or leave it out for this machine's own Ray")
         self.request, self.experiment = request, experiment
 
     def __enter__(self) -> "Cluster":

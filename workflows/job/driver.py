@@ -253,6 +253,7 @@ class _Job:
         while self.pool.idle and (unit := self.ledger.next(time.monotonic())) is not None:
             self.recovering_since = self.recovering_since or time.monotonic()
             self.pool.assign(unit, self.weights.of(unit))
+            self.most_actors = max(self.most_actors, self.pool.ready)
         if self.ledger.waiting:
             self.weights.of(self.ledger.waiting[0])  # read ahead
 
