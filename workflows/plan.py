@@ -175,8 +175,8 @@ def load_plan(experiment: Experiment, store: Store) -> list[Unit]:
         units = [Unit(**{**row, "degradations": tuple(row["degradations"])}) for row in rows]
     except (TypeError, KeyError) as error:
         raise InputError(
-            f"{store.show(PLAN)} is the plan of another revision of memrec ({error}); choose another --run, or read the "
-            "run with the revision that made it"
+            f"{store.show(PLAN)} is the plan of another revision of memrec ({error}); choose another --run, or read "
+            "the run with the revision that made it"
         ) from error
     _check_whole(experiment, store, units)
     return units
