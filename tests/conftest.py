@@ -1,5 +1,6 @@
 """What tests of several packages share: a small experiment, and the command line as a user calls it."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 from ray.cluster_utils import Cluster
 
 from workflows import cli, experiment
@@ -34,6 +36,9 @@ SMALL_ROWS = 2 * 2 * 3 * 12  # checkpoints, degradations, methods, images of bot
 KEY = ["checkpoint", "degradation", "method", "split", "image_id"]
 
 
+settings.register_profile("same cases each time", derandomize=True, database=None)
+if os.environ.get("CI"):  # what fails there must fail here too
+    settings.load_profile("same cases each time")
 torch.set_num_threads(1)  # the tests' tensors are small, and on a busy machine threads wait for one another
 
 
