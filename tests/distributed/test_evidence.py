@@ -95,6 +95,7 @@ def test_one_command_sets_aside_what_is_not_the_runs_own_and_makes_it_anew(run_s
     assert len(aside) == 6  # the stray file, the folder, the sibling, the repeated rows, and the checkpoint's two files
 
 
+@pytest.mark.long
 def test_checkpoint_of_which_a_file_is_a_folder_is_trained_again(run_small, experiment, tmp_path):
     run = tmp_path / "run"
     assert run_small(run, experiment=experiment).status == 0

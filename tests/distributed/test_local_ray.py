@@ -51,7 +51,8 @@ def test_run_needs_no_home_no_name_and_no_short_temporary_folder_and_takes_only_
         assert not list((crowded / "ray").iterdir())
 
 
-@pytest.mark.parametrize("part", ["raylet", pytest.param("gcs_server", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
 def test_job_whose_own_ray_dies_ends_with_a_sentence(start, memrec, tmp_path: Path, part: str):
     endless = tmp_path / "endless.yaml"
     endless.write_text(SMALL.replace("1e-3]}", "1e-12]}"))

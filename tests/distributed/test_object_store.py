@@ -83,7 +83,7 @@ def test_bucket_of_google_is_a_runs_folder_as_any_other(
         assert page.replace(GOOGLES_RUN, str(undisturbed)) == (undisturbed / "report/index.html").read_text()
 
 
-@pytest.mark.parametrize("command", ["run", "status", "aggregate", "report"])
+@pytest.mark.parametrize("command", ["run", "status"])
 def test_bucket_that_does_not_exist_is_named(bucket: Proxy, small_file: Path, command: str):
     place = (small_file, "--run", "s3://nobucket/run") if command == "run" else ("s3://nobucket/run",)
     called = call(command, *place)
