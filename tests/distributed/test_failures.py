@@ -52,7 +52,7 @@ def spoil(run: Path) -> None:
     """Put a network for larger images in the place of the last checkpoint, sound in itself."""
     file = run / "checkpoints" / "fc10-leaky_relu" / "0.001.safetensors"
     metadata = json.loads(file.with_suffix(".json").read_text())
-    checkpoints.save(file, autoencoders.build("fc10", (3, 64, 64), width=4), metadata)
+    checkpoints.save(file, autoencoders.build("fc10", (3, 64, 64), width=48), metadata)
 
 
 def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_asked(
