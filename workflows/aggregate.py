@@ -178,10 +178,8 @@ def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None) -> str:
     if done is None:
         return "Nothing is known of the work units that the rates are of; aggregate them again."
     if there is not None and digest_of(there) != rates.attrs.get(UNITS):
-        return (
-            f"Incomplete: the rates are of {done} other work units than the {len(there)} that are there by now; "
-            "aggregate them again."
-        )
+        these = f"{len(there)} are" if len(there) != done else "others are"
+        return f"Incomplete: the rates are of {done} work units, and {these} there by now; aggregate them again."
     if done == planned:
         return ""
     return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."
