@@ -80,9 +80,11 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
     splits = load_splits(data, seed)
     images = [image for split, own in splits.items() for image in images_of(split, own)]
     pixels = torch.cat([own.images for own in splits.values()])
-    if kept is not None:
+    if kept is None:
+        catalogue = Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
+    else:
         check_same(run, str(data.label), kept.images, images)
-    catalogue = kept or Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
+        catalogue = kept
     return AuditSet(catalogue, pixels.mul(255).round_().byte().numpy())  # as it was read
 
 
