@@ -161,7 +161,7 @@ def test_job_whose_nodes_are_all_lost_says_what_it_waits_for_and_goes_on_with_th
         nodes.kill_one(random.Random(0))
         lack = "no actor is there, waiting for a node with room for 1 CPU"
         job.wait_for(lambda: lack in job.log.read_text())
-        assert lack in memrec("status", job.run).out
+        job.wait_for(lambda: lack in memrec("status", job.run).out)
         before = len(job.units())
         nodes.add()
         job.wait_for(lambda: len(job.units()) > before)
