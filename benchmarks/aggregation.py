@@ -9,20 +9,20 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.rows import Row
-from workflows.catalogue import Catalogue, Image
-from workflows.checkpoint_files import checkpoint_file, sidecar
-from workflows.experiment import Experiment
-from workflows.images import keep_catalogues
-from workflows.plan import Size, Unit, make_plan, save_plan, with_checkpoints
-from workflows.schema import SCHEMA, schema_of
-from workflows.store import EXPERIMENT, Store
+from workflows.experiment.written import Experiment
+from workflows.run.catalogue import Catalogue, Image
+from workflows.run.checkpoint_files import checkpoint_file, sidecar
+from workflows.run.images import keep_catalogues
+from workflows.run.plan import Size, Unit, make_plan, save_plan, with_checkpoints
+from workflows.run.schema import SCHEMA, schema_of
+from workflows.run.store import EXPERIMENT, Store
 
 IMAGES, MASKS, CHECKPOINTS = 25_000, 6, 167
 AGGREGATE = """
 import resource, sys, time
 began = time.perf_counter()
-from workflows.aggregate import aggregate
-from workflows.store import Store, experiment_of
+from workflows.report.rates import aggregate
+from workflows.run.store import Store, experiment_of
 store = Store(sys.argv[1])
 rates = aggregate(experiment_of(store), store)
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, rates["images"].sum())

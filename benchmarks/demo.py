@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from benchmarks.rows import Row
-from workflows import experiment as experiments
-from workflows.audit_set import load_audit_set
-from workflows.checkpoint_files import load_checkpoint
-from workflows.plan import planned_units
-from workflows.store import Store
-from workflows.unit import Held, recover_unit
+from workflows.experiment import written as experiments
+from workflows.run.audit_set import load_audit_set
+from workflows.run.checkpoint_files import load_checkpoint
+from workflows.run.plan import planned_units
+from workflows.run.store import Store
+from workflows.work.recover import Held, recover_unit
 
 
 def rows() -> list[Row]:
@@ -39,10 +39,11 @@ def run_marked(run: str) -> dict[str, float]:
     import ray
 
     import workflows.report
-    from workflows import aggregate, cli
+    from workflows import cli
     from workflows.job.driver import _Job
     from workflows.job.pool import Pool
     from workflows.job.trainings import Trainings
+    from workflows.report import rates as aggregate
 
     marks: dict[str, float] = {}
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 from memrec_core import datasets
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.datasets.image_file import to_square
-from workflows.data_folder import default_root
+from workflows.experiment.data_folder import default_root
 
 COUNT, SIZE = 1000, 32
 

@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.rows import Row
 from memrec_core.errors import InputError
-from workflows.data_folder import default_root
+from workflows.experiment.data_folder import default_root
 
 SCALE = Path(__file__).parent / "scale.yaml"
 SAMPLE_S = 0.5

@@ -13,15 +13,15 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.networks import network, photographs
 from benchmarks.rows import Row, seconds
-from workflows import experiment as experiments
-from workflows.audit_set import load_audit_set
-from workflows.checkpoint_files import load_checkpoint
-from workflows.experiment import Experiment
+from workflows.experiment import written as experiments
+from workflows.experiment.written import Experiment
 from workflows.job.driver import run_job
 from workflows.job.request import Request, Steps
-from workflows.plan import planned_units
-from workflows.store import Store
-from workflows.unit import Held, recover_unit
+from workflows.run.audit_set import load_audit_set
+from workflows.run.checkpoint_files import load_checkpoint
+from workflows.run.plan import planned_units
+from workflows.run.store import Store
+from workflows.work.recover import Held, recover_unit
 
 REPEATS = 2
 BARE_APPLICATIONS = 1500

@@ -8,7 +8,7 @@ from benchmarks.rows import Row, side_by_side
 from memrec_core import autoencoders, datasets, training
 from memrec_core.errors import InputError, TrainingError
 from memrec_core.precision import full_float32
-from workflows.data_folder import default_root
+from workflows.experiment.data_folder import default_root
 
 FEWER = 2.5
 TIMED_STEPS = 60

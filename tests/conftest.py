@@ -12,15 +12,16 @@ import torch
 from hypothesis import settings
 from ray.cluster_utils import Cluster
 
-from workflows import cli, experiment
-from workflows.audit_set import load_audit_set
-from workflows.checkpoint_files import load_checkpoint
-from workflows.experiment import Experiment
-from workflows.images import keep_catalogues
-from workflows.plan import Sizes, make_plan, planned_units, save_plan
-from workflows.store import Store, claim
-from workflows.train import train_model
-from workflows.unit import Held, recover_unit
+from workflows import cli
+from workflows.experiment import written as experiment
+from workflows.experiment.written import Experiment
+from workflows.run.audit_set import load_audit_set
+from workflows.run.checkpoint_files import load_checkpoint
+from workflows.run.images import keep_catalogues
+from workflows.run.plan import Sizes, make_plan, planned_units, save_plan
+from workflows.run.store import Store, claim
+from workflows.work.recover import Held, recover_unit
+from workflows.work.train import train_model
 
 SMALL = """
 name: small

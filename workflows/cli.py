@@ -18,12 +18,12 @@ from typer.core import TyperGroup
 
 import memrec_core
 from memrec_core.errors import InputError, shown
-from workflows import experiment as experiments
 from workflows.entry import end_of_interruption
 from workflows.errors import JobError, ResultsError, StoreError
-from workflows.experiment import Experiment
+from workflows.experiment import written as experiments
+from workflows.experiment.written import Experiment
 from workflows.job.request import Request, Steps
-from workflows.store import RATES, RECOVERY, REPORT, Store, experiment_of
+from workflows.run.store import RATES, RECOVERY, REPORT, Store, experiment_of
 from workflows.terminal import complain, open_streams, say
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def submit(
     keep_duplicates: KeepDuplicates = False,
 ) -> None:
     """Do what `run` does as a job on a Ray cluster, and follow it."""
-    from workflows.submit import submit_job
+    from workflows.job.submit import submit_job
 
     loaded = _load(experiment, variant, set_, run, keep_duplicates, elsewhere=True)
     submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
@@ -273,7 +273,7 @@ def _load(
 ) -> Experiment:
     """The experiment of a command's options; see experiment.load."""
     if download:
-        from workflows import data_folder
+        from workflows.experiment import data_folder
 
         data_folder.download(experiments.data_sets_of(source, overrides, variant))
     loaded = experiments.load(source, overrides, variant, elsewhere=elsewhere, run=run)
@@ -345,7 +345,7 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
 
 
 def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.aggregate import aggregate
+    from workflows.report.rates import aggregate
 
     rates = aggregate(experiment, store, partial(_show_rates, store))
     if rates.empty:
@@ -354,9 +354,9 @@ def _aggregate(experiment: Experiment, store: Store) -> None:
 
 def _show_rates(store: Store, rates: "pd.DataFrame") -> None:
     """The rates, and what a reader must know of them."""
-    from workflows.aggregate import incomplete
-    from workflows.images import sentences_of
-    from workflows.tables import print_rates
+    from workflows.report.rates import incomplete
+    from workflows.report.tables import print_rates
+    from workflows.run.images import sentences_of
 
     if rates.empty:
         return

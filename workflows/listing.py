@@ -6,7 +6,7 @@ import re
 from memrec_core.autoencoders import BUILDERS
 from memrec_core.datasets import LOADERS
 from memrec_core.degradations import MASKS, descriptions
-from workflows import experiment_file
+from workflows.experiment import file as experiment_file
 from workflows.methods import METHODS
 from workflows.terminal import say
 

@@ -2,13 +2,13 @@
 
 from rich.table import Table
 
-from workflows.checkpoint_files import trained_checkpoints
-from workflows.experiment import Experiment
-from workflows.images import sentences_of
+from workflows.experiment.written import Experiment
 from workflows.job.heartbeat import Heartbeat
-from workflows.plan import planned_units, survey
 from workflows.progress import console, say
-from workflows.store import PLAN, PROGRESS, RATES, REPORT, Store
+from workflows.run.checkpoint_files import trained_checkpoints
+from workflows.run.images import sentences_of
+from workflows.run.plan import planned_units, survey
+from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
 
 
 def print_status(experiment: Experiment, store: Store) -> None:

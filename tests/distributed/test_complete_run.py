@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.dataset
 
 from tests.conftest import KEY, SMALL, SMALL_ROWS, results
-from workflows.schema import SCHEMA
+from workflows.run.schema import SCHEMA
 
 
 def times(run: Path) -> dict[Path, int]:

@@ -16,7 +16,7 @@ from tests.conftest import KEY, results
 from tests.distributed import s3
 from tests.distributed.gcs import gcs_server
 from tests.distributed.proxy import Proxy, unreliable
-from workflows.store import Store
+from workflows.run.store import Store
 
 RUN, GOOGLES_RUN = f"s3://{s3.BUCKET}/run", f"gs://{s3.BUCKET}/run"
 

@@ -19,7 +19,7 @@ from ray.job_submission import JobSubmissionClient
 
 from tests.conftest import SMALL, results
 from tests.distributed.proxy import Proxy, unreliable
-from workflows.submit import POLL_S
+from workflows.job.submit import POLL_S
 
 PROGRAMS = Path(sys.executable).parent
 

@@ -6,8 +6,8 @@ import pytest
 
 from memrec_core import datasets
 from memrec_core.errors import InputError
-from workflows.audit_set import load_split
-from workflows.experiment import Data
+from workflows.experiment.written import Data
+from workflows.run.audit_set import load_split
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,16 @@ from PIL import Image
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.job.worker import read_weights
-from workflows.plan import Unit
+from workflows.run.plan import Unit
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
     """A run whose network is trained, and nothing more."""
-    from workflows import experiment
-    from workflows.audit_set import load_audit_set
-    from workflows.store import Store, claim
-    from workflows.train import train_model
+    from workflows.experiment import written as experiment
+    from workflows.run.audit_set import load_audit_set
+    from workflows.run.store import Store, claim
+    from workflows.work.train import train_model
 
     run = tmp_path_factory.mktemp("runs") / "trained"
     loaded, store = experiment.load(str(small_file)), Store(str(run))

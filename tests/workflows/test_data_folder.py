@@ -12,8 +12,8 @@ import pytest
 
 from memrec_core.errors import InputError
 from memrec_core.torchvision_import import import_torchvision
-from workflows import data_folder
-from workflows.data_folder import default_root, download
+from workflows.experiment import data_folder
+from workflows.experiment.data_folder import default_root, download
 
 CIFAR10, SVHN = (getattr(import_torchvision().datasets, name) for name in ("CIFAR10", "SVHN"))
 

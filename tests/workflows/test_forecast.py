@@ -12,10 +12,10 @@ from memrec_core.autoencoders import BUILDERS
 from memrec_core.datasets import LOADERS
 from memrec_core.degradations import MASKS
 from tests.conftest import SMALL, make_run
-from workflows import experiment
+from workflows.experiment import written as experiment
 from workflows.methods import METHODS
-from workflows.plan import Size
-from workflows.store import RECOVERY
+from workflows.run.plan import Size
+from workflows.run.store import RECOVERY
 
 
 def test_version_is_that_of_the_package(memrec):

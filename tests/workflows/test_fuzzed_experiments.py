@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memrec_core.errors import InputError
-from workflows import experiment
-from workflows.experiment import Experiment
-from workflows.yaml_reading import decode
+from workflows.experiment import written as experiment
+from workflows.experiment.written import Experiment
+from workflows.experiment.yaml_reading import decode
 
 Tree = dict[str, Any]
 Place = tuple[str | int, ...]

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from memrec_core.errors import InputError
-from workflows import experiment as experiments
-from workflows.audit_set import load_audit_set
-from workflows.checkpoint_files import set_damaged_aside, trained_checkpoints
-from workflows.experiment import Experiment
-from workflows.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
-from workflows.plan import Size, make_plan, with_checkpoints
-from workflows.store import Store
-from workflows.train import StoredState, train_model
+from workflows.experiment import written as experiments
+from workflows.experiment.written import Experiment
+from workflows.run.audit_set import load_audit_set
+from workflows.run.checkpoint_files import set_damaged_aside, trained_checkpoints
+from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
+from workflows.run.plan import Size, make_plan, with_checkpoints
+from workflows.run.store import Store
+from workflows.work.train import StoredState, train_model
 
 FOLDERS = """
 name: folders

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from memrec_core.errors import InputError
-from workflows.audit_set import load_audit_set
-from workflows.catalogue import Catalogue, Image
-from workflows.experiment import Experiment
-from workflows.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, survey, with_checkpoints
-from workflows.schema import SCHEMA, schema_of
-from workflows.store import Store
+from workflows.experiment.written import Experiment
+from workflows.run.audit_set import load_audit_set
+from workflows.run.catalogue import Catalogue, Image
+from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, survey, with_checkpoints
+from workflows.run.schema import SCHEMA, schema_of
+from workflows.run.store import Store
 
 DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
 

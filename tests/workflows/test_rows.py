@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_run
-from workflows import experiment as experiments
-from workflows.aggregate import aggregate
 from workflows.errors import ResultsError
-from workflows.plan import Size
-from workflows.store import Store
+from workflows.experiment import written as experiments
+from workflows.report.rates import aggregate
+from workflows.run.plan import Size
+from workflows.run.store import Store
 
 EXPERIMENT = """
 name: rows

@@ -8,8 +8,8 @@ import yaml
 from memrec_core import autoencoders
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows import experiment as experiments
-from workflows.data_folder import PLACES
+from workflows.experiment import written as experiments
+from workflows.experiment.data_folder import PLACES
 
 OWN = ("demo", "tiny-imagenet-100")
 PAPER = [name for name in experiments.shipped() if name not in OWN]

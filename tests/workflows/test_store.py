@@ -9,8 +9,8 @@ import pytest
 from memrec_core.atomic import write_bytes
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
-from workflows.experiment import Experiment
-from workflows.store import Store, claim
+from workflows.experiment.written import Experiment
+from workflows.run.store import Store, claim
 
 
 def test_writer_killed_half_way_leaves_the_old_file_and_nothing_that_readers_see(tmp_path: Path):

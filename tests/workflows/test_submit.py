@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALL
-from workflows import experiment, submit
+from workflows.experiment import written as experiment
+from workflows.job import submit
 
 
 @contextmanager

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from tests.conftest import make_run
-from workflows import cli, experiment
-from workflows.plan import Size
+from workflows import cli
+from workflows.experiment import written as experiment
 from workflows.progress import Display
-from workflows.tables import print_rates
+from workflows.report.tables import print_rates
+from workflows.run.plan import Size
 from workflows.terminal import complain, console, say
 
 REDIRECTIONS = ["| head -c 1", "<&- >&- 2>&-"]

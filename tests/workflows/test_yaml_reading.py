@@ -8,8 +8,8 @@ import pytest
 
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows import experiment
-from workflows.yaml_reading import decode, read, write
+from workflows.experiment import written as experiment
+from workflows.experiment.yaml_reading import decode, read, write
 
 
 @pytest.mark.parametrize(

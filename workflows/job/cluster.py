@@ -15,13 +15,13 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
-from workflows.audit_set import AuditSet
 from workflows.entry import raise_if_interrupted
 from workflows.errors import JobError
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
 from workflows.job.request import Request
 from workflows.job.watch import Watch
+from workflows.run.audit_set import AuditSet
 
 SETTLE_S, SHUTDOWN_S = 0.3, 120.0
 LARGEST_OBJECT_STORE = 4 * 2**30

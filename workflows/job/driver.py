@@ -10,20 +10,8 @@ from ray.util.metrics import Gauge
 
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
-from workflows import preflight
-from workflows.audit_set import AuditSet, load_audit_set
-from workflows.catalogue import Catalogue
-from workflows.checkpoint_files import (
-    Checkpoint,
-    all_checkpoints,
-    checkpoint_file,
-    set_checkpoint_aside,
-    set_damaged_aside,
-    trained_checkpoints,
-)
 from workflows.errors import CheckpointError
-from workflows.experiment import Data, Experiment, Model
-from workflows.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
+from workflows.experiment.written import Data, Experiment, Model
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.heartbeat import Pulse, Standing
 from workflows.job.ledger import Ledger
@@ -33,9 +21,21 @@ from workflows.job.sizes import unit_sizes
 from workflows.job.tasks import start, wait_for
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
-from workflows.plan import Unit, is_done, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.progress import Display, duration, say
-from workflows.store import FAILURES, PLAN, Store, claim, is_claimed
+from workflows.run.audit_set import AuditSet, load_audit_set
+from workflows.run.catalogue import Catalogue
+from workflows.run.checkpoint_files import (
+    Checkpoint,
+    all_checkpoints,
+    checkpoint_file,
+    set_checkpoint_aside,
+    set_damaged_aside,
+    trained_checkpoints,
+)
+from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
+from workflows.run.plan import Unit, is_done, load_plan, make_plan, save_plan, survey, with_checkpoints
+from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
+from workflows.work import preflight
 
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from workflows.errors import StoreError
 from workflows.progress import duration, standing_note
-from workflows.store import PROGRESS, Store
+from workflows.run.store import PROGRESS, Store
 
 EVERY_S = 5.0
 SILENT_S = 60.0

@@ -9,10 +9,10 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from memrec_core.errors import InputError
 from workflows.errors import ActorsError, StoreError, first_line
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster, is_alive
 from workflows.job.worker import Recovered, Recoverer
-from workflows.plan import Unit
+from workflows.run.plan import Unit
 
 STARTS = 5
 """How many times in a row actors may die before they have started, until the job is given up."""

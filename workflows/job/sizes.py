@@ -11,13 +11,13 @@ from torch import Tensor
 
 from memrec_core import autoencoders, degradations, diffusion_prior, recovery
 from memrec_core.precision import full_float32
-from workflows.audit_set import AuditSet
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.tasks import start, wait_for
 from workflows.job.worker import device, is_out_of_memory
 from workflows.methods import GENERIC, METHODS
-from workflows.plan import Kind, Size, Sizes
+from workflows.run.audit_set import AuditSet
+from workflows.run.plan import Kind, Size, Sizes
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4

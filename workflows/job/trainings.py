@@ -10,13 +10,13 @@ import torch
 from ray.exceptions import RayError, RayTaskError
 
 from memrec_core.errors import InputError, TrainingError
-from workflows.audit_set import AuditSet
 from workflows.errors import StoreError, first_line
-from workflows.experiment import Experiment, Model
+from workflows.experiment.written import Experiment, Model
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.worker import device
-from workflows.store import Store
-from workflows.train import Trained, train_model
+from workflows.run.audit_set import AuditSet
+from workflows.run.store import Store
+from workflows.work.train import Trained, train_model
 
 ATTEMPTS = 5
 """How often a training may break off without having got further, before it is given up."""

@@ -6,7 +6,7 @@ import ray
 
 from workflows.job.tasks import Task, start, wait_for
 from workflows.job.worker import read_weights
-from workflows.plan import Unit
+from workflows.run.plan import Unit
 
 HELD = 4
 """How many checkpoints stay there, ready for the next unit."""

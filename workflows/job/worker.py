@@ -11,14 +11,14 @@ from ray.util.metrics import Counter
 
 from memrec_core import checkpoints, diffusion_prior
 from memrec_core.errors import InputError
-from workflows.audit_set import AuditSet
-from workflows.checkpoint_files import read_checkpoint
 from workflows.errors import CheckpointError
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits
-from workflows.plan import Kind, Unit, is_done
-from workflows.store import Store
-from workflows.unit import Held, recover_unit
+from workflows.run.audit_set import AuditSet
+from workflows.run.checkpoint_files import read_checkpoint
+from workflows.run.plan import Kind, Unit, is_done
+from workflows.run.store import Store
+from workflows.work.recover import Held, recover_unit
 
 Result = TypeVar("Result")
 

@@ -7,15 +7,15 @@ import pandas as pd
 import plotly.offline
 
 from memrec_core.errors import InputError
-from workflows.aggregate import incomplete
-from workflows.experiment import Experiment
-from workflows.images import kept_catalogues, sentences_of
+from workflows.experiment.written import Experiment
 from workflows.methods import METHODS
-from workflows.plan import planned_units, survey
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
-from workflows.store import RATES, RECOVERY, REPORT, THRESHOLDS, Store
+from workflows.report.rates import incomplete
+from workflows.run.images import kept_catalogues, sentences_of
+from workflows.run.plan import planned_units, survey
+from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS, Store
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from memrec_core import degradations, metrics, recovery
 from memrec_core.errors import InputError, unknown
-from workflows.audit_set import load_audit_set
-from workflows.checkpoint_files import load_checkpoint
-from workflows.experiment import Experiment
-from workflows.images import kept_catalogues
-from workflows.store import Store
-from workflows.unit import masks_of_images
+from workflows.experiment.written import Experiment
+from workflows.run.audit_set import load_audit_set
+from workflows.run.checkpoint_files import load_checkpoint
+from workflows.run.images import kept_catalogues
+from workflows.run.store import Store
+from workflows.work.recover import masks_of_images
 
 COLUMNS = 8
 

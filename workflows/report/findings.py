@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.methods import GENERIC, METHODS
 
 

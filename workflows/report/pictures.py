@@ -9,11 +9,11 @@ import pyarrow as pa
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.methods import GENERIC, METHODS
-from workflows.plan import Unit
-from workflows.rows import dataset_of, set_files_aside, unreadable_files
-from workflows.store import Store
+from workflows.run.plan import Unit
+from workflows.run.rows import dataset_of, set_files_aside, unreadable_files
+from workflows.run.store import Store
 
 COLUMNS = ["degradation", "split", "image_id", "method", "mse", "original", "degraded", "recovered"]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from memrec_core.errors import InputError
-from workflows.audit_set import load_audit_set
-from workflows.catalogue import Catalogue
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.driver import check_images
-from workflows.plan import Size, Unit, make_plan
-from workflows.store import Store
+from workflows.run.audit_set import load_audit_set
+from workflows.run.catalogue import Catalogue
+from workflows.run.plan import Size, Unit, make_plan
+from workflows.run.store import Store
 
 
 @pytest.fixture

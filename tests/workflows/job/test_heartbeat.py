@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job import heartbeat
 from workflows.job.heartbeat import Heartbeat, Pulse, Standing
 from workflows.progress import standing_note
-from workflows.store import Store, claim
+from workflows.run.store import Store, claim
 
 ROOT = Path(__file__).parents[3]
 EARLIER = {  # what earlier revisions wrote

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.experiment import Model
+from workflows.experiment.written import Model
 from workflows.job.trainings import Standing, _Training
 
 

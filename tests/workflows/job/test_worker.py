@@ -8,10 +8,10 @@ import time
 import pytest
 import torch
 
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.sizes import SMALLEST_BATCH, UNIT_SECONDS, UNITS_PER_ACTOR, Cost, best_batch, sizes_of
 from workflows.job.worker import halving, is_out_of_memory
-from workflows.plan import Kind, Size
+from workflows.run.plan import Kind, Size
 
 
 def device_for(most: int, tried: list[int]):

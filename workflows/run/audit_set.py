@@ -12,8 +12,8 @@ from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.errors import InputError
-from workflows.catalogue import Catalogue, Image, check_same, examples
-from workflows.experiment import Data
+from workflows.experiment.written import Data
+from workflows.run.catalogue import Catalogue, Image, check_same, examples
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import JobError
-from workflows.experiment import Experiment
+from workflows.experiment.written import Experiment
 from workflows.job.request import Request
 from workflows.progress import console, duration, say
 

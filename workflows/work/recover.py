@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from memrec_core import degradations, metrics, recovery
 from memrec_core.diffusion_prior import DiffusionPrior
-from workflows.audit_set import AuditSet
-from workflows.experiment import Degradation, Experiment
-from workflows.plan import Unit, degradations_of, model_of
-from workflows.schema import schema_of
+from workflows.experiment.written import Degradation, Experiment
+from workflows.run.audit_set import AuditSet
+from workflows.run.plan import Unit, degradations_of, model_of
+from workflows.run.schema import schema_of
 
 
 @dataclass

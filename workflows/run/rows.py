@@ -12,11 +12,11 @@ import pyarrow.fs
 import pyarrow.parquet
 from pyarrow.dataset import field
 
-from workflows.catalogue import Catalogue
 from workflows.errors import ResultsError
-from workflows.plan import Unit
-from workflows.schema import SCHEMA
-from workflows.store import SET_ASIDE, Store
+from workflows.run.catalogue import Catalogue
+from workflows.run.plan import Unit
+from workflows.run.schema import SCHEMA
+from workflows.run.store import SET_ASIDE, Store
 
 CHECKED = pyarrow.dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
 FILE = "file"

@@ -8,10 +8,10 @@ from typing import Any
 
 from memrec_core.datasets.remarks import shown as shown_path
 from memrec_core.errors import InputError, in_a_line, shown, unknown
-from workflows import yaml_reading
+from workflows.experiment import yaml_reading
 
-SHIPPED = Path(__file__).parent / "experiments"
-PRIORS = Path(__file__).parent / "priors"
+SHIPPED = Path(__file__).parent.parent / "experiments"
+PRIORS = Path(__file__).parent.parent / "priors"
 PATHS = {("data", "root"), ("data", "control_root"), ("ddnm", "prior")}
 """The entries that are paths: relative to the file that they are in, or, from --set, to the working directory."""
 

@@ -11,11 +11,11 @@ from torch import nn
 
 from memrec_core import autoencoders, checkpoints, training
 from memrec_core.errors import InputError
-from workflows.audit_set import AuditSet
-from workflows.checkpoint_files import STATE, checkpoint_file, sidecar
-from workflows.experiment import Experiment, Model
-from workflows.images import catalogues_of
-from workflows.store import CHECKPOINTS, Store
+from workflows.experiment.written import Experiment, Model
+from workflows.run.audit_set import AuditSet
+from workflows.run.checkpoint_files import STATE, checkpoint_file, sidecar
+from workflows.run.images import catalogues_of
+from workflows.run.store import CHECKPOINTS, Store
 
 
 class Trained(NamedTuple):

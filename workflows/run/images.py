@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.audit_set import images_of, load_splits
-from workflows.catalogue import Catalogue, Image, check_same
-from workflows.checkpoint_files import STATE, sidecars_of
-from workflows.experiment import Experiment
-from workflows.plan import Unit
+from workflows.experiment.written import Experiment
 from workflows.progress import say
-from workflows.store import CHECKPOINTS, IMAGES, PLAN, Store
+from workflows.run.audit_set import images_of, load_splits
+from workflows.run.catalogue import Catalogue, Image, check_same
+from workflows.run.checkpoint_files import STATE, sidecars_of
+from workflows.run.plan import Unit
+from workflows.run.store import CHECKPOINTS, IMAGES, PLAN, Store
 
 COLUMNS = pa.schema(
     [

@@ -9,8 +9,8 @@ from torch import nn
 from memrec_core import checkpoints
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
-from workflows.experiment import Experiment, Model
-from workflows.store import CHECKPOINTS, Store
+from workflows.experiment.written import Experiment, Model
+from workflows.run.store import CHECKPOINTS, Store
 
 STATE = "state"
 """How the name of a file begins, in a model's folder, in which its training stands between two checkpoints."""

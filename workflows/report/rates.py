@@ -9,15 +9,15 @@ import pyarrow as pa
 
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
-from workflows.catalogue import Catalogue
 from workflows.errors import JobError
-from workflows.experiment import Experiment
-from workflows.images import kept_catalogues
+from workflows.experiment.written import Experiment
 from workflows.methods import GENERIC
-from workflows.plan import Unit, planned_units, survey
-from workflows.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
-from workflows.store import RATES, Store
-from workflows.store import THRESHOLDS as THRESHOLDS_FILE
+from workflows.run.catalogue import Catalogue
+from workflows.run.images import kept_catalogues
+from workflows.run.plan import Unit, planned_units, survey
+from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
+from workflows.run.store import RATES, Store
+from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 
 GROUP = [
     "data_set",

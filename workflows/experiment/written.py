@@ -30,10 +30,11 @@ from memrec_core.degradations import mask as make_mask
 from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from memrec_core.training import RECIPES
-from workflows import experiment_file, yaml_reading
-from workflows.data_folder import PLACES, default_root
-from workflows.experiment_file import PRIORS, SHIPPED, shipped
-from workflows.invalid import sentence
+from workflows.experiment import file as experiment_file
+from workflows.experiment import yaml_reading
+from workflows.experiment.data_folder import PLACES, default_root
+from workflows.experiment.file import PRIORS, SHIPPED, shipped
+from workflows.experiment.invalid import sentence
 from workflows.methods import GENERIC, METHODS
 
 __all__ = ["PRIORS", "SHIPPED", "Data", "Degradation", "Experiment", "Model", "load", "parse", "shipped"]

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.catalogue import Catalogue
-from workflows.checkpoint_files import loss_label, trained_checkpoints
-from workflows.experiment import Degradation, Experiment, Model
+from workflows.experiment.written import Degradation, Experiment, Model
 from workflows.methods import GENERIC, METHODS
-from workflows.schema import IMAGES, SCHEMA, UNIT, VERSION, VERSION_KEY
-from workflows.store import PLAN, RECOVERY, Footer, Store
+from workflows.run.catalogue import Catalogue
+from workflows.run.checkpoint_files import loss_label, trained_checkpoints
+from workflows.run.schema import IMAGES, SCHEMA, UNIT, VERSION, VERSION_KEY
+from workflows.run.store import PLAN, RECOVERY, Footer, Store
 
 Kind = tuple[str, str, str]
 """Data set, model and method."""

@@ -4,8 +4,8 @@ import torch
 
 from memrec_core import autoencoders, degradations, diffusion_prior
 from memrec_core.errors import InputError
-from workflows.audit_set import load_split
-from workflows.experiment import Experiment, Model
+from workflows.experiment.written import Experiment, Model
+from workflows.run.audit_set import load_split
 
 
 def check(experiment: Experiment) -> None:

@@ -1,0 +1,1 @@
+"""What is asked for: the experiment's file, as typed and validated objects."""

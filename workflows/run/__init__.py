@@ -1,0 +1,1 @@
+"""A run of an experiment: its folder, its plan, and what is in its files."""

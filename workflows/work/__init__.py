@@ -1,0 +1,1 @@
+"""What one task does, without Ray: train a network, recover a unit of images."""
