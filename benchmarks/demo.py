@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.rows import Row
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import planned_units

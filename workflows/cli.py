@@ -20,7 +20,7 @@ import memrec_core
 from memrec_core.errors import InputError, shown
 from workflows.entry import end_of_interruption
 from workflows.errors import JobError, ResultsError, StoreError
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.job.request import Request, Steps
 from workflows.run.store import RATES, RECOVERY, REPORT, Store, experiment_of

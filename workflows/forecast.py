@@ -12,20 +12,22 @@ from typing import NamedTuple
 
 import torch
 
-from memrec_core import autoencoders, training
+from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
+from memrec_core.recovery import Basis
 from workflows.experiment.written import Experiment, Model
 from workflows.job.machine import processors
-from workflows.job.sizes import USUAL_BATCH, USUAL_ITERATIONS, Cost, measure, sizes_of
-from workflows.methods import GENERIC, METHODS
+from workflows.job.sizes import sizes_of
 from workflows.progress import duration, say
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.run.images import catalogues_of, check_trained_on
-from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, survey, with_checkpoints
+from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, with_checkpoints
+from workflows.run.survey import survey
 from workflows.run.store import PLAN, Store, is_claimed
 from workflows.work import preflight
+from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 
 MEASURED_S = 2.0
 """How long each network is tried."""
@@ -88,9 +90,13 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
         say(f"images:     {data.label}: {counts}, of {data.size} x {data.size} pixels")
         for sentence in known.sentences(data.label):
             say(f"            {sentence}")
-    for model in experiment.models:
+    for model in experiment.trained_models:
         say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
+    for model in [model for model in experiment.models if model not in experiment.trained_models]:
+        say(f"given:      {model.label}, {_weights(model, audits[model.data]) / 1e6:.1f} million weights; asked of {model.data}")
     say(f"recovery:   {sum(map(len, planned))} recoveries in {len(planned)} units: {_factors(experiment, audits)}")
+    for sentence in experiment.left_out():
+        say(f"            {sentence}")
     say(f"disk:       about {_disk(experiment, audits, planned)}")
     say(f"time:       {_time(experiment, standing, costs, machine)}")
     wanted = len(all_checkpoints(experiment))
@@ -100,15 +106,13 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
 
 def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine) -> dict[Kind, Cost]:
     """What a recovery takes on one of the machine's devices, which is what an actor has."""
-    wanted = [(model.data, model.label) for model in experiment.models]
-    if any(METHODS[method].generic for method in experiment.methods):
-        wanted += [(data.label, GENERIC) for data in experiment.data]
     threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         return {
             (data, model, method): cost
-            for data, model in wanted
-            for method, cost in measure(experiment, model, 1, audits[data], machine.device, MEASURED_S).items()
+            for data, model in measured_places(experiment)
+            for method, cost in measure(experiment, model, audits[data], machine.device, MEASURED_S).items()
         }
     finally:
         torch.set_num_threads(threads)
@@ -121,8 +125,8 @@ def _planned(
     if store.exists(PLAN):
         return load_plan(experiment, store)
     catalogues = {label: audit.catalogue for label, audit in audits.items()}
-    if experiment.images_per_unit is not None:
-        return make_plan(experiment, catalogues, lambda kind: Size(experiment.images_per_unit, USUAL_BATCH))
+    if (recoveries := experiment.images_per_unit) is not None:
+        return make_plan(experiment, catalogues, lambda kind: Size(recoveries, USUAL_BATCH))
     images = {label: len(catalogue) for label, catalogue in catalogues.items()}
     return make_plan(experiment, catalogues, sizes_of(costs(), images, experiment, machine.workers).__getitem__)
 
@@ -138,8 +142,8 @@ def _standing(experiment: Experiment, store: Store, planned: list[Unit]) -> Stan
 
 def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     """What the number of recoveries is the product of."""
-    networked = [method for method in experiment.methods if not METHODS[method].generic]
-    generic = [method for method in experiment.methods if METHODS[method].generic]
+    generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]
+    networked = [entry for entry in experiment.methods if entry not in generic]
     images = sum(map(len, audits.values()))
     parts = []
     if networked:
@@ -150,7 +154,7 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
 
 
 def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
-    targets = sorted(experiment.training.targets, reverse=True)
+    targets = model.ladder(experiment.training)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
     said = f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}"
     if all((model.label, target) in standing.checkpoints for target in targets):
@@ -167,7 +171,7 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
     threads = torch.get_num_threads()
     if machine.device == "cpu":
         torch.set_num_threads(max(machine.workers // len(experiment.models), 1))
-    network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(machine.device)
+    network = model.untrained(audit.image_shape).to(machine.device)
     began, ended, steps = time.monotonic(), math.inf, 0
 
     def count(step: int, _: float) -> None:
@@ -199,14 +203,15 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
 def _weights(model: Model, audit: AuditSet) -> int:
     """How many weights the network has."""
     with torch.device("meta"):
-        network = autoencoders.build(model.architecture, tuple(audit.images(slice(0, 1)).shape[1:]), **model.options)
+        network = model.untrained(audit.image_shape)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Unit]) -> str:
     """What the run's folder takes in the end."""
-    ladder = len(experiment.training.targets)
-    checkpoints = sum(4 * ladder * _weights(model, audits[model.data]) for model in experiment.models)
+    checkpoints = sum(
+        4 * len(model.ladder(experiment.training)) * _weights(model, audits[model.data]) for model in experiment.models
+    )
     results = 0.0
     for data in experiment.data:
         known = audits[data.label].catalogue
@@ -221,10 +226,10 @@ def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Mac
     if not standing.left:
         return "nothing is left to recover"
     seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in standing.left) / machine.workers
-    most = min(experiment.recovery.max_iterations, USUAL_ITERATIONS)
+    taken = ", ".join(f"{entry.method.evaluations()} by {entry.label}" for entry in experiment.methods)
     return (
-        f"recovery about {duration(seconds)} on the {machine} here, as just measured, with {most} outer iterations an "
-        "image where the mask is unknown; a training takes the steps that its loss needs"
+        f"recovery about {duration(seconds)} on the {machine} here, as just measured, for so many evaluations an image: "
+        f"{taken}; a training takes the steps that its loss needs"
     )
 
 

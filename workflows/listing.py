@@ -7,7 +7,6 @@ from memrec_core.autoencoders import BUILDERS
 from memrec_core.datasets import LOADERS
 from memrec_core.degradations import MASKS, descriptions
 from workflows.experiment import file as experiment_file
-from workflows.methods import METHODS
 from workflows.terminal import say
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 
 
 def test_resolved_experiment_reads_back_as_itself():

@@ -12,7 +12,7 @@ from memrec_core.autoencoders import BUILDERS
 from memrec_core.datasets import LOADERS
 from memrec_core.degradations import MASKS
 from tests.conftest import SMALL, make_run
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.methods import METHODS
 from workflows.run.plan import Size
 from workflows.run.store import RECOVERY

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memrec_core.errors import InputError
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.experiment.yaml_reading import decode
 

@@ -8,7 +8,7 @@ import yaml
 from memrec_core import autoencoders
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.experiment.data_folder import PLACES
 
 OWN = ("demo", "tiny-imagenet-100")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALL
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.job import submit
 
 

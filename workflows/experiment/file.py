@@ -12,7 +12,7 @@ from workflows.experiment import yaml_reading
 
 SHIPPED = Path(__file__).parent.parent / "experiments"
 PRIORS = Path(__file__).parent.parent / "priors"
-PATHS = {("data", "root"), ("data", "control_root"), ("ddnm", "prior")}
+PATHS = {"root", "control_root", "weights", "prior"}
 """The entries that are paths: relative to the file that they are in, or, from --set, to the working directory."""
 
 
@@ -150,13 +150,13 @@ def _located(value: Any, keys: tuple[str, ...], folder: Path | None) -> Any:
         return {key: _located(entry, (*keys, key), folder) for key, entry in value.items()}
     if isinstance(value, list):
         return [_located(entry, keys, folder) for entry in value]
-    if keys not in PATHS or not isinstance(value, str) or not value:
+    if not keys or keys[-1] not in PATHS or not isinstance(value, str) or not value:
         return value
     try:
         path = folder / Path(value).expanduser()
     except RuntimeError:  # the home folder of nobody, which the check of the experiment names
         return value
-    if keys == ("ddnm", "prior") and not value.startswith((".", "/", "~")):
+    if keys[-1] == "prior" and not value.startswith((".", "/", "~")):
         # a name: of a shipped prior, of a folder, or on the hub
         return value if (PRIORS / value).is_dir() or not path.is_dir() else str(path)
     return str(path)

@@ -1,74 +1,67 @@
-"""The experiment file: which images, networks, degradations and methods, as typed and validated objects."""
+"""What may be written in an experiment: images, networks, degradations and methods, as typed and checked objects."""
 
+import dataclasses
 import hashlib
+import importlib
 import inspect
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import torch
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
+from torch import nn
 
-from memrec_core.autoencoders import BUILDERS, default_activation
-from memrec_core.autoencoders.activations import ACTIVATIONS
+from memrec_core import autoencoders, checkpoints
+from memrec_core.autoencoders import ARCHITECTURES
 from memrec_core.datasets import LOADERS
-from memrec_core.degradations import MASKS
-from memrec_core.degradations import mask as make_mask
-from memrec_core.errors import InputError, shown, unknown
+from memrec_core.degradations import DEGRADATIONS, Degradation
+from memrec_core.errors import InputError, in_a_line, shown, unknown
+from memrec_core.recovery import METHODS, Basis, Method
+from memrec_core.recovery.method import SHARED
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from memrec_core.training import RECIPES
-from workflows.experiment import file as experiment_file
 from workflows.experiment import yaml_reading
-from workflows.experiment.data_folder import PLACES, default_root
-from workflows.experiment.file import PRIORS, SHIPPED, shipped
-from workflows.experiment.invalid import sentence
-from workflows.methods import GENERIC, METHODS
+from workflows.experiment.file import PRIORS
+from workflows.experiment.settings import (
+    Count,
+    Label,
+    NotNegative,
+    Positive,
+    Section,
+    Whole,
+    arguments_of,
+    as_written,
+    below,
+    check_keys,
+    entry,
+    one_of,
+    plain_settings,
+)
 
-__all__ = ["PRIORS", "SHIPPED", "Data", "Degradation", "Experiment", "Model", "load", "parse", "shipped"]
+__all__ = ["ELSEWHERE", "GENERIC", "Data", "Experiment", "MethodEntry", "Model", "TrainedModel", "Training"]
 
-
-def _whole(value: Any) -> Any:
-    """A number without a fraction is a whole one, however it is written: 2e5 steps."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
-
-
-def _one_of(kind: str, choices: Iterable[str]) -> AfterValidator:
-    """The check that a name is one of `choices`; its error names the nearest."""
-
-    def check(name: str) -> str:
-        if name not in choices:
-            raise ValueError(str(unknown(kind, name, choices)))
-        return name
-
-    return AfterValidator(check)
-
-
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Field(ge=1)]
-NotNegative = Annotated[Whole, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
-"""A name that becomes a folder of the run."""
 Folder = Annotated[str, Field(min_length=1)]
+Context = str | None
 
 ELSEWHERE = "elsewhere"
 """The context of an experiment whose files lie on other machines: its paths mean nothing on this one."""
-
-GAMMAS: dict[str | tuple[str, str], float] = {("fc10", "leaky_relu"): 0.5, "unet": 1.0}
-"""Appendix D.2; 0.1 for all other networks."""
+USUAL_METHODS = ["unknown_mask", "known_mask", "autoencoder_iterations"]
+GENERIC = "generic"
+"""What stands for the model in the results of methods without a network."""
 
 
 def _of_somebody(path: str) -> str:
@@ -90,15 +83,11 @@ def _takes(name: str, function: Callable[..., Any], options: Iterable[str]) -> N
             raise ValueError(f"{name} takes no {option}; leave it out")
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 class Data(Section):
     """A training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one, `label` what
     the results call it, its name where left out."""
 
-    name: Annotated[str, _one_of("data set", LOADERS)]
+    name: Annotated[str, one_of("data set", LOADERS)]
     label: Label | None = None
     count: Count | None = None
     size: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -129,136 +118,232 @@ class Data(Section):
 
 
 class Model(Section):
-    """An autoencoder; `gamma` is that of its recovery, the paper's value where left out.
+    """An autoencoder; `gamma` and `first_mask` are those of its recovery.
 
-    `data` is the label of the data set that it is trained on; where left out, one is trained on each. `width` is for
-    fc10, fc20 and tied, `channels` and `skips` for unet; these and `activation` are the architecture's own where left
-    out.
+    `data` is the label of the data set that it is trained on; where left out, one is trained on each.
     """
 
-    architecture: Annotated[str, _one_of("autoencoder", BUILDERS)]
-    activation: Annotated[str, _one_of("activation", ACTIVATIONS)] | None = None
-    width: Count | None = None
-    channels: list[Count] | None = None
-    skips: list[NotNegative] | None = None
-    gamma: Positive | None = None
+    gamma: Positive
+    first_mask: Annotated[str, one_of("first mask", FIRST_MASKS)]
     data: Label | None = None
     label: Label | None = None
 
-    @model_validator(mode="after")
-    def _fill_in(self) -> "Model":
-        if self.label == GENERIC:
+    @field_validator("label")
+    @classmethod
+    def _is_no_generic_label(cls, label: str | None) -> str | None:
+        if label == GENERIC:
             raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
-        object.__setattr__(self, "activation", self.activation or default_activation(self.architecture))
-        gamma = self.gamma or GAMMAS.get((self.architecture, self.activation), GAMMAS.get(self.architecture, 0.1))
-        object.__setattr__(self, "gamma", gamma)
-        _takes(self.architecture, BUILDERS[self.architecture], self.options)
-        return self
+        return label
 
-    def on_each(self, data_sets: list[str]) -> list["Model"]:
+    @property
+    def usual_label(self) -> str:
+        """What it is called where the user does not say."""
+        raise NotImplementedError
+
+    def ladder(self, training: "Training") -> list[float | None]:
+        """The training losses of its checkpoints, from the highest; [None] for a network that is not trained here."""
+        raise NotImplementedError
+
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raises InputError where it can't be built for images (C, H, W)."""
+        raise NotImplementedError
+
+    def untrained(self, image_shape: tuple[int, int, int]) -> nn.Module:
+        """A network of its kind, whose weights don't matter."""
+        raise NotImplementedError
+
+    def described(self, seed: int) -> dict[str, Any]:
+        """What the sidecars of its checkpoints say of it, in a run with that seed."""
+        raise NotImplementedError
+
+    def restored(self, weights: bytes, sidecar: bytes, name: str) -> tuple[nn.Module, dict[str, Any]]:
+        """The network and its metadata from the two files of a checkpoint; `name` is for error messages."""
+        raise NotImplementedError
+
+    def on_each(self, data_sets: Sequence[str]) -> Iterator["Model"]:
         """One for each of the data sets that it is trained on, by label; where there are several data sets, its label
         ends with theirs unless the user gave both."""
-        label = self.label or f"{self.architecture}-{self.activation}"
+        label = self.label or self.usual_label
         given = len(data_sets) == 1 or (self.label and self.data)
-        return [
-            self.model_copy(update={"data": data, "label": label if given else f"{label}-{data}"})
-            for data in ([self.data] if self.data else data_sets)
-        ]
+        for data in [self.data] if self.data else data_sets:
+            yield self.model_copy(update={"data": data, "label": label if given else f"{label}-{data}"})
+
+
+class TrainedModel(Model):
+    """One of memrec's architectures, trained here. `options` are the architecture's own; in the file they stand beside
+    the other entries."""
+
+    architecture: Annotated[str, one_of("autoencoder", ARCHITECTURES)]
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_in(cls, tree: Any) -> Any:
+        """The file's entries, with those of the architecture gathered, and what was left open as it has it."""
+        if not isinstance(tree, dict):
+            return tree
+        own = [name for name in cls.model_fields if name != "options"]
+        name = tree.get("architecture")
+        if not isinstance(name, str) or name not in ARCHITECTURES:
+            check_keys({key: tree[key] for key in tree if "architecture" not in tree}, [*own, *_options()])
+            return {key: tree[key] for key in own if key in tree} | {"gamma": 1.0, "first_mask": FIRST_MASKS[0]}
+        kind = ARCHITECTURES[name]
+        check_keys(tree, [*own, *kind.options])
+        given = {key: tree[key] for key in own if tree.get(key) is not None}
+        options = {key: value for key, value in tree.items() if key not in own and value is not None}
+        options = {**kind.default_options, **arguments_of(kind.build, options, leaving_out=1)}
+        return {"gamma": kind.gamma_for(options), "first_mask": kind.first_mask, **given, "options": options}
+
+    @model_serializer
+    def _flat(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in ("gamma", "first_mask", "data", "label")}
+        return {"architecture": self.architecture, **self._flat_options, **own}
 
     @property
-    def options(self) -> dict[str, Any]:
-        """What autoencoders.build takes."""
-        shape = {"width": self.width, "channels": self.channels, "skips": self.skips}
-        return {"activation": self.activation} | {name: value for name, value in shape.items() if value is not None}
+    def _flat_options(self) -> dict[str, Any]:
+        """The options as YAML and JSON have them."""
+        return {name: list(one) if isinstance(one, tuple) else one for name, one in self.options.items()}
 
     @property
-    def first_mask(self) -> str:
-        """The paper's first estimate of the mask for this architecture."""
-        return "zeros" if self.architecture == "unet" else "coin_flips"
+    def usual_label(self) -> str:
+        return ARCHITECTURES[self.architecture].label(self.options)
+
+    def ladder(self, training: "Training") -> list[float | None]:
+        return sorted(training.targets, reverse=True)
+
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        _check_built(self.architecture, json.dumps(self.options), image_shape)
+
+    def untrained(self, image_shape: tuple[int, int, int]) -> nn.Module:
+        return autoencoders.build(self.architecture, image_shape, **self.options)
+
+    def described(self, seed: int) -> dict[str, Any]:
+        return {"architecture": self.architecture, "options": self._flat_options, "seed": seed}
+
+    def restored(self, weights: bytes, sidecar: bytes, name: str) -> tuple[nn.Module, dict[str, Any]]:
+        return checkpoints.from_bytes(weights, sidecar, name)
+
+
+def _options() -> set[str]:
+    """All that any architecture takes."""
+    return {option for kind in ARCHITECTURES.values() for option in kind.options}
+
+
+@cache
+def _check_built(architecture: str, options: str, image_shape: tuple[int, int, int]) -> None:
+    """Build it without its memory, for its errors alone."""
+    with torch.device("meta"):
+        autoencoders.build(architecture, image_shape, **json.loads(options))
 
 
 class Training(Section):
     """How the networks are trained; a checkpoint is kept at the first step that reaches each of `targets` (MSE)."""
 
     targets: Annotated[list[Positive], Field(min_length=1)] = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
-    optimiser: Annotated[str, _one_of("optimiser", RECIPES)] | None = None
+    optimiser: Annotated[str, one_of("optimiser", RECIPES)] | None = None
     learning_rate: Positive | None = None
     """These two are memrec_core.training's for the kind of network where left out."""
     batch_size: Count | None = None
     max_steps: Count = 200_000
 
 
-def _name_of_number(mask: Any) -> Any:
-    """The paper's masks have numbers, with or without quotes."""
-    number = str(mask) if isinstance(mask, str | int) and not isinstance(mask, bool) else ""
-    return MASKS.get(int(number), number) if re.fullmatch("[0-9]{1,9}", number) else mask
+class SharedSettings(Section):
+    """Settings for all methods that have them: the counts of Algorithm 1, of the alternation, and of the plain
+    autoencoder iterations. A method's own entry wins."""
+
+    inner_iterations: Count | None = None
+    max_iterations: Count | None = None
+    max_autoencoder_iterations: Count | None = None
+    first_mask: Annotated[str, one_of("first mask", FIRST_MASKS)] | None = None
+
+    def of(self, method: type[Method]) -> dict[str, Any]:
+        """Those that the method has, by its own names for them."""
+        names = {one.metadata.get(SHARED, one.name): one.name for one in dataclasses.fields(method)}
+        return {names[name]: value for name, value in self if name in names and value is not None}
 
 
-def _known_mask(name: str) -> str:
+class MethodEntry(NamedTuple):
+    """A method with its settings, and what the results call it: by its name, unless it has a label of its own."""
+
+    label: str
+    method: Method
+
+    @property
+    def title(self) -> str:
+        """What tables and pages call it."""
+        return self.method.title if self.label == self.method.name else f"{self.method.title} ({self.label})"
+
+
+def _model(tree: Any, info: ValidationInfo) -> Model:
+    if isinstance(tree, Model):
+        return tree
+    if not isinstance(tree, dict):
+        raise ValueError(f"input should be a mapping of entries, not {shown(tree)}")
+    return TrainedModel.model_validate(tree, context=info.context)
+
+
+def _degradation(tree: Any) -> Degradation:
+    if isinstance(tree, tuple(DEGRADATIONS.values())):
+        return tree
+    if not isinstance(tree, Mapping):
+        raise ValueError(f"input should be a mapping such as {{mask: center}}, not {shown(tree)}")
+    return entry("degradation", DEGRADATIONS, tree)
+
+
+def _written_degradation(degradation: Degradation) -> dict[str, Any]:
+    return as_written(degradation.key, degradation)
+
+
+def _method(tree: Any, info: ValidationInfo) -> MethodEntry:
+    if isinstance(tree, MethodEntry):
+        return tree
+    tree = {"name": tree} if isinstance(tree, str) else tree
+    if not isinstance(tree, dict):
+        raise ValueError(f"input should be a method's name, or a mapping such as {{name: ...}}, not {shown(tree)}")
+    name = tree.get("name")
+    if not isinstance(name, str) or name not in METHODS:
+        raise unknown("method", name, METHODS)
+    kind = METHODS[name]
+    named = _Named.model_validate({key: tree[key] for key in ("name", "label") if key in tree})
+    settings = {key: value for key, value in tree.items() if key not in ("name", "label")}
+    if isinstance(prior := settings.get("prior"), str):
+        settings["prior"] = _place_of_prior(prior, info.context)
     try:
-        make_mask(name, (1, 64, 64))
-    except InputError as error:
-        raise ValueError(f"{unknown('mask', name, MASKS.values())}, or another per cent, 1 to 99") from error
-    return name
+        return MethodEntry(named.label or name, kind(**arguments_of(kind, settings)))
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] == "missing":
+                setting = one["loc"][0]
+                raise ValueError(f"method {name} needs {name}.{setting}; README.md tells what it is") from error
+        raise
 
 
-class Degradation(Section):
-    """A mask, by name or by the paper's number, and the standard deviation of Gaussian noise, in [0, 1] units."""
+class _Named(Section):
+    """What is not a setting in a method's entry."""
 
-    mask: Annotated[str, BeforeValidator(_name_of_number), AfterValidator(_known_mask)]
-    noise_std: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
-    per_image: bool = False
-    """Whether each image has a random mask of its own."""
-
-    @model_validator(mode="after")
-    def _random_per_image(self) -> "Degradation":
-        if self.per_image and not self.mask.startswith("random_"):
-            raise ValueError(f"per_image is for random masks; {self.mask} is the same for all images")
-        return self
-
-    @property
-    def label(self) -> str:
-        own = "-per_image" if self.per_image else ""
-        noise = f"-noise_{self.noise_std:g}" if self.noise_std else ""
-        return f"{self.mask}{own}{noise}"
+    name: str
+    label: Label | None = None
 
 
-class Recovery(Section):
-    """The counts of Algorithm 1, of the alternation and of the plain autoencoder iterations."""
-
-    inner_iterations: Count = 40
-    max_iterations: Count = 50
-    max_autoencoder_iterations: Count = 1000
-    first_mask: Annotated[str, _one_of("first mask", FIRST_MASKS)] | None = None
-    """The paper's for each architecture where left out."""
+def _written_method(entry: MethodEntry) -> dict[str, Any]:
+    return {"name": entry.method.name, "label": entry.label, **plain_settings(entry.method)}
 
 
-class Ddnm(Section):
-    """The diffusion prior of the method ddnm, and the constants of its sampling."""
+def _place_of_prior(prior: str, context: Context) -> str:
+    """A folder's path, without a ~; the name of a shipped prior, or one on the hub, as it is."""
+    path = Path(_of_somebody(prior)).expanduser()
+    here = prior.startswith(("~", ".")) or (path.is_dir() and not (PRIORS / prior).is_dir())
+    if context == ELSEWHERE and here and not Path(prior).is_absolute():
+        raise ValueError(
+            f"{shown(prior)} is a path of this machine, and the prior is read on the cluster; give the absolute "
+            "path there"
+        )
+    return str(path) if prior.startswith("~") else prior
 
-    prior: Annotated[str, Field(min_length=1)]
-    """A folder in diffusers' layout, the name of one in workflows/priors, or a name on the Hugging Face hub."""
-    may_have_seen: str = "not stated"
-    """Whether the prior may have been trained on the audited images, in words for the report."""
-    steps: Count = 100
-    eta: Annotated[float, Field(ge=0, le=1)] = 0.85
 
-    @field_validator("prior")
-    @classmethod
-    def _absolute(cls, prior: str, info: ValidationInfo) -> str:
-        path = Path(_of_somebody(prior)).expanduser()
-        here = prior.startswith(("~", ".")) or (path.is_dir() and not (PRIORS / prior).is_dir())
-        if info.context == ELSEWHERE and here and not Path(prior).is_absolute():
-            raise ValueError(
-                f"{shown(prior)} is a path of this machine, and the prior is read on the cluster; give the absolute "
-                "path there"
-            )
-        return str(path) if prior.startswith("~") else prior
-
-    @property
-    def source(self) -> str:
-        """What diffusion_prior.load takes."""
-        return str(PRIORS / self.prior) if (PRIORS / self.prior).is_dir() else self.prior
+def source_of(prior: str) -> str:
+    """What diffusion_prior.load takes: the folder of a shipped prior, by its name, or else the prior as it is."""
+    return str(PRIORS / prior) if (PRIORS / prior).is_dir() else prior
 
 
 class Experiment(Section):
@@ -266,24 +351,48 @@ class Experiment(Section):
 
     name: Label
     description: str = ""
+    imports: list[str] = []
+    """Modules to import first, which add to the registries: masks, methods, networks and data sets of one's own."""
     seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 42
     data: Annotated[list[Data], Field(min_length=1)]
-    models: Annotated[list[Model], Field(min_length=1)]
-    training: Training = Training()
-    degradations: Annotated[list[Degradation], Field(min_length=1)]
-    methods: Annotated[list[Annotated[str, _one_of("method", METHODS)]], Field(min_length=1)] = [
-        "unknown_mask",
-        "known_mask",
-        "autoencoder_iterations",
+    models: Annotated[
+        list[Annotated[Model, PlainValidator(_model), PlainSerializer(lambda model: model.model_dump())]],
+        Field(min_length=1),
     ]
-    recovery: Recovery = Recovery()
-    ddnm: Ddnm | None = None
+    training: Training = Training()
+    degradations: Annotated[
+        list[Annotated[Degradation, PlainValidator(_degradation), PlainSerializer(_written_degradation)]],
+        Field(min_length=1),
+    ]
+    methods: Annotated[
+        list[Annotated[MethodEntry, PlainValidator(_method), PlainSerializer(_written_method)]], Field(min_length=1)
+    ]
+    recovery: SharedSettings = SharedSettings()
     images_per_unit: Count | None = None
     """How many recoveries a work unit does, and one Parquet file holds, about: of a part of the images under one
     degradation, or of all of them under several. Where left out, so many that a unit takes two minutes, as measured on
     the cluster."""
     pictures: NotNegative = 0
     """Of how many images of each split the results keep pictures, as PNG."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_settings_in_place(cls, tree: Any) -> Any:
+        """Each method's entry with the settings that stand elsewhere: in the section of its name, or among the shared
+        ones."""
+        if not isinstance(tree, dict):
+            return tree
+        _import(tree.get("imports"))
+        sections = {key: tree[key] for key in tree if key in METHODS and tree[key] is not None}
+        for name, section in sections.items():
+            _check_section(name, section)
+        tree = {key: value for key, value in tree.items() if key not in METHODS}
+        check_keys(tree, [*cls.model_fields, *METHODS])
+        methods = tree.get("methods", USUAL_METHODS)
+        if isinstance(methods, list):
+            shared = _shared(tree.get("recovery"))
+            methods = [_with_settings(one, shared, sections) for one in methods]
+        return {**tree, "methods": methods}
 
     @field_validator("data", mode="before")
     @classmethod
@@ -296,11 +405,17 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _train_on_each_data_set(self) -> "Experiment":
-        labels = [data.label for data in self.data]
+        labels = [str(data.label) for data in self.data]
         for number, model in enumerate(self.models):
             if model.data is not None and model.data not in labels:
                 raise ValueError(f"models.{number}.data: {unknown('data set', model.data, labels)}")
         object.__setattr__(self, "models", [own for model in self.models for own in model.on_each(labels)])
+        return self
+
+    @model_validator(mode="after")
+    def _methods_fit_the_degradations(self) -> "Experiment":
+        """Where a method has another form for degradations that it does not accept, that form stands beside it."""
+        object.__setattr__(self, "methods", list(_fitting(self.methods, self.degradations)))
         return self
 
     @model_validator(mode="after")
@@ -309,25 +424,74 @@ class Experiment(Section):
             ("data", [data.label for data in self.data]),
             ("models", [model.label for model in self.models]),
             ("degradations", [degradation.label for degradation in self.degradations]),
-            ("methods", list(self.methods)),
+            ("methods", [entry.label for entry in self.methods]),
             ("training.targets", [f"{target:g}" for target in self.training.targets]),
         ):
             if twice := [label for label, times in Counter(labels).items() if times > 1]:
                 raise ValueError(f"{what} has an entry twice ({shown(twice[0])}); give each once, or its own label")
-        if "ddnm" in self.methods and self.ddnm is None:
-            raise ValueError("method ddnm needs ddnm.prior, the folder of a diffusion model; see README.md")
         return self
+
+    @model_validator(mode="after")
+    def _networks_can_be_built(self) -> "Experiment":
+        for number, model in enumerate(self.models):
+            try:
+                model.check(self.data_set(str(model.data)).image_shape)
+            except InputError as error:
+                raise ValueError(f"models.{number}: {in_a_line(error)}") from error
+        return self
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """What it imports is there wherever it arrives."""
+        super().__setstate__(state)
+        _import(self.imports)
 
     @property
     def digest(self) -> str:
         """Changes with anything that could change a result: not with what the experiment is called, nor with where the
         images lie, which are known by their pixels."""
-        tree = self.model_dump(exclude={"name", "description", "data"})
+        tree = self.model_dump(exclude={"name", "description", "data", "recovery"})
         tree["data"] = [data.model_dump(exclude={"root", "control_root"}) for data in self.data]
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
     def data_set(self, label: str) -> Data:
         return next(data for data in self.data if data.label == label)
+
+    def model(self, label: str) -> Model:
+        return next(model for model in self.models if model.label == label)
+
+    def degradation(self, label: str) -> Degradation:
+        return next(degradation for degradation in self.degradations if degradation.label == label)
+
+    def method(self, label: str) -> Method:
+        return next(entry.method for entry in self.methods if entry.label == label)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What tables and pages call its methods, by their labels, in their order there."""
+        return {entry.label: entry.title for entry in self.methods}
+
+    @property
+    def trained_models(self) -> list[Model]:
+        """The networks that are trained here."""
+        return [model for model in self.models if model.ladder(self.training) != [None]]
+
+    @property
+    def priors(self) -> list[str]:
+        """The generic priors that its methods rest on, each once."""
+        return list(dict.fromkeys(one.method.prior for one in self.methods if one.method.rests_on is Basis.PRIOR))
+
+    def under(self, label: str) -> list[Degradation]:
+        """The degradations that a method accepts."""
+        return [degradation for degradation in self.degradations if self.method(label).accepts(degradation)]
+
+    def left_out(self) -> list[str]:
+        """A sentence for each method that does not accept all degradations."""
+        sentences = []
+        for entry in self.methods:
+            accepted = self.under(entry.label)
+            if rest := [one.label for one in self.degradations if one not in accepted]:
+                sentences.append(f"method {entry.label} does not apply under {', '.join(rest)}, and is left out there")
+        return sentences
 
     def keeping_duplicates(self) -> "Experiment":
         """The same, with control images that are near-duplicates of training images."""
@@ -338,106 +502,60 @@ class Experiment(Section):
         return yaml_reading.write(self.model_dump())
 
 
-def load(
-    source: str,
-    overrides: list[str] | None = None,
-    variant: str | None = None,
-    elsewhere: bool = False,
-    run: str | None = None,
-) -> Experiment:
-    """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
-
-    `variant` is one of the file's own, such as `cpu`: a smaller form of the experiment. A data set whose root the file
-    leaves open is looked for where data_folder says; not where the experiment is for machines `elsewhere`, whose paths
-    are left as they are. What `overrides` change is said in the description, and a shipped experiment that they change
-    has the name of its `run`'s folder. Raises InputError, in one sentence, for a file that is missing or not YAML, and
-    for any wrong key or value.
-    """
-    found = experiment_file.find(source)
-    experiment = parse(found.text, found.origin, overrides, variant, found.folder, elsewhere)
-    if overrides:
-        plain = _without_overrides(found, variant)
-        if plain is None or _about(plain) != _about(experiment):
-            name = experiment.name if plain is None else plain.name
-            experiment = _retitled(experiment, name, overrides, run, source in shipped())
-    if elsewhere:
-        return experiment
-    located = [data.model_copy(update={"root": data.root or default_root(data.name)}) for data in experiment.data]
-    return experiment.model_copy(update={"data": located})
+def _import(modules: Any) -> None:
+    """Import what registers methods, masks and the like of the user's own. Raises ValueError where that fails."""
+    for name in modules if isinstance(modules, list) else []:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # of the user's own code, of any kind
+            raise ValueError(
+                f"imports: module {shown(name)} can't be imported ({type(error).__name__}: {in_a_line(error)}); install "
+                "it where memrec runs, or correct its name"
+            ) from error
 
 
-def data_sets_of(source: str, overrides: list[str] | None = None, variant: str | None = None) -> list[str]:
-    """The names of the data sets, which need not be there yet; the rest as for `load`."""
-    found = experiment_file.find(source)
-    return [data.name for data in parse(found.text, found.origin, overrides, variant, found.folder).data]
-
-
-def parse(
-    text: str,
-    origin: str,
-    overrides: list[str] | None = None,
-    variant: str | None = None,
-    folder: Path | None = None,
-    elsewhere: bool = False,
-) -> Experiment:
-    """The experiment that the YAML `text` describes; `origin` names it in error messages. Its relative paths start from
-    `folder`, the working directory where left out; those of `overrides` always from the working directory."""
-    context = ELSEWHERE if elsewhere else None
-    written = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
-    tree = written.tree if variant is None else written.smaller(variant)
-    if _is_valid(written.tree, context):  # else the file leaves entries to --set
-        for name in written.variants:  # a mistake in one does not wait until it is asked for
-            _checked(written.smaller(name), f"{origin}, variant {shown(name, quoted=False)}", context)
-    changed = experiment_file.with_overrides(tree, overrides or [], None if elsewhere else Path.cwd())
-    return _checked(changed, origin, context)
-
-
-def resolved(text: str, origin: str) -> Experiment:
-    """The experiment that `to_yaml` wrote: nothing in it depends on where it is read."""
-    return _checked(yaml_reading.read(text, origin), origin)
-
-
-def _without_overrides(found: experiment_file.Source, variant: str | None) -> Experiment | None:
-    """The experiment as its file has it; None where that leaves entries to --set."""
+def _check_section(name: str, section: Any) -> None:
+    """Raises ValidationError for what is wrong in the section of a method's settings."""
+    if not isinstance(section, dict):
+        raise ValueError(f"{name}: input should be a mapping of its settings, not {shown(section)}")
     try:
-        return parse(found.text, found.origin, None, variant, found.folder)
-    except InputError:
-        return None
-
-
-def _about(experiment: Experiment) -> dict[str, Any]:
-    """What an experiment's name and description speak of: not where the data of a publisher lie."""
-    tree = experiment.model_dump(exclude={"name", "description"})
-    tree["data"] = [
-        data.model_dump(exclude={"root", "control_root"} if data.name in PLACES else None) for data in experiment.data
-    ]
-    return tree
-
-
-def _retitled(experiment: Experiment, name: str, overrides: list[str], run: str | None, is_shipped: bool) -> Experiment:
-    """The experiment with a description that says what was changed of the one called `name`; and, where that is
-    shipped, so that its name stands for something else, with the name of the run's folder."""
-    given = {experiment_file.parts_of(override)[0] for override in overrides}
-    update = {}
-    if "description" not in given:
-        changes = [override for override in overrides if experiment_file.parts_of(override)[0] != "name"]
-        update["description"] = f"{name} with {', '.join(changes)}."
-    if is_shipped and "name" not in given:
-        folder = re.sub(r"[^A-Za-z0-9._-]+", "-", (run or "").rstrip("/").rpartition("/")[2]).strip("-._")
-        update["name"] = (folder or f"{name}-changed")[:80]
-    return experiment.model_copy(update=update)
-
-
-def _checked(tree: Any, origin: str, context: str | None = None) -> Experiment:
-    try:
-        return Experiment.model_validate(tree, context=context)
+        arguments_of(METHODS[name], section)
     except ValidationError as error:
-        raise InputError(f"{origin}: {sentence(error, Experiment, tree)}") from error
+        raise below(name, error) from error
 
 
-def _is_valid(tree: Any, context: str | None) -> bool:
+def _shared(tree: Any) -> SharedSettings:
     try:
-        Experiment.model_validate(tree, context=context)
-    except ValidationError:
-        return False
-    return True
+        return SharedSettings.model_validate(tree or {})
+    except ValidationError:  # which the field itself tells of
+        return SharedSettings()
+
+
+def _with_settings(entry: Any, shared: SharedSettings, sections: Mapping[str, Any]) -> Any:
+    name = entry.get("name") if isinstance(entry, dict) else entry
+    if not isinstance(name, str) or name not in METHODS:
+        return entry
+    return {"name": name, **shared.of(METHODS[name]), **sections.get(name, {}), **(entry if entry != name else {})}
+
+
+def _fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation]) -> Iterator[MethodEntry]:
+    """The methods that accept some of the degradations. Where one has another form for the rest, that stands beside it.
+
+    Raises ValueError for a method that accepts none, in whatever form.
+    """
+    given = {type(entry.method) for entry in methods}
+    for number, entry in enumerate(methods):
+        own, other = type(entry.method), METHODS.get(getattr(entry.method, "other_form", ""))
+        fits = any(map(own.accepts, degradations))
+        if fits:
+            yield entry
+        if other is not None and other not in given and any(map(other.accepts, degradations)):
+            label = other.name if entry.label == own.name else f"{entry.label}-{other.name}" if fits else entry.label
+            yield MethodEntry(label, other(**vars(entry.method)))
+        elif not fits and other not in given:
+            would = [name for name, kind in METHODS.items() if any(map(kind.accepts, degradations))]
+            raise ValueError(
+                f"methods.{number}: {entry.method.name} accepts none of the degradations "
+                f"({', '.join(one.label for one in degradations)}); choose among {', '.join(would)}, or add a "
+                "degradation that it accepts, such as {mask: center}"
+            )

@@ -11,7 +11,7 @@ from ray.util.metrics import Gauge
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
-from workflows.experiment.written import Data, Experiment, Model
+from workflows.experiment.written import Data, Experiment, Model, source_of
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.heartbeat import Pulse, Standing
 from workflows.job.ledger import Ledger
@@ -33,8 +33,9 @@ from workflows.run.checkpoint_files import (
     trained_checkpoints,
 )
 from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
-from workflows.run.plan import Unit, is_done, load_plan, make_plan, save_plan, survey, with_checkpoints
+from workflows.run.plan import Unit, load_plan, make_plan, save_plan, with_checkpoints
 from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
+from workflows.run.survey import is_done, survey
 from workflows.work import preflight
 
 LOOK_S = 1.0
@@ -107,9 +108,10 @@ def _run_on(
         read[data.label] = start(what, work, num_returns=2, num_cpus=1)
     catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
     audits = {label: task.refs[1] for label, task in read.items()}
-    for label, catalogue in catalogues.items():
-        for sentence in catalogue.sentences(label):
-            say(sentence)
+    for sentence in (one for label, catalogue in catalogues.items() for one in catalogue.sentences(label)):
+        say(sentence)
+    for sentence in experiment.left_out() if steps.recover else ():
+        say(sentence)
     if new:
         claim(store, experiment)
     keep_catalogues(store, catalogues)
@@ -145,9 +147,9 @@ def read_images(data: Data, seed: int, kept: Catalogue | None, run: str) -> tupl
     return audit.catalogue, audit
 
 
-def read_prior(source: str) -> str:
-    """The digest of ddnm's diffusion model."""
-    return diffusion_prior.load(source).digest
+def read_prior(prior: str) -> str:
+    """The digest of a diffusion model."""
+    return diffusion_prior.load(source_of(prior)).digest
 
 
 class _Job:
@@ -173,7 +175,7 @@ class _Job:
         self.checkpoint_may_have_come = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger = Ledger()
-        self.weights = WeightsInMemory(store.location)
+        self.weights = WeightsInMemory(experiment, store.location)
         self.pool = Pool(experiment, store.location, audits, cluster)
         self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
@@ -201,8 +203,8 @@ class _Job:
 
     def _start_trainings(self) -> None:
         wanted = []
-        for model in self.experiment.models:
-            if all((model.label, target) in self.digests for target in self.experiment.training.targets):
+        for model in self.experiment.trained_models:
+            if all((model.label, target) in self.digests for target in model.ladder(self.experiment.training)):
                 self._forget_failure(training_name(model))
                 say(f"training: {model.label} is done already")
             elif training_name(model) not in self.failures:
@@ -310,7 +312,7 @@ class _Job:
     def _forget_strangers(self) -> None:
         """Failures of units that are the plan's no more, since their checkpoint was trained anew."""
         known = {unit.name for unit in with_checkpoints(self.planned, self.digests)[0]}
-        known |= {training_name(model) for model in self.experiment.models}
+        known |= {training_name(model) for model in self.experiment.trained_models}
         for what in self.failures.keys() - known:
             self._forget_failure(what)
 
@@ -370,8 +372,8 @@ def training_name(model: Model) -> str:
 def _check_trained(experiment: Experiment, store: Store, digests: dict[Checkpoint, str]) -> None:
     """Raises InputError where a checkpoint is missing whose training was not given up."""
     failures = store.failures()
-    for model in experiment.models:
-        for target in experiment.training.targets:
+    for model in experiment.trained_models:
+        for target in model.ladder(experiment.training):
             if (model.label, target) not in digests and training_name(model) not in failures:
                 name = checkpoint_file(model.label, target)
                 raise InputError(f"{store.uri} has no checkpoint {name}; run memrec train or memrec run first")
@@ -383,7 +385,7 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
         return None
     if not steps.recover:
         check_still_there(experiment, store)
-        say(f"training: all {len(experiment.models)} networks are done already")
+        say(f"training: all {len(experiment.trained_models)} networks are done already")
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None
@@ -403,11 +405,9 @@ def _plan(
     """The run's plan, made if there is none yet."""
     if not store.exists(PLAN):
         sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
-        prior = None
-        if "ddnm" in experiment.methods:
-            source = experiment.ddnm.source
-            [prior] = wait_for([start(f"reading the diffusion prior {source}", partial(read_prior, source))])
-        return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, prior))
+        reading = [start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in experiment.priors]
+        priors = dict(zip(experiment.priors, wait_for(reading), strict=True))
+        return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, priors))
     units = load_plan(experiment, store)
     check_images(units, catalogues, store)
     return units
