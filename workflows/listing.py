@@ -1,10 +1,9 @@
 """What memrec has to choose from, each with a line from where it is defined."""
 
-import inspect
 import re
 
 from memrec_core.autoencoders import BUILDERS
-from memrec_core.datasets import LOADERS
+from memrec_core.datasets import DATA_SETS
 from memrec_core.degradations import MASKS, descriptions
 from workflows.experiment import file as experiment_file
 from workflows.methods import METHODS
@@ -19,7 +18,7 @@ def print_list() -> None:
         ("networks", {name: _first_sentence(build.__doc__) for name, build in BUILDERS.items()}),
         ("masks", {name: _first_sentence(words) + numbers.get(name, "") for name, words in descriptions().items()}),
         ("methods", {name: method.does for name, method in METHODS.items()}),
-        ("data sets", {name: _first_sentence(inspect.getmodule(load).__doc__) for name, load in LOADERS.items()}),
+        ("data sets", {name: _first_sentence(data_set.summary) for name, data_set in DATA_SETS.items()}),
     ):
         say(f"{title}:")
         width = max(map(len, entries))

@@ -24,7 +24,7 @@ from pydantic import (
 
 from memrec_core.autoencoders import BUILDERS, default_activation
 from memrec_core.autoencoders.activations import ACTIVATIONS
-from memrec_core.datasets import LOADERS
+from memrec_core.datasets import DATA_SETS
 from memrec_core.degradations import MASKS
 from memrec_core.degradations import mask as make_mask
 from memrec_core.errors import InputError, shown, unknown
@@ -32,7 +32,7 @@ from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from memrec_core.training import RECIPES
 from workflows.experiment import file as experiment_file
 from workflows.experiment import yaml_reading
-from workflows.experiment.data_folder import PLACES, default_root
+from workflows.experiment.data_folder import default_root
 from workflows.experiment.file import PRIORS, SHIPPED, shipped
 from workflows.experiment.invalid import sentence
 from workflows.methods import GENERIC, METHODS
@@ -98,7 +98,7 @@ class Data(Section):
     """A training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one, `label` what
     the results call it, its name where left out."""
 
-    name: Annotated[str, _one_of("data set", LOADERS)]
+    name: Annotated[str, _one_of("data set", DATA_SETS)]
     label: Label | None = None
     count: Count | None = None
     size: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -123,7 +123,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":
-        _takes(self.name, LOADERS[self.name], [name for name in ("root", "control_root") if getattr(self, name)])
+        _takes(self.name, DATA_SETS[self.name].load, [name for name in ("root", "control_root") if getattr(self, name)])
         object.__setattr__(self, "label", self.label or self.name)
         return self
 
@@ -409,7 +409,8 @@ def _about(experiment: Experiment) -> dict[str, Any]:
     """What an experiment's name and description speak of: not where the data of a publisher lie."""
     tree = experiment.model_dump(exclude={"name", "description"})
     tree["data"] = [
-        data.model_dump(exclude={"root", "control_root"} if data.name in PLACES else None) for data in experiment.data
+        data.model_dump(exclude={"root", "control_root"} if DATA_SETS[data.name].place else None)
+        for data in experiment.data
     ]
     return tree
 
