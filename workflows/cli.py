@@ -57,7 +57,7 @@ RunOption = Annotated[
     typer.Option("--run", help="The run's folder: a path, or a URI such as s3://bucket/run.", show_default="runs/NAME"),
 ]
 Variant = Annotated[str | None, typer.Option(help="A smaller form of the experiment that its file describes: cpu.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch the data set first: cifar10 or svhn.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the data set first, where that can be.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override an entry, such as data.count=100.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster; without it a local one starts.")]

@@ -16,7 +16,8 @@ from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
 from memrec_core.recovery import Basis
-from workflows.experiment.written import Experiment, Model
+from workflows.experiment.models import Model
+from workflows.experiment.written import Experiment
 from workflows.job.machine import processors
 from workflows.job.sizes import sizes_of
 from workflows.progress import duration, say
@@ -24,8 +25,8 @@ from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.run.images import catalogues_of, check_trained_on
 from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, with_checkpoints
-from workflows.run.survey import survey
 from workflows.run.store import PLAN, Store, is_claimed
+from workflows.run.survey import survey
 from workflows.work import preflight
 from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 
@@ -93,7 +94,8 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     for model in experiment.trained_models:
         say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
     for model in [model for model in experiment.models if model not in experiment.trained_models]:
-        say(f"given:      {model.label}, {_weights(model, audits[model.data]) / 1e6:.1f} million weights; asked of {model.data}")
+        size = _weights(model, audits[model.data]) / 1e6
+        say(f"given:      {model.label}, asked of {model.data}, {size:.1f} million weights")
     say(f"recovery:   {sum(map(len, planned))} recoveries in {len(planned)} units: {_factors(experiment, audits)}")
     for sentence in experiment.left_out():
         say(f"            {sentence}")
@@ -154,7 +156,7 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
 
 
 def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
-    targets = model.ladder(experiment.training)
+    targets = model.ladder(experiment.training.targets)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
     said = f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}"
     if all((model.label, target) in standing.checkpoints for target in targets):
@@ -210,7 +212,8 @@ def _weights(model: Model, audit: AuditSet) -> int:
 def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Unit]) -> str:
     """What the run's folder takes in the end."""
     checkpoints = sum(
-        4 * len(model.ladder(experiment.training)) * _weights(model, audits[model.data]) for model in experiment.models
+        4 * len(model.ladder(experiment.training.targets)) * _weights(model, audits[model.data])
+        for model in experiment.models
     )
     results = 0.0
     for data in experiment.data:
@@ -228,8 +231,8 @@ def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Mac
     seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in standing.left) / machine.workers
     taken = ", ".join(f"{entry.method.evaluations()} by {entry.label}" for entry in experiment.methods)
     return (
-        f"recovery about {duration(seconds)} on the {machine} here, as just measured, for so many evaluations an image: "
-        f"{taken}; a training takes the steps that its loss needs"
+        f"recovery about {duration(seconds)} on the {machine} here, as just measured, for so many "
+        f"evaluations an image: {taken}; a training takes the steps that its loss needs"
     )
 
 

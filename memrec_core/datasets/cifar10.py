@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
+from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_file import to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError, in_a_line
+from memrec_core.torchvision_import import import_torchvision
 
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST, META = "test_batch", "batches.meta"
@@ -147,3 +149,11 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs and which is not loaded")
         return _ALLOWED[module, name]
+
+
+def fetch(folder: Path) -> None:
+    """Put the publisher's archive, and what is in it, below `folder`; what is there and whole is not fetched again."""
+    import_torchvision().datasets.CIFAR10(folder, download=True)
+
+
+CIFAR10 = DataSet("cifar10", load, place=FOLDER, fetch=fetch)

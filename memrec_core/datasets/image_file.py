@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from memrec_core.datasets.depth import to_8_bits
-from memrec_core.datasets.remarks import Note, shown
+from memrec_core.datasets.remarks import Note, shown_name
 from memrec_core.errors import InputError, in_a_line
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python prints its errors, which decode raises
@@ -72,14 +72,16 @@ def read(path: Path, name: str) -> bytes:
             return file.read(size + 1)
     except OSError as error:
         raise InputError(
-            f"{shown(name)} can't be read ({in_a_line(error)}); replace the file or take it out of the data set"
+            f"{shown_name(name)} can't be read ({in_a_line(error)}); replace the file or take it out of the data set"
         ) from error
 
 
 def refuse_large(size: int, name: str) -> None:
     """Raises InputError where a picture's file of `size` bytes is absurdly large."""
     if size > MAX_BYTES:
-        raise InputError(f"{shown(name)} has {size} bytes, more than a picture's 2**30; take it out of the data set")
+        raise InputError(
+            f"{shown_name(name)} has {size} bytes, more than a picture's 2**30; take it out of the data set"
+        )
 
 
 def decode(data: bytes, name: str, note: Note = lambda _: None) -> Image.Image:
@@ -98,7 +100,7 @@ def decode(data: bytes, name: str, note: Note = lambda _: None) -> Image.Image:
                 return seen
     except Exception as error:  # damaged and hostile files make the decoders fail in many ways
         raise InputError(
-            f"{shown(name)} can't be read as an image ({_reason(data, error)}); replace the file or take it out "
+            f"{shown_name(name)} can't be read as an image ({_reason(data, error)}); replace the file or take it out "
             "of the data set"
         ) from error
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_file import decode, to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.errors import InputError
@@ -58,3 +59,6 @@ def _folder() -> Path:
     if spec is None or spec.origin is None:
         raise InputError("data set photos needs the photographs inside scikit-image; pip install scikit-image")
     return Path(spec.origin).parent / "data"
+
+
+PHOTOS = DataSet("photos", load)

@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_file import to_square
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError
+from memrec_core.torchvision_import import import_torchvision
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
+FOLDER = "svhn"
+"""What its folder is called where memrec puts it."""
 SIDE = 32
 
 
@@ -64,3 +68,12 @@ def _read(path: Path) -> tuple[np.ndarray, list[str | None]]:
     if len(digits) != len(pixels):
         raise InputError(f"{path} has {len(digits)} labels for {len(pixels)} images; fetch it again")
     return pixels, [str(int(digit) % 10) for digit in digits]  # SVHN writes the digit 0 as 10
+
+
+def fetch(folder: Path) -> None:
+    """Put the publisher's two files below `folder`; what is there and whole is not fetched again."""
+    for split in ("train", "test"):
+        import_torchvision().datasets.SVHN(folder / FOLDER, split=split, download=True)
+
+
+SVHN = DataSet("svhn", load, place=FOLDER, fetch=fetch)

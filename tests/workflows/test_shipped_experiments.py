@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from memrec_core import autoencoders
+from memrec_core.datasets import DATA_SETS
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
-from workflows.experiment.data_folder import PLACES
 
 OWN = ("demo", "tiny-imagenet-100")
 PAPER = [name for name in experiments.shipped() if name not in OWN]
@@ -18,8 +18,9 @@ PAPER = [name for name in experiments.shipped() if name not in OWN]
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder in which every data set seems to lie."""
-    for pattern in PLACES.values():
-        (tmp_path / pattern.replace("*", "")).mkdir()
+    for data_set in DATA_SETS.values():
+        if data_set.place:
+            (tmp_path / data_set.place.replace("*", "")).mkdir()
     monkeypatch.setenv("MEMREC_DATA", str(tmp_path))
     return tmp_path
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memrec_core.datasets.remarks import shown as shown_path
+from memrec_core.datasets.remarks import shown_name
 from memrec_core.errors import InputError, in_a_line, shown, unknown
 from workflows.experiment import yaml_reading
 
@@ -60,7 +60,7 @@ def find(source: str) -> Source:
         if path.is_file():
             with path.open("rb") as file:
                 data = file.read(yaml_reading.LARGEST_FILE + 1)
-            return Source(yaml_reading.decode(data, shown_path(source)), source, path.parent.resolve())
+            return Source(yaml_reading.decode(data, shown_name(source)), source, path.parent.resolve())
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise

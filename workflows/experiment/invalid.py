@@ -13,8 +13,8 @@ Location = tuple[int | str, ...]
 
 
 def sentence(error: ValidationError, tree: Any) -> str:
-    """One of the complaints about `tree`, which is no experiment: an unknown key before all others, since what is missing
-    may be what it was meant for."""
+    """One of the complaints about `tree`, which is no experiment: an unknown key before all others, since it may be
+    meant for what is missing."""
     errors = error.errors(include_url=False, include_context=False)
     first = min(errors, key=lambda entry: ORDER.get(entry["type"], 1))
     where = ".".join(shown(str(part), quoted=False) for part in _as_written(first["loc"], tree))

@@ -6,13 +6,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from memrec_core.datasets import DATA_SETS
 from memrec_core.errors import InputError, shown
 from workflows.experiment import file as experiment_file
 from workflows.experiment import yaml_reading
-from workflows.experiment.data_folder import PLACES, default_root
+from workflows.experiment.data_folder import default_root
 from workflows.experiment.file import PRIORS, SHIPPED, shipped
 from workflows.experiment.invalid import sentence
-from workflows.experiment.written import ELSEWHERE, Experiment
+from workflows.experiment.settings import ELSEWHERE
+from workflows.experiment.written import Experiment
 
 __all__ = ["PRIORS", "SHIPPED", "data_sets_of", "load", "parse", "resolved", "shipped"]
 
@@ -88,7 +90,8 @@ def _about(experiment: Experiment) -> dict[str, Any]:
     """What an experiment's name and description speak of: not where the data of a publisher lie."""
     tree = experiment.model_dump(exclude={"name", "description"})
     tree["data"] = [
-        data.model_dump(exclude={"root", "control_root"} if data.name in PLACES else None) for data in experiment.data
+        data.model_dump(exclude={"root", "control_root"} if DATA_SETS[data.name].place else None)
+        for data in experiment.data
     ]
     return tree
 

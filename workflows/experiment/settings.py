@@ -1,4 +1,4 @@
-"""What varies, a method or a blur say, as an entry of the experiment's file: checked by the types that its class states.
+"""What varies, a method or a blur say, as an entry of the experiment's file, checked by the types of its own class.
 
 An entry is checked in two passes: its name, by the registry of its kind, and then its settings, by the registered
 class's own fields.
@@ -9,6 +9,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import (
@@ -25,10 +26,12 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from memrec_core.degradations import FILLS, Fill
-from memrec_core.errors import InputError, unknown
+from memrec_core.errors import InputError, shown, unknown
 
 UNKNOWN_KEY = "unknown_key"
 """The type of pydantic's error for a key that a section does not have."""
+ELSEWHERE = "elsewhere"
+"""The context of an experiment whose files lie on other machines: its paths mean nothing on this one."""
 
 
 def whole(value: Any) -> Any:
@@ -54,6 +57,18 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 """A name that becomes a folder of the run."""
+Folder = Annotated[str, Field(min_length=1)]
+
+
+def of_somebody(path: str) -> str:
+    """The path, if it is one: a ~ in it may be the home folder of nobody."""
+    if "\0" in path:
+        raise ValueError(f"{shown(path)} is no path")
+    try:
+        Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{shown(path, quoted=False)} names the home folder of nobody on this machine") from error
+    return path
 
 
 class Section(BaseModel):
@@ -137,7 +152,7 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def entry(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any) -> Any:
+def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any) -> Any:
     """The object that an entry describes: `noise`, {colour: 0.5}, {blur: {std: 1.0}} or {mask: center, fill: noise}.
 
     The key that is in the registry says which; what it leads to is the first setting, or a mapping of them. Raises
@@ -162,7 +177,7 @@ def entry(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any) -> 
 
 
 def as_written(name: str, thing: Any) -> dict[str, Any]:
-    """The entry that describes a dataclass which is registered under that name: the inverse of `entry`."""
+    """The entry that describes a dataclass which is registered under that name: the inverse of `made_from`."""
     settings = plain_settings(thing)
     first = _first(type(thing)) if settings else None
     if first not in settings:
@@ -193,7 +208,7 @@ def _first(made: Callable[..., Any]) -> str:
 
 
 def _fill(value: Any) -> Any:
-    return value if isinstance(value, tuple(FILLS.values())) else entry("fill", FILLS, value)
+    return value if isinstance(value, tuple(FILLS.values())) else made_from("fill", FILLS, value)
 
 
 _PLAIN: dict[Any, Any] = {

@@ -11,7 +11,10 @@ from ray.util.metrics import Gauge
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
-from workflows.experiment.written import Data, Experiment, Model, source_of
+from workflows.experiment.data import Data
+from workflows.experiment.methods import source_of
+from workflows.experiment.models import Model
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.heartbeat import Pulse, Standing
 from workflows.job.ledger import Ledger
@@ -204,7 +207,7 @@ class _Job:
     def _start_trainings(self) -> None:
         wanted = []
         for model in self.experiment.trained_models:
-            if all((model.label, target) in self.digests for target in model.ladder(self.experiment.training)):
+            if all((model.label, target) in self.digests for target in model.ladder(self.experiment.training.targets)):
                 self._forget_failure(training_name(model))
                 say(f"training: {model.label} is done already")
             elif training_name(model) not in self.failures:
@@ -373,7 +376,7 @@ def _check_trained(experiment: Experiment, store: Store, digests: dict[Checkpoin
     """Raises InputError where a checkpoint is missing whose training was not given up."""
     failures = store.failures()
     for model in experiment.trained_models:
-        for target in model.ladder(experiment.training):
+        for target in model.ladder(experiment.training.targets):
             if (model.label, target) not in digests and training_name(model) not in failures:
                 name = checkpoint_file(model.label, target)
                 raise InputError(f"{store.uri} has no checkpoint {name}; run memrec train or memrec run first")
@@ -405,7 +408,9 @@ def _plan(
     """The run's plan, made if there is none yet."""
     if not store.exists(PLAN):
         sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
-        reading = [start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in experiment.priors]
+        reading = [
+            start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in experiment.priors
+        ]
         priors = dict(zip(experiment.priors, wait_for(reading), strict=True))
         return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, priors))
     units = load_plan(experiment, store)

@@ -4,7 +4,8 @@ from functools import partial
 
 import torch
 
-from workflows.experiment.written import GENERIC, Experiment
+from workflows.experiment.models import GENERIC
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.tasks import start, wait_for
 from workflows.job.worker import device
@@ -50,7 +51,7 @@ def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experi
         sizes[kind] = min(max(int(UNIT_SECONDS / cost.seconds), 1), in_memory, images[kind[0]] * degradations[kind[2]])
     units = 0.0
     for (data_set, model, method), size in sizes.items():
-        checkpoints = 1 if model == GENERIC else len(experiment.model(model).ladder(experiment.training))
+        checkpoints = 1 if model == GENERIC else len(experiment.model(model).ladder(experiment.training.targets))
         units += images[data_set] * degradations[method] / size * checkpoints
     wanted = UNITS_PER_ACTOR * actors
     if units < wanted:

@@ -14,13 +14,14 @@ from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.recovery import Basis, Denoiser
 from workflows.errors import CheckpointError
-from workflows.experiment.written import Experiment, source_of
+from workflows.experiment.methods import source_of
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits
 from workflows.run.audit_set import AuditSet
 from workflows.run.checkpoint_files import loss_label, read_checkpoint
 from workflows.run.plan import Kind, Unit
-from workflows.run.survey import is_done
 from workflows.run.store import Store
+from workflows.run.survey import is_done
 from workflows.work.recover import Held, recover_unit
 
 Result = TypeVar("Result")
@@ -140,7 +141,9 @@ def read_weights(experiment: Experiment, run: str, unit: Unit) -> tuple[None, We
     except InputError as error:
         raise CheckpointError(str(error), unit.model, unit.target_loss) from error
     if metadata["digest"] != unit.checkpoint:
-        raise InputError(f"the checkpoint {unit.model} {loss_label(unit.target_loss)} was replaced; give the command again")
+        raise InputError(
+            f"the checkpoint {unit.model} {loss_label(unit.target_loss)} was replaced; give the command again"
+        )
     return None, Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
 
 

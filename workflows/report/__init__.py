@@ -14,8 +14,8 @@ from workflows.report.pictures import picture_rows
 from workflows.report.rates import incomplete
 from workflows.run.images import kept_catalogues, sentences_of
 from workflows.run.plan import planned_units
-from workflows.run.survey import survey
 from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS, Store
+from workflows.run.survey import survey
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 
@@ -40,9 +40,7 @@ def write_report(experiment: Experiment, store: Store) -> None:
         images=sentences_of(store),
         seen=int(rates["seen"].sum()),
         curves=rate_curves(rates, degradations, experiment.titles),
-        threshold_curves=threshold_curves(
-            store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles
-        ),
+        threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),
         prior_words=prior_words(experiment),
         pictures=picture_rows(experiment, store, done),
         rates=_rows(rates, experiment.titles),

@@ -47,7 +47,7 @@ def draw_course(
         raise InputError(
             f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
         )
-    network, _ = load_checkpoint(store, described, described.ladder(experiment.training)[-1])
+    network, _ = load_checkpoint(store, described, described.ladder(experiment.training.targets)[-1])
     original, ids = audit.images(slice(image, image + 1)), [audit.catalogue.audited[image].name]
     problem = Problem(
         degraded=chosen.degrade(original, ids, experiment.seed, Others(audit)),
@@ -61,7 +61,11 @@ def draw_course(
     rows = {title: _captioned(course.images, original) for title, course in courses.items()}
     drawn = {f"report/iterates-{name}.png": _draw(rows, {"degraded": degraded, "original": original})}
     mask = problem.operator.kept
-    masks = {title: _captioned_masks(course.masks, mask) for title, course in courses.items() if course.masks and mask is not None}
+    masks = {
+        title: _captioned_masks(course.masks, mask)
+        for title, course in courses.items()
+        if course.masks and mask is not None
+    }
     if masks:
         drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": mask})
     for file, picture in drawn.items():

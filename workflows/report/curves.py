@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
-from workflows.experiment.written import GENERIC
+from workflows.experiment.models import GENERIC
 
 PANEL_HEIGHT = 290
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#c51b8a", "#756bb1", "#8c6d31", "#17becf", "#636363")
@@ -17,8 +17,8 @@ COLOURS = ("#e6550d", "#3182bd", "#31a354", "#c51b8a", "#756bb1", "#8c6d31", "#1
 
 
 def rate_curves(rates: pd.DataFrame, degradations: list[str], titles: dict[str, str]) -> list[tuple[str, Markup]]:
-    """A title and an HTML figure for each model that was trained here and measure, against the training loss. `titles` are
-    those of the methods, by their labels."""
+    """A title and an HTML figure for each model that was trained here, and each measure, against the training loss.
+    `titles` are those of the methods, by their labels."""
     figures = []
     for model, own in rates[rates["target_loss"].notna()].groupby("model", sort=False):
         of_model = pd.concat([own, _at_every_loss(_generic_beside(own, rates), own["target_loss"].unique())])

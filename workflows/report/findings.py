@@ -3,8 +3,8 @@
 import pandas as pd
 
 from memrec_core.recovery import Basis
-
-from workflows.experiment.written import GENERIC, Experiment
+from workflows.experiment.models import GENERIC
+from workflows.experiment.written import Experiment
 
 
 def findings(rates: pd.DataFrame, titles: dict[str, str]) -> list[str]:

@@ -9,7 +9,8 @@ import pyarrow as pa
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
-from workflows.experiment.written import GENERIC, Experiment
+from workflows.experiment.models import GENERIC
+from workflows.experiment.written import Experiment
 from workflows.run.plan import Unit
 from workflows.run.rows import dataset_of, set_files_aside, unreadable_files
 from workflows.run.store import Store

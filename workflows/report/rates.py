@@ -10,14 +10,15 @@ import pyarrow as pa
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.errors import JobError
-from workflows.experiment.written import GENERIC, Experiment
+from workflows.experiment.models import GENERIC
+from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import Unit, planned_units
-from workflows.run.survey import survey
 from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
 from workflows.run.store import RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
+from workflows.run.survey import survey
 
 GROUP = [
     "data_set",

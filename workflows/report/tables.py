@@ -6,7 +6,7 @@ import pandas as pd
 from rich.measure import Measurement
 from rich.table import Table
 
-from workflows.experiment.written import GENERIC
+from workflows.experiment.models import GENERIC
 from workflows.terminal import console, say
 
 NARROWEST = 40

@@ -12,7 +12,7 @@ from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.errors import InputError
-from workflows.experiment.written import Data
+from workflows.experiment.data import Data
 from workflows.run.catalogue import Catalogue, Image, check_same, examples
 
 

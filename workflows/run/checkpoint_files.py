@@ -8,7 +8,8 @@ from torch import nn
 
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
-from workflows.experiment.written import Experiment, Model
+from workflows.experiment.models import Model
+from workflows.experiment.written import Experiment
 from workflows.run.store import CHECKPOINTS, Store
 
 STATE = "state"
@@ -25,7 +26,11 @@ def loss_label(loss: float | None) -> str:
 
 def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
     """All that the experiment's networks come from: what trainings end with, and what was given."""
-    return [(str(model.label), target) for model in experiment.models for target in model.ladder(experiment.training)]
+    return [
+        (str(model.label), target)
+        for model in experiment.models
+        for target in model.ladder(experiment.training.targets)
+    ]
 
 
 def trained_checkpoints(
@@ -37,7 +42,7 @@ def trained_checkpoints(
     """
     found = dict(known or {})
     for model in experiment.models:
-        for target in model.ladder(experiment.training):
+        for target in model.ladder(experiment.training.targets):
             name = checkpoint_file(model.label, target)
             if (model.label, target) in found:
                 continue

@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from memrec_core.errors import InputError
 from memrec_core.recovery import Basis
+from workflows.experiment.methods import MethodEntry
+from workflows.experiment.models import GENERIC
 from workflows.experiment.settings import plain_settings
-from workflows.experiment.written import GENERIC, Experiment, MethodEntry
+from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import loss_label, trained_checkpoints
 from workflows.run.store import PLAN, RECOVERY, Store
@@ -107,7 +109,7 @@ def make_plan(
             checkpoint = "" if entry.method.rests_on is Basis.NOTHING else (priors or {}).get(entry.method.prior)
             units += _units(experiment, catalogues, sizes, (data.label, GENERIC, None), entry, checkpoint)
     for model in experiment.models:
-        for target in model.ladder(experiment.training):
+        for target in model.ladder(experiment.training.targets):
             for entry in [entry for entry in slow_first if entry not in generic]:
                 units += _units(experiment, catalogues, sizes, (model.data, model.label, target), entry)
     return units
@@ -188,7 +190,7 @@ def _check_whole(experiment: Experiment, store: Store, units: list[Unit]) -> Non
         if entry.method.rests_on is Basis.NETWORK:
             for model in experiment.models:
                 place = (model.data, model.label)
-                wanted |= {*product([place], model.ladder(experiment.training), [entry.label], labels)}
+                wanted |= {*product([place], model.ladder(experiment.training.targets), [entry.label], labels)}
         else:
             wanted |= {*product([(data.label, GENERIC) for data in experiment.data], [None], [entry.label], labels)}
     covered: dict[Any, list[tuple[int, int]]] = defaultdict(list)

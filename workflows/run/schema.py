@@ -2,7 +2,6 @@
 
 import pyarrow as pa
 
-
 VERSION = "2"
 VERSION_KEY, UNIT, IMAGES = b"memrec_schema_version", b"memrec_unit", b"memrec_images"
 """What a file's metadata says of itself: its schema's version, its unit's name, the digest of that unit's images."""
@@ -20,7 +19,7 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     (
         "target_loss",
         pa.float64(),
-        "target of the training ladder that the checkpoint was kept for (MSE); null for a network from outside, and for generic",
+        "target of the training ladder that the checkpoint was kept for (MSE); null for a given network and for generic",
     ),
     ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images); null likewise"),
     ("data_set", pa.string(), "label of the data set in the experiment, its name unless another was given"),
@@ -33,7 +32,11 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     ),
     ("label", pa.string(), "class of the image; null where the data set has none"),
     ("degradation", pa.string(), "label of the degradation: the mask or blur, and fill and noise where there are some"),
-    ("fraction_missing", pa.float64(), "share of missing entries, in [0, 1]; null under a degradation that erases none"),
+    (
+        "fraction_missing",
+        pa.float64(),
+        "share of missing entries, in [0, 1]; null under a degradation that erases none",
+    ),
     ("noise_std", pa.float64(), "standard deviation of the noise; pixels are in [0, 1]"),
     ("method", pa.string(), "label of the method in the experiment, its name unless another was given"),
     ("seed", pa.int64(), "seed of the experiment"),

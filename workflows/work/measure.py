@@ -1,4 +1,4 @@
-"""What a recovery costs, as measured for seconds: how many units there are, and how long a run takes, follow from it."""
+"""What a recovery costs, as measured for seconds: the sizes of units and the time of a run follow from it."""
 
 import math
 import time
@@ -13,7 +13,9 @@ from memrec_core import diffusion_prior
 from memrec_core.network import is_out_of_memory
 from memrec_core.precision import full_float32
 from memrec_core.recovery import Basis, Problem
-from workflows.experiment.written import GENERIC, Experiment, MethodEntry, source_of
+from workflows.experiment.methods import MethodEntry, source_of
+from workflows.experiment.models import GENERIC
+from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
 
 USUAL_BATCH, SMALLEST_BATCH, LARGEST_BATCH = 512, 32, 4096

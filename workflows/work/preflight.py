@@ -2,7 +2,8 @@
 
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment, source_of
+from workflows.experiment.methods import source_of
+from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_split
 
 

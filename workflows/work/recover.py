@@ -133,7 +133,9 @@ def _of_the_missing(posed: Posed, found: recovery.Recovery, estimated: bool) -> 
     wrong = [None] * len(kept)
     if estimated and found.mask is not None:
         wrong = (found.mask != kept).flatten(1).double().mean(1).tolist()
-    return dict(zip(names, (missing, metrics.missing_mse(found.images, posed.images, kept).tolist(), wrong), strict=True))
+    return dict(
+        zip(names, (missing, metrics.missing_mse(found.images, posed.images, kept).tolist(), wrong), strict=True)
+    )
 
 
 def _pictured(experiment: Experiment, audit: AuditSet, part: slice) -> list[bool]:

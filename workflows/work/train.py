@@ -11,7 +11,8 @@ from torch import nn
 
 from memrec_core import autoencoders, checkpoints, training
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment, TrainedModel
+from workflows.experiment.models import TrainedModel
+from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.checkpoint_files import STATE, checkpoint_file, sidecar
 from workflows.run.images import catalogues_of

@@ -1,0 +1,63 @@
+"""The data sets of an experiment."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from memrec_core.datasets import DATA_SETS
+from memrec_core.errors import shown
+from workflows.experiment.settings import (
+    ELSEWHERE,
+    Count,
+    Folder,
+    Label,
+    NotNegative,
+    Section,
+    of_somebody,
+    one_of,
+)
+
+
+class Data(Section):
+    """A training set: `name` is one of memrec_core.datasets, `root` its folder or tar where it needs one, `label` what
+    the results call it, its name where left out."""
+
+    name: Annotated[str, one_of("data set", DATA_SETS)]
+    label: Label | None = None
+    count: Count | None = None
+    size: Annotated[int, Field(ge=1, le=4096)] = 32
+    root: Folder | None = None
+    control_root: Folder | None = None
+    control_count: NotNegative | None = None
+    """How many images that were not trained on; as many as `count` where it is left out, 0 for none."""
+    keep_duplicates: bool = False
+    """Whether control images that are near-duplicates of training images count as control all the same."""
+
+    @field_validator("root", "control_root")
+    @classmethod
+    def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is None or (info.context == ELSEWHERE and Path(path).is_absolute()):
+            return path
+        if info.context == ELSEWHERE:
+            raise ValueError(
+                f"{shown(path)} is a path of this machine, and the data is read on the cluster; give the absolute path "
+                "there, such as --set data.root=/data/pictures"
+            )
+        return str(Path(of_somebody(path)).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> "Data":
+        _takes(self.name, DATA_SETS[self.name].load, [name for name in ("root", "control_root") if getattr(self, name)])
+        object.__setattr__(self, "label", self.label or self.name)
+        return self
+
+
+def _takes(name: str, function: Callable[..., Any], options: Iterable[str]) -> None:
+    """Raise ValueError where what makes a network, or reads a data set, has no such option."""
+    known = inspect.signature(function).parameters
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} takes no {option}; leave it out")
