@@ -1,8 +1,97 @@
 """The science of memrec: autoencoders, degradations, and the recovery of training images.
 
-Knows torch, never Ray, a cluster or a run's files. Source of the method: Abitbul & Dar, "How Much Training Data is
-Memorized in Overparameterized Autoencoders? An Inverse Problem Perspective on Memorization Evaluation" (ECML PKDD
-2024); equation and algorithm numbers in this package are that paper's.
+    import memrec_core as memrec
+
+    photos = memrec.datasets.load("photos", count=48, size=32, seed=42)
+    found = memrec.recover_unknown_mask(model, degraded, gamma=0.5, ids=photos.ids)
+
+Names are loaded as they are first used, so that importing the package costs nothing. It knows torch, never Ray, a
+cluster or a run's files. Source of the method: Abitbul & Dar, "How Much Training Data is Memorized in Overparameterized
+Autoencoders? An Inverse Problem Perspective on Memorization Evaluation" (ECML PKDD 2024); equation and algorithm
+numbers in this package are that paper's.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getattr__ loads
+    from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, training
+    from memrec_core.autoencoders import build
+    from memrec_core.datasets import ImageSet
+    from memrec_core.degradations import degrade, mask
+    from memrec_core.errors import InputError, TrainingError
+    from memrec_core.metrics import Rate, mse, psnr, recovery_rate
+    from memrec_core.recovery import (
+        Recovery,
+        inpaint_biharmonic,
+        iterate_autoencoder,
+        recover_ddnm,
+        recover_known_mask,
+        recover_unknown_mask,
+    )
+    from memrec_core.training import train
+
 __version__ = "0.1.0"
+__all__ = [
+    "ImageSet",
+    "InputError",
+    "Rate",
+    "Recovery",
+    "TrainingError",
+    "__version__",
+    "autoencoders",
+    "build",
+    "checkpoints",
+    "datasets",
+    "degradations",
+    "degrade",
+    "inpaint_biharmonic",
+    "iterate_autoencoder",
+    "mask",
+    "metrics",
+    "mse",
+    "psnr",
+    "recover_ddnm",
+    "recover_known_mask",
+    "recover_unknown_mask",
+    "recovery",
+    "recovery_rate",
+    "train",
+    "training",
+]
+
+_SUBMODULES = frozenset({"autoencoders", "checkpoints", "datasets", "degradations", "metrics", "recovery", "training"})
+_HOMES = {
+    "ImageSet": "datasets",
+    "InputError": "errors",
+    "Rate": "metrics",
+    "Recovery": "recovery",
+    "TrainingError": "errors",
+    "build": "autoencoders",
+    "degrade": "degradations",
+    "inpaint_biharmonic": "recovery",
+    "iterate_autoencoder": "recovery",
+    "mask": "degradations",
+    "mse": "metrics",
+    "psnr": "metrics",
+    "recover_ddnm": "recovery",
+    "recover_known_mask": "recovery",
+    "recover_unknown_mask": "recovery",
+    "recovery_rate": "metrics",
+    "train": "training",
+}
+"""The module below this package that each name is from."""
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, at its first use."""
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

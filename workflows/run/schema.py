@@ -19,7 +19,7 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     (
         "target_loss",
         pa.float64(),
-        "target of the training ladder that the checkpoint was kept for (MSE); null for a given network and for generic",
+        "target of the training ladder that the checkpoint was kept for (MSE); null for given networks and generic",
     ),
     ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images); null likewise"),
     ("data_set", pa.string(), "label of the data set in the experiment, its name unless another was given"),

@@ -1,0 +1,43 @@
+"""The public names of the package, and what importing it costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import memrec_core as memrec
+
+COSTS_NOTHING = """
+import sys
+import memrec_core
+assert memrec_core.__version__ and "mse" in dir(memrec_core)
+assert "torch" not in sys.modules and "numpy" not in sys.modules
+"""
+
+
+def test_importing_the_package_loads_neither_torch_nor_numpy():
+    done = subprocess.run([sys.executable, "-c", COSTS_NOTHING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", memrec.__all__)
+def test_each_public_name_is_there(name: str):
+    assert getattr(memrec, name) is not None
+    assert name in dir(memrec)
+
+
+def test_flat_name_is_that_of_its_module():
+    assert memrec.recover_unknown_mask is memrec.recovery.recover_unknown_mask
+    assert memrec.mse is memrec.metrics.mse
+    assert memrec.ImageSet is memrec.datasets.ImageSet
+
+
+def test_all_public_names_can_be_imported_at_once():
+    names: dict[str, object] = {}
+    exec("from memrec_core import *", names)
+    assert set(memrec.__all__) <= names.keys()
+
+
+def test_name_that_is_not_there_is_said_as_python_says_it():
+    with pytest.raises(AttributeError, match=r"^module 'memrec_core' has no attribute 'recover'"):
+        _ = memrec.recover  # pyright: ignore[reportAttributeAccessIssue] (that is what is tested)

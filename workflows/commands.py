@@ -1,0 +1,169 @@
+"""What the commands do: the steps of a run on its folder, and what is said of them."""
+
+import json
+import os
+import shlex
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from memrec_core.errors import InputError, shown
+from workflows.errors import ResultsError, StoreError
+from workflows.experiment import loading as experiments
+from workflows.experiment.written import Experiment
+from workflows.job.request import Request, Steps
+from workflows.run.store import RATES, RECOVERY, REPORT, Store, experiment_of
+from workflows.terminal import complain, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workflows.job.driver import Outcome
+
+ATTEMPTS = 4
+"""How often the results are made anew where some turn out to be damaged as they are read."""
+
+
+def load(
+    source: str,
+    variant: str | None,
+    overrides: list[str] | None,
+    run: str | None,
+    keep_duplicates: bool = False,
+    download: bool = False,
+    elsewhere: bool = False,
+) -> Experiment:
+    """The experiment of a command's options; see experiment.load."""
+    if download:
+        from workflows.experiment import data_folder
+
+        data_folder.download(experiments.data_sets_of(source, overrides, variant))
+    loaded = experiments.load(source, overrides, variant, elsewhere=elsewhere, run=run)
+    return loaded.keeping_duplicates() if keep_duplicates else loaded
+
+
+def store_of(experiment: Experiment, run: str | None) -> Store:
+    """The folder `run`, or the experiment's own below runs/."""
+    return opened(f"runs/{experiment.name}" if run is None else run)
+
+
+def opened(run: str) -> Store:
+    """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
+    if not run.strip():
+        raise InputError("--run is empty; give a folder, or leave it out")
+    store = Store(run)
+    if store.is_local and os.fsencode(store.root) != store.root.encode(errors="replace"):
+        raise InputError(
+            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another --run"
+        )
+    return store
+
+
+def do_all(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> bool:
+    """Train, recover, aggregate and report what there is. Returns whether nothing is left to do."""
+    store, steps = store_of(experiment, run), Steps(retry_failed=retry_failed)
+    for attempt in range(1, ATTEMPTS + 1):
+        outcome = _job(experiment, store, request, steps)
+        if not outcome.done:
+            return False
+        try:
+            _sum_up(experiment, store)
+            break
+        except ResultsError as error:  # what was wrong is set aside, and made anew
+            if attempt == ATTEMPTS:
+                raise
+            say(str(error))
+    say(f"\npage:    {store.show(REPORT)}")
+    say(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)")
+    say(f"rates:   {store.show(RATES)}")
+    line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RECOVERY))}))")
+    say(f"read:    {sys.executable} -c {line}")
+    return outcome.complete
+
+
+def do_steps(experiment: Experiment, run: str | None, request: Request, steps: Steps) -> bool:
+    """Train or recover. Returns whether nothing is left to do."""
+    return _job(experiment, store_of(experiment, run), request, steps).complete
+
+
+def aggregate(run: str) -> None:
+    """Print the rates of a run, and write them."""
+    store = opened(run)
+    _aggregate(experiment_of(store), store)
+
+
+def report(run: str) -> None:
+    """Write the page of a run; its rates are printed where it can't be written."""
+    from workflows.report import write_report
+
+    store = opened(run)
+    try:
+        write_report(experiment_of(store), store)
+    except StoreError:
+        if store.exists(RATES):  # who may only read the run has its figures all the same
+            _show_rates(store, store.read_table(RATES).to_pandas())
+        raise
+    say(f"page: {store.show(REPORT)}")
+
+
+def picture(run: str, degradation: str | None, image: int, model: str | None) -> None:
+    """Draw the course of one recovery of a run."""
+    from workflows.report.course import draw_course
+
+    store = opened(run)
+    for name in draw_course(experiment_of(store), store, degradation, image, model):
+        say(f"picture: {store.show(name)}")
+
+
+def status(run: str) -> None:
+    """Say where a run stands."""
+    from workflows.status import print_status
+
+    store = opened(run)
+    print_status(experiment_of(store), store)
+
+
+def _sum_up(experiment: Experiment, store: Store) -> None:
+    from workflows.report import write_report
+
+    _aggregate(experiment, store)
+    write_report(experiment, store)
+
+
+def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -> "Outcome":
+    """Train and recover, and say what failed."""
+    from workflows.job.driver import run_job
+
+    outcome = run_job(experiment, store, request, steps)
+    for what, reason in outcome.failed.items():
+        complain(f"failed: {what}: {reason}")
+    if outcome.failed:
+        complain(
+            "what failed is taken up again with --retry-failed (a training by memrec run or memrec train); with other "
+            "settings it is another experiment, which needs a --run of its own"
+        )
+    elif not outcome.complete:
+        left = outcome.planned - outcome.done
+        complain(f"{left} of {outcome.planned} units are left: their checkpoints are missing")
+    return outcome
+
+
+def _aggregate(experiment: Experiment, store: Store) -> None:
+    from workflows.report.rates import aggregate
+
+    rates = aggregate(experiment, store, partial(_show_rates, store))
+    if rates.empty:
+        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+
+
+def _show_rates(store: Store, rates: "pd.DataFrame") -> None:
+    """The rates, and what a reader must know of them."""
+    from workflows.report.rates import incomplete
+    from workflows.report.tables import print_rates
+    from workflows.run.images import sentences_of
+
+    if rates.empty:
+        return
+    print_rates(rates, experiment_of(store).titles)
+    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
+        say("\n" + "\n".join(sentences))
