@@ -25,6 +25,8 @@ from workflows.experiment.settings import (
     plain_settings,
 )
 
+SHARED_SETTINGS = "recovery"
+"""The section of settings that several methods have."""
 USUAL_METHODS = ["unknown_mask", "known_mask", "autoencoder_iterations"]
 """Those of an experiment that names none."""
 
@@ -108,18 +110,62 @@ def source_of(prior: str) -> str:
     return str(PRIORS / prior) if (PRIORS / prior).is_dir() else prior
 
 
+def with_settings_in_place(tree: dict[str, Any]) -> dict[str, Any]:
+    """An experiment whose methods have the settings that stand elsewhere: in the section of a method's name, or in
+    `recovery`, for all that have them. Raises ValidationError, or ValueError, for what is wrong in such a section."""
+    sections = {name: tree[name] for name in tree if name in METHODS and tree[name] is not None}
+    for name, section in sections.items():
+        _check_section(name, section)
+    shared = _shared(tree.get(SHARED_SETTINGS))
+    methods = tree.get("methods", USUAL_METHODS)
+    if isinstance(methods, list):
+        _check_effect(shared, methods)
+        methods = [_with_settings(one, shared, sections) for one in methods]
+    elsewhere = {*METHODS, SHARED_SETTINGS}
+    return {**{key: value for key, value in tree.items() if key not in elsewhere}, "methods": methods}
+
+
 def _shared(tree: Any) -> SharedSettings:
     try:
-        return SharedSettings.model_validate(tree or {})
-    except ValidationError:  # which the field itself tells of
-        return SharedSettings()
+        return SharedSettings.model_validate({} if tree is None else tree)
+    except ValidationError as error:
+        raise below(SHARED_SETTINGS, error) from error
+
+
+def _check_section(name: str, section: Any) -> None:
+    """Raises ValidationError for what is wrong in the section of a method's settings."""
+    if not isinstance(section, dict):
+        raise ValueError(f"{name}: input should be a mapping of its settings, not {shown(section)}")
+    try:
+        arguments_of(METHODS[name], section)
+    except ValidationError as error:
+        raise below(name, error) from error
+
+
+def _check_effect(shared: SharedSettings, methods: list[Any]) -> None:
+    """Raises ValueError for a shared setting that each method which has it gives itself: it would do nothing."""
+    for setting in shared.model_fields_set:
+        only = SharedSettings(**{setting: getattr(shared, setting)})
+        own = [(one, only.of(METHODS[name])) for one in methods if (name := _name_in(one)) in METHODS]
+        having = [isinstance(one, dict) and taken.keys() <= one.keys() for one, taken in own if taken]
+        if having and all(having):
+            raise ValueError(
+                f"{SHARED_SETTINGS}.{setting} does nothing, since each method gives its own; change it there, under methods"
+            )
 
 
 def _with_settings(entry: Any, shared: SharedSettings, sections: Mapping[str, Any]) -> Any:
-    name = entry.get("name") if isinstance(entry, dict) else entry
-    if not isinstance(name, str) or name not in METHODS:
+    name = _name_in(entry)
+    if name not in METHODS:
         return entry
-    return {"name": name, **shared.of(METHODS[name]), **sections.get(name, {}), **(entry if entry != name else {})}
+    own = entry if isinstance(entry, dict) else {}
+    return {"name": name, **shared.of(METHODS[name]), **sections.get(name, {}), **own}
+
+
+def _name_in(entry: Any) -> str:
+    """The name in a method's entry; empty where there is none."""
+    name = entry.get("name") if isinstance(entry, dict) else entry
+    return name if isinstance(name, str) else ""
 
 
 def fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation]) -> Iterator[MethodEntry]:
@@ -143,27 +189,3 @@ def fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation])
                 f"({', '.join(one.label for one in degradations)}); choose among {', '.join(would)}, or add a "
                 "degradation that it accepts, such as {mask: center}"
             )
-
-
-def _check_section(name: str, section: Any) -> None:
-    """Raises ValidationError for what is wrong in the section of a method's settings."""
-    if not isinstance(section, dict):
-        raise ValueError(f"{name}: input should be a mapping of its settings, not {shown(section)}")
-    try:
-        arguments_of(METHODS[name], section)
-    except ValidationError as error:
-        raise below(name, error) from error
-
-
-def with_settings_in_place(tree: dict[str, Any]) -> dict[str, Any]:
-    """An experiment whose methods have the settings that stand elsewhere: in the section of a method's name, or among
-    the shared ones. Raises ValidationError for what is wrong in such a section."""
-    sections = {key: tree[key] for key in tree if key in METHODS and tree[key] is not None}
-    for name, section in sections.items():
-        _check_section(name, section)
-    tree = {key: value for key, value in tree.items() if key not in METHODS}
-    methods = tree.get("methods", USUAL_METHODS)
-    if isinstance(methods, list):
-        shared = _shared(tree.get("recovery"))
-        methods = [_with_settings(one, shared, sections) for one in methods]
-    return {**tree, "methods": methods}

@@ -16,8 +16,8 @@ from memrec_core.training import RECIPES
 from workflows.experiment import yaml_reading
 from workflows.experiment.data import Data
 from workflows.experiment.methods import (
+    SHARED_SETTINGS,
     MethodEntry,
-    SharedSettings,
     fitting,
     method_of,
     with_settings_in_place,
@@ -82,7 +82,6 @@ class Experiment(Section):
     methods: Annotated[
         list[Annotated[MethodEntry, PlainValidator(method_of), PlainSerializer(written_method)]], Field(min_length=1)
     ]
-    recovery: SharedSettings = SharedSettings()
     images_per_unit: Count | None = None
     """How many recoveries a work unit does, and one Parquet file holds, about: of a part of the images under one
     degradation, or of all of them under several. Where left out, so many that a unit takes two minutes, as measured on
@@ -98,7 +97,7 @@ class Experiment(Section):
         if not isinstance(tree, dict):
             return tree
         _import(tree.get("imports"))
-        check_keys(tree, [*cls.model_fields, *METHODS])
+        check_keys(tree, [*cls.model_fields, SHARED_SETTINGS, *METHODS])
         return with_settings_in_place(tree)
 
     @field_validator("data", mode="before")
@@ -156,7 +155,7 @@ class Experiment(Section):
     def digest(self) -> str:
         """Changes with anything that could change a result: not with what the experiment is called, nor with where the
         images lie, which are known by their pixels."""
-        tree = self.model_dump(exclude={"name", "description", "data", "recovery"})
+        tree = self.model_dump(exclude={"name", "description", "data"})
         tree["data"] = [data.model_dump(exclude={"root", "control_root"}) for data in self.data]
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -12,7 +12,7 @@ from ray.util.metrics import Counter
 from memrec_core import diffusion_prior
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
-from memrec_core.recovery import Basis, Denoiser
+from memrec_core.recovery import Basis
 from workflows.errors import CheckpointError
 from workflows.experiment.methods import source_of
 from workflows.experiment.written import Experiment
@@ -111,8 +111,7 @@ class Recoverer:
             found: Weights = ray.get(weights)
             described = self.experiment.model(unit.model)
             network, metadata = described.restored(found.data.tobytes(), found.sidecar, found.name)
-            denoiser = Denoiser(network.to(self.device), described.gamma, described.first_mask)
-            self.held, self.digest = Held(denoiser, metadata["loss"]), unit.checkpoint
+            self.held, self.digest = Held.of(described, network.to(self.device), metadata), unit.checkpoint
         return self.held
 
     def _prior(self, source: str, unit: Unit) -> DiffusionPrior:

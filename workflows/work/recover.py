@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from memrec_core import degradations, metrics, recovery
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.recovery import Denoiser
+from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.plan import Unit
@@ -28,6 +30,11 @@ class Held:
 
     basis: Denoiser | DiffusionPrior | None = None
     train_loss: float | None = None
+
+    @classmethod
+    def of(cls, model: Model, network: nn.Module, metadata: Mapping[str, Any]) -> "Held":
+        """A network of the experiment, and what its checkpoint says of it."""
+        return cls(Denoiser(network, model.gamma, model.first_mask), metadata["loss"])
 
 
 @dataclass(frozen=True)
