@@ -150,7 +150,7 @@ def _check_effect(shared: SharedSettings, methods: list[Any]) -> None:
         having = [isinstance(one, dict) and taken.keys() <= one.keys() for one, taken in own if taken]
         if having and all(having):
             raise ValueError(
-                f"{SHARED_SETTINGS}.{setting} does nothing, since each method gives its own; change it there, under methods"
+                f"{SHARED_SETTINGS}.{setting} does nothing: each method gives its own; change that instead"
             )
 
 
