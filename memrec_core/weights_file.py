@@ -11,8 +11,11 @@ SPEC = "memrec"
 """The key in the safetensors file's header of what it is the weights of, as JSON."""
 
 
-def pack(tensors: Mapping[str, Tensor], spec: Mapping[str, Any]) -> bytes:
-    """The tensors as a safetensors file, each with a memory of its own, and `spec` in its header."""
+def pack(tensors: Mapping[str, Tensor], spec: Mapping[str, Any] | None = None) -> bytes:
+    """The tensors as a safetensors file, each with a memory of its own, and `spec`, if any, in its header.
+
+    Raises TypeError or ValueError for a spec that JSON can't hold.
+    """
     import safetensors.torch  # here, so that the networks alone run on torch and numpy
 
     seen: set[int] = set()
@@ -22,7 +25,7 @@ def pack(tensors: Mapping[str, Tensor], spec: Mapping[str, Any]) -> bytes:
         place = tensor.untyped_storage().data_ptr()
         own[name] = tensor.clone() if place in seen else tensor  # the format has no word for shared memory
         seen.add(place)
-    return safetensors.torch.save(own, {SPEC: json.dumps(spec, sort_keys=True)})
+    return safetensors.torch.save(own, None if spec is None else {SPEC: json.dumps(spec, sort_keys=True)})
 
 
 def spec_of(data: bytes) -> Any:
