@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from memrec_core.datasets.data_set import DataSet
-from memrec_core.datasets.image_file import decode, is_picture, read, to_square
+from memrec_core.datasets.image_file import decode, is_picture, pixels_of, read
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import list_files, refuse_odd_names
 from memrec_core.datasets.remarks import Remarks, shown_name
@@ -13,13 +13,14 @@ from memrec_core.errors import InputError
 def load(
     *,
     count: int | None,
-    size: int,
+    size: tuple[int, int],
+    channels: int,
     seed: int,
     split: str,
     root: str | Path | None = None,
     control_root: str | Path | None = None,
 ) -> ImageSet:
-    """The images below `root`, or below `control_root` for the control set, their centred squares at size x size.
+    """The images below `root`, or below `control_root` for the control set.
 
     Where one of the two folders lies in the other, its images are of its own split alone. Without a `control_root`,
     `root` is divided in two by its sorted file names: every other image is for training, the rest for control, whatever
@@ -44,8 +45,8 @@ def load(
     ids = [path.relative_to(folder).as_posix() for _, path in chosen]
     pixels = []
     for id_, (_, path) in zip(ids, chosen, strict=True):
-        image = decode(read(path, str(path)), str(path), remarks.of(id_))
-        pixels.append(to_square(image, size, remarks.of(id_)))
+        image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
+        pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
     return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen], remarks.sentences())
 
 
