@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflows.methods import METHODS
 
 import memrec_core
-from memrec_core.autoencoders import BUILDERS
+from memrec_core.autoencoders import ARCHITECTURES
 from memrec_core.datasets import DATA_SETS
-from memrec_core.degradations import MASKS
+from memrec_core.degradations import DEGRADATIONS, FILLS, MASKS
+from memrec_core.recovery import METHODS
 from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiment
 from workflows.run.plan import Size
@@ -27,7 +27,7 @@ def test_list_has_a_line_for_everything_that_an_experiment_can_name(memrec):
     called = memrec("list")
     assert called.status == 0
     lines = dict(re.findall(r"^  (\S+) +(\S.*)$", called.out, re.MULTILINE))
-    for name in (*experiment.shipped(), *BUILDERS, *MASKS.values(), *METHODS, *DATA_SETS):
+    for name in (*experiment.shipped(), *ARCHITECTURES, *MASKS.values(), *FILLS, *DEGRADATIONS, *METHODS, *DATA_SETS):
         assert len(lines[name]) > 5, name
     assert "variants: short, cpu" in lines["figure3-unet-prelu"]
     assert "the paper's 3" in lines["random_80"]
