@@ -10,6 +10,7 @@ from memrec_core.datasets import DATA_SETS
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
+from workflows.experiment.models import TrainedModel
 
 OWN = ("demo", "tiny-imagenet-100")
 PAPER = [name for name in experiments.shipped() if name not in OWN]
@@ -41,7 +42,7 @@ def test_memrecs_own_experiments_can_be_loaded(data: Path, name: str):
     assert experiments.load(name).name == name
 
 
-def narrow(model: experiments.Model) -> dict[str, object]:
+def narrow(model: TrainedModel) -> dict[str, object]:
     """Options that make the full-sized network small enough for a test."""
     return {"channels": [4, 4]} if model.architecture == "unet" else {"width": 8}
 

@@ -123,7 +123,7 @@ def arguments_of(kind: Callable[..., Any], given: Mapping[str, Any], leaving_out
 @cache
 def _section_of(kind: Callable[..., Any], leaving_out: int) -> type[Section]:
     """A section with the arguments of `kind`."""
-    parameters = list(inspect.signature(kind).parameters.values())[leaving_out:]
+    parameters = list(inspect.signature(kind, eval_str=True).parameters.values())[leaving_out:]
     fields: Any = {
         one.name: (_strictly(one.annotation), ... if one.default is one.empty else one.default) for one in parameters
     }
@@ -196,7 +196,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if dataclasses.is_dataclass(value):
         [name] = [name for name, made in FILLS.items() if type(value) is made]
-        return as_written(name, value)
+        return as_written(name, value) if plain_settings(value) else name
     if not isinstance(value, str | int | float | bool):
         raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
     return value

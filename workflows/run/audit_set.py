@@ -31,7 +31,13 @@ class AuditSet:
         """Where each audited image lies among the pixels."""
         return np.flatnonzero([image.audited for image in self.catalogue.images])
 
-    def images(self, part: slice, device: str = "cpu") -> Tensor:
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, channels, height, width = self.pixels.shape
+        return channels, height, width
+
+    def images(self, part: slice | np.ndarray, device: str = "cpu") -> Tensor:
         """Some of the audited images (N, C, H, W) as float32 in [0, 1], copied to `device`."""
         return _as_floats(self.pixels[self.places[part]], device)
 
