@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from memrec_core import autoencoders, degradations, diffusion_prior, recovery
+from memrec_core.device import is_out_of_memory
 from memrec_core.precision import full_float32
 from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.tasks import start, wait_for
-from workflows.job.worker import device, is_out_of_memory
+from workflows.job.worker import device
 from workflows.methods import GENERIC, METHODS
 from workflows.run.audit_set import AuditSet
 from workflows.run.plan import Kind, Size, Sizes
