@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import described, masks_of
+from memrec_core.arguments import check_counts, described, masks_of
+from memrec_core.degradations import Degradation
 from memrec_core.degradations.operator import Masking, Operator
 from memrec_core.errors import InputError
 from memrec_core.metrics import mse
@@ -15,6 +18,7 @@ from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import solve_operator
 from memrec_core.recovery.arguments import check_arguments, check_gamma, check_tolerance, parts
+from memrec_core.recovery.method import Basis, Denoiser, Problem
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
 
 
@@ -136,3 +140,61 @@ def _noiseless(noise_std: float | Sequence[float], degraded: Tensor) -> Tensor:
             "images; give finite numbers, 0 or more"
         )
     return torch.eq(std, 0).expand(len(degraded))
+
+
+@dataclass(frozen=True)
+class KnownOperator:
+    """Algorithm 1 as an object, for any known degradation that erases nothing; see `recover_known_operator`. `gamma` is
+    the one that suits the network where left out."""
+
+    name: ClassVar[str] = "known_operator"
+    title: ClassVar[str] = "known operator"
+    does: ClassVar[str] = "Algorithm 1, told the operator: a blur, or fewer pixels"
+    rests_on: ClassVar[Basis] = Basis.NETWORK
+    told: ClassVar[bool] = True
+    other_form: ClassVar[str] = "known_mask"
+
+    inner_iterations: int = 40
+    tolerance: float = 1e-9
+    gamma: float | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(inner_iterations=self.inner_iterations)
+        check_tolerance(self.tolerance)
+        if self.gamma is not None:
+            check_gamma(self.gamma)
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        """Where pixels are missing, it is called `known_mask`."""
+        return not degradation.erases
+
+    def evaluations(self) -> int:
+        return self.inner_iterations
+
+    def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
+        return recover_known_operator(
+            basis.model,
+            problem.degraded,
+            problem.operator,
+            self.gamma or basis.gamma,
+            problem.noise_std,
+            self.inner_iterations,
+            self.tolerance,
+            problem.batch_size,
+            problem.device,
+        )
+
+
+@dataclass(frozen=True)
+class KnownMask(KnownOperator):
+    """The same where pixels are missing: the reference of appendix E; see `recover_known_mask`."""
+
+    name: ClassVar[str] = "known_mask"
+    title: ClassVar[str] = "known mask"
+    does: ClassVar[str] = "Algorithm 1, told the mask"
+    other_form: ClassVar[str] = "known_operator"
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        return degradation.erases

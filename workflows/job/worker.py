@@ -10,6 +10,7 @@ import torch
 from ray.util.metrics import Counter
 
 from memrec_core import diffusion_prior
+from memrec_core.device import is_out_of_memory
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.recovery import Basis
@@ -157,10 +158,3 @@ def halving(batch_size: int, work: Callable[[int], Result]) -> tuple[Result, int
                 raise
         torch.cuda.empty_cache()  # only now, without the error and its frames, is the batch's memory free
         batch_size //= 2
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device's memory was too small; a CPU has no error class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in ("can't allocate memory", "CUDA error: out of memory", "_ALLOC_FAILED")
-    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from memrec_core import diffusion_prior
-from memrec_core.network import is_of_the_device as is_out_of_memory
+from memrec_core.device import is_out_of_memory
 from memrec_core.precision import full_float32
 from memrec_core.recovery import Basis, Problem
 from workflows.experiment.methods import MethodEntry, source_of

@@ -8,9 +8,10 @@ import time
 import pytest
 import torch
 
+from memrec_core.device import is_out_of_memory
 from workflows.experiment.written import Experiment
 from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
-from workflows.job.worker import halving, is_out_of_memory
+from workflows.job.worker import halving
 from workflows.run.plan import Kind, Size
 from workflows.work.measure import SMALLEST_BATCH, Cost, best_batch
 
@@ -52,7 +53,7 @@ def test_error_of_another_kind_is_not_tried_again():
 
 def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
     script = (
-        "import resource, torch; from workflows.job.worker import is_out_of_memory\n"
+        "import resource, torch; from memrec_core.device import is_out_of_memory\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({8 * 2**30}, {8 * 2**30}))\n"
         "try: torch.zeros(2**33)\n"
         "except RuntimeError as error: print(is_out_of_memory(error))"
