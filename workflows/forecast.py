@@ -19,12 +19,12 @@ from workflows.experiment.written import Experiment, Model
 from workflows.job.machine import processors
 from workflows.job.sizes import USUAL_BATCH, USUAL_ITERATIONS, Cost, measure, sizes_of
 from workflows.methods import GENERIC, METHODS
-from workflows.progress import duration, say
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.run.images import catalogues_of, check_trained_on
 from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, survey, with_checkpoints
 from workflows.run.store import PLAN, Store, is_claimed
+from workflows.terminal import duration, say
 from workflows.work import preflight
 
 MEASURED_S = 2.0

@@ -13,15 +13,16 @@ from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
 from workflows.experiment.written import Data, Experiment, Model
 from workflows.job.cluster import Audits, Cluster
-from workflows.job.heartbeat import Pulse, Standing
+from workflows.job.display import Display
+from workflows.job.heartbeat import Pulse
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
+from workflows.job.standing import Standing
 from workflows.job.tasks import start, wait_for
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
-from workflows.progress import Display, duration, say
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import (
@@ -35,6 +36,7 @@ from workflows.run.checkpoint_files import (
 from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
 from workflows.run.plan import Unit, is_done, load_plan, make_plan, save_plan, survey, with_checkpoints
 from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
+from workflows.terminal import duration, say
 from workflows.work import preflight
 
 LOOK_S = 1.0
