@@ -17,8 +17,8 @@ from typer.core import TyperGroup
 
 import memrec_core
 from memrec_core.errors import InputError
-from workflows.entry import end_of_interruption
 from workflows.errors import JobError
+from workflows.interruption import end_of_interruption
 from workflows.job.request import Request, Steps
 from workflows.terminal import complain, open_streams, say
 

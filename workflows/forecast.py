@@ -20,13 +20,13 @@ from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.job.machine import processors
 from workflows.job.sizes import sizes_of
-from workflows.progress import duration, say
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.run.images import catalogues_of, check_trained_on
 from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, with_checkpoints
 from workflows.run.store import PLAN, Store, is_claimed
 from workflows.run.survey import survey
+from workflows.terminal import duration, say
 from workflows.work import preflight
 from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 

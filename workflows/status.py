@@ -4,12 +4,12 @@ from rich.table import Table
 
 from workflows.experiment.written import Experiment
 from workflows.job.heartbeat import Heartbeat
-from workflows.progress import console, say
 from workflows.run.checkpoint_files import all_checkpoints, trained_checkpoints
 from workflows.run.images import sentences_of
 from workflows.run.plan import planned_units
 from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
 from workflows.run.survey import survey
+from workflows.terminal import console, say
 
 
 def print_status(experiment: Experiment, store: Store) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from memrec_core import datasets
 from memrec_core.torchvision_import import import_torchvision
-from workflows.progress import console
+from workflows.terminal import console
 
 CHANNELS = (32, 64, 64)
 BATCH, LEARNING_RATE, EMA_DECAY, REPORT_EVERY = 32, 1e-3, 0.995, 100

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import make_run
 from workflows import cli
 from workflows.experiment import loading as experiment
-from workflows.progress import Display
+from workflows.job.display import Display
 from workflows.report.tables import print_rates
 from workflows.run.plan import Size
 from workflows.terminal import complain, console, say
@@ -137,7 +137,7 @@ def test_error_is_one_line_whatever_is_in_it(capfd: pytest.CaptureFixture[str]):
 
 def test_bars_are_for_terminals_alone(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr("workflows.progress.LINE_EVERY_S", -1.0)
+    monkeypatch.setattr("workflows.job.display.LINE_EVERY_S", -1.0)
     with Display() as display:
         display.training("fc10 [/x]", 10, 1e-3, 1e-8)
         assert display.bars is None

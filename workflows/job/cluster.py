@@ -15,9 +15,9 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
-from workflows.entry import raise_if_interrupted
 from workflows.errors import JobError
 from workflows.experiment.written import Experiment
+from workflows.interruption import raise_if_interrupted
 from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
 from workflows.job.request import Request
 from workflows.job.watch import Watch

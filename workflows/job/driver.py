@@ -16,15 +16,16 @@ from workflows.experiment.methods import source_of
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
-from workflows.job.heartbeat import Pulse, Standing
+from workflows.job.display import Display
+from workflows.job.heartbeat import Pulse
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
 from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
+from workflows.job.standing import Standing
 from workflows.job.tasks import start, wait_for
 from workflows.job.trainings import TrainingEnd, Trainings
 from workflows.job.weights import WeightsInMemory
-from workflows.progress import Display, duration, say
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import (
@@ -39,6 +40,7 @@ from workflows.run.images import catalogues_of, check_images, check_still_there,
 from workflows.run.plan import Unit, load_plan, make_plan, save_plan, with_checkpoints
 from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
 from workflows.run.survey import is_done, survey
+from workflows.terminal import duration, say
 from workflows.work import preflight
 
 LOOK_S = 1.0

@@ -11,33 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from workflows.errors import StoreError
-from workflows.progress import duration, standing_note
+from workflows.job.standing import Standing, in_words
 from workflows.run.store import PROGRESS, Store
+from workflows.terminal import duration
 
 EVERY_S = 5.0
 SILENT_S = 60.0
 """A driver that has not written for so long has died, or can't write."""
 RESUME = "the same command resumes"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a job stands. `doing` says what it is at before it recovers, `waiting` what it lacks an actor for."""
-
-    doing: str = ""
-    waiting: str = ""
-    units_done: int = 0
-    units_planned: int = 0
-    images_recovered: int = 0
-    images_per_second: float = 0.0
-    seconds_left: float | None = None
-    actors: int = 0
-    failed: int = 0
-
-
-def _words(standing: Standing) -> str:
-    """Where a job stands that has no units yet."""
-    return (standing.doing or "training") + (f", waiting for {standing.waiting}" if standing.waiting else "")
 
 
 def _machine() -> str:
@@ -69,7 +50,7 @@ class Heartbeat:
     machine: str = field(default_factory=_machine)
     pid: int = field(default_factory=os.getpid)
     started: str | None = field(default_factory=lambda: _started(os.getpid()))
-    standing: Standing = Standing()
+    standing: Standing = field(default_factory=Standing)
 
     def to_json(self) -> bytes:
         entry = asdict(self) | {"time": self.time.isoformat(timespec="seconds")}
@@ -95,8 +76,7 @@ class Heartbeat:
     def says(self) -> str:
         """The driver's standing in a sentence, as it is now known."""
         ago = duration((datetime.now(UTC) - self.time).total_seconds())
-        standing = self.standing
-        stood = standing_note(standing) if standing.units_planned else _words(standing)
+        stood = in_words(self.standing)
         if self.state == "done":
             return f"the last driver ended {ago} ago"
         if self.state == "stopped":

@@ -14,7 +14,7 @@ from memrec_core.errors import InputError, in_a_line
 from workflows.errors import JobError
 from workflows.experiment.written import Experiment
 from workflows.job.request import Request
-from workflows.progress import console, duration, say
+from workflows.terminal import console, duration, say
 
 POLL_S = 2.0
 SILENCE_S = 600.0

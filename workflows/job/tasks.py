@@ -12,7 +12,7 @@ from ray.experimental.internal_kv import _internal_kv_put
 
 from memrec_core.errors import InputError
 from workflows.errors import JobError, first_line
-from workflows.progress import say
+from workflows.terminal import say
 
 TRIES = 4
 """How often a task is begun, until whatever kills its workers is taken to be the task."""

@@ -9,7 +9,7 @@ import time
 import ray
 
 from workflows.job.tasks import RAY_DIED
-from workflows.progress import console, say
+from workflows.terminal import console, say
 
 LOOK_S = 1.0
 GRACE_S = 2.0

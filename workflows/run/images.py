@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from memrec_core.errors import InputError
 from workflows.experiment.written import Experiment
-from workflows.progress import say
 from workflows.run.audit_set import images_of, load_splits
 from workflows.run.catalogue import Catalogue, Image, check_same
 from workflows.run.checkpoint_files import STATE, sidecars_of
 from workflows.run.plan import Unit
 from workflows.run.store import CHECKPOINTS, IMAGES, PLAN, Store
+from workflows.terminal import say
 
 COLUMNS = pa.schema(
     [

@@ -12,8 +12,8 @@ import pytest
 
 from workflows.experiment.written import Experiment
 from workflows.job import heartbeat
-from workflows.job.heartbeat import Heartbeat, Pulse, Standing
-from workflows.progress import standing_note
+from workflows.job.heartbeat import Heartbeat, Pulse
+from workflows.job.standing import Standing, standing_note
 from workflows.run.store import Store, claim
 
 ROOT = Path(__file__).parents[3]

@@ -1,18 +1,13 @@
-"""Progress for people: bars in a terminal, the same as a line now and then where there is none."""
+"""A job's progress for people: bars in a terminal, the same as a line now and then where there is none."""
 
 import math
 import time
-from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from workflows.terminal import complain, console, is_screen, say
-
-__all__ = ["Display", "complain", "console", "duration", "say", "standing_note"]
-
-if TYPE_CHECKING:
-    from workflows.job.heartbeat import Standing
+from workflows.job.standing import Standing, standing_note
+from workflows.terminal import console, is_screen, say
 
 LINE_EVERY_S = 10.0
 
@@ -47,7 +42,7 @@ class Display:
         if self.bars is not None and (task := self.tasks.pop(f"training {label}", None)) is not None:
             self.bars.remove_task(task)
 
-    def recovery(self, standing: "Standing") -> None:
+    def recovery(self, standing: Standing) -> None:
         """The standing of a job, as `memrec status` has it too."""
         self._show("recovery", standing.units_done / standing.units_planned, standing_note(standing))
 
@@ -65,23 +60,3 @@ class Display:
 def _text(of_task: str) -> TextColumn:
     """A column of a text as it is, which a narrow terminal breaks and does not cut."""
     return TextColumn(of_task, markup=False, table_column=Column(overflow="fold"))
-
-
-def standing_note(standing: "Standing") -> str:
-    """Units, actors or what it waits for without any, images a second, time left and failures in a line."""
-    parts = [f"{standing.units_done}/{standing.units_planned} units"]
-    if standing.actors or not standing.waiting:
-        parts += [f"{standing.actors} actor{'' if standing.actors == 1 else 's'}"]
-    else:
-        parts += [f"no actor is there, waiting for {standing.waiting}"]
-    if standing.actors and standing.seconds_left is not None:
-        parts += [f"{standing.images_per_second:.3g} images/s", f"{duration(standing.seconds_left)} left"]
-    return ", ".join(parts + ([f"{standing.failed} failed"] if standing.failed else []))
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: 42 s, 7 min, 3 h 20 min."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
