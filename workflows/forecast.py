@@ -16,6 +16,7 @@ from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
 from memrec_core.recovery import Basis
+from workflows.experiment.data import Data
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.job.machine import processors
@@ -32,8 +33,9 @@ from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 
 MEASURED_S = 2.0
 """How long each network is tried."""
-ROW_BYTES, PICTURES_A_ROW, PIXEL_BYTES, PAGE_BYTES = 60, 3, 2.4, 6e6
-"""What a row of the results takes, a pixel of its pictures as PNG, and the page, as seen in the demo's run."""
+ROW_BYTES, PICTURES_A_ROW, VALUE_BYTES, PAGE_BYTES = 60, 3, 0.8, 6e6
+"""What a row of the results takes, a channel of a pixel of its pictures as PNG, and the page, as seen in the demo's
+run."""
 
 Costs = Callable[[], dict[Kind, Cost]]
 """The measured costs, which take their time."""
@@ -88,7 +90,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     for data in experiment.data:
         known = audits[data.label].catalogue
         counts = f"{known.count('train')} training images, {known.count('control')} control images"
-        say(f"images:     {data.label}: {counts}, of {data.size} x {data.size} pixels")
+        say(f"images:     {data.label}: {counts}, of {_shape(data)}")
         for sentence in known.sentences(data.label):
             say(f"            {sentence}")
     for model in experiment.trained_models:
@@ -220,7 +222,7 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
         known = audits[data.label].catalogue
         recoveries = sum(len(unit) for unit in planned if unit.data_set == data.label)
         pictured = sum(min(experiment.pictures, known.count(split)) for split in SPLITS) / len(known)
-        results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * PIXEL_BYTES * data.size**2)
+        results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
     parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
     return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 
@@ -234,6 +236,12 @@ def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Mac
         f"recovery about {duration(seconds)} on the {machine} here, as just measured, for so many "
         f"evaluations an image: {taken}; a training takes the steps that its loss needs"
     )
+
+
+def _shape(data: Data) -> str:
+    """Height and width, and the channels where the images are not RGB."""
+    channels = "" if data.channels == 3 else f" and {_count(data.channels, 'channel')}"
+    return f"{data.height} x {data.width} pixels{channels}"
 
 
 def _count(number: int, what: str) -> str:

@@ -21,6 +21,7 @@ from workflows.experiment.settings import (
 )
 
 LARGEST_SIDE = 4096
+"""Of a picture, in pixels."""
 
 
 def _size(value: Any) -> Any:

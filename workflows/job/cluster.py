@@ -1,6 +1,7 @@
 """The Ray cluster that a job runs on: the connection, and what its nodes have room for."""
 
 import faulthandler
+import math
 import os
 import signal
 import sys
@@ -203,5 +204,5 @@ def _object_store_size(experiment: Experiment) -> dict[str, int]:
     choice where the number of images is not known, or they are too many."""
     if any(data.count is None for data in experiment.data):
         return {}
-    size = sum(2 * 2 * data.count * 3 * data.size**2 for data in experiment.data) + OBJECT_STORE_SPARE
+    size = sum(2 * 2 * data.count * math.prod(data.image_shape) for data in experiment.data) + OBJECT_STORE_SPARE
     return {"object_store_memory": size} if size < LARGEST_OBJECT_STORE else {}

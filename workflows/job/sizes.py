@@ -46,7 +46,7 @@ def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experi
     degradations = {entry.label: len(experiment.under(entry.label)) for entry in experiment.methods}
     sizes = {}
     for kind, cost in costs.items():
-        pixel_bytes = 4 * 3 * experiment.data_set(kind[0]).size ** 2
+        pixel_bytes = 4 * math.prod(experiment.data_set(kind[0]).image_shape)
         in_memory = max(UNIT_BYTES // pixel_bytes, UNIT_BATCHES * cost.batch_size)
         sizes[kind] = min(max(int(UNIT_SECONDS / cost.seconds), 1), in_memory, images[kind[0]] * degradations[kind[2]])
     units = 0.0

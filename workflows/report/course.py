@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -66,8 +67,8 @@ def draw_course(
         for title, course in courses.items()
         if course.masks and mask is not None
     }
-    if masks:
-        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": mask})
+    if masks and mask is not None:
+        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": _opaque(mask)})
     for file, picture in drawn.items():
         store.write(file, picture)
     return list(drawn)
@@ -120,7 +121,7 @@ def _captioned(iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tens
 
 def _captioned_masks(masks: list[Tensor], true: Tensor) -> list[tuple[str, Tensor]]:
     return [
-        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", masks[t - 1])
+        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", _opaque(masks[t - 1]))
         for t in _moments(len(masks))
     ]
 
@@ -136,9 +137,21 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
             axis.axis("off")
         placed = [(first, start), *pictures]
         for axis, (caption, picture) in [*zip(line, placed, strict=False), (line[-1], (last, end))]:
-            axis.imshow(picture[0].clamp(0, 1).permute(1, 2, 0).numpy(), interpolation="nearest", cmap="gray")
+            axis.imshow(_drawable(picture[0]), interpolation="nearest")
             axis.set_title(caption, fontsize=9)
         line[0].text(-0.12, 0.5, title, transform=line[0].transAxes, rotation=90, va="center", ha="right", fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
+
+
+def _opaque(masks: Tensor) -> Tensor:
+    """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
+    return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
+
+
+def _drawable(picture: Tensor) -> np.ndarray:
+    """A picture (C, H, W) as matplotlib shows it, (H, W, 3) or with alpha (H, W, 4): it has no grey with alpha, and
+    stretches grey to what the picture holds of it."""
+    colours = picture if picture.shape[0] > 2 else torch.cat([picture[:1].expand(3, -1, -1), picture[1:]])
+    return colours.clamp(0, 1).permute(1, 2, 0).numpy()

@@ -57,7 +57,9 @@ def load_split(data: Data, seed: int, split: str) -> ImageSet:
     if split == "control" and data.control_count is not None:
         count = data.control_count
     try:
-        return datasets.load(data.name, count=count, size=data.size, seed=seed, split=split, **options)
+        return datasets.load(
+            data.name, count=count, size=data.size, channels=data.channels, seed=seed, split=split, **options
+        )
     except ImageCountError as error:
         raise InputError(f"data set {data.label}: {error.found}; {_way_out(data, error)}") from error
 

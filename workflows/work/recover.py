@@ -153,7 +153,8 @@ def _pictured(experiment: Experiment, audit: AuditSet, part: slice) -> list[bool
 
 
 def _png(image: Tensor) -> dict[str, Any]:
+    """An image (C, H, W) as Arrow keeps a file: grey, grey and alpha, RGB, or RGB and alpha, as it has channels."""
     pixels = image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, format="PNG")
     return {"bytes": buffer.getvalue(), "path": None}
