@@ -1,5 +1,6 @@
 """How many recoveries a work unit holds, and how many are side by side: by what they were measured to cost."""
 
+import math
 from functools import partial
 
 import torch

@@ -48,10 +48,12 @@ def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]
     for (loss, degradation), group in rates.fillna({"target_loss": 0}).groupby(
         ["target_loss", "degradation"], sort=False
     ):
+        rows: Rates = {(row.method, row.split): row for row in group.itertuples()}
+        if not any((method, split) in rows for method in methods for split in ("train", "control")):
+            continue
         if previous not in (None, loss):
             table.add_row()
         previous = loss
-        rows: Rates = {(row.method, row.split): row for row in group.itertuples()}
         cells = [_scientific(loss) if loss else "-", degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))

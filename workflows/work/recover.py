@@ -40,12 +40,13 @@ class Held:
 @dataclass(frozen=True)
 class Posed:
     """The recoveries of a unit, a row each: the image that is looked for, its degradation, and what that left of it.
-    `ids` name the images under one degradation; under the next they stand in the same order."""
+    `ids` name the images under one degradation; under the next they stand in the same order. `operators` has one for
+    all images under each degradation."""
 
     images: Tensor
     ids: list[str]
     applied: list[Degradation]
-    operator: Operator
+    operators: list[Operator]
     degraded: Tensor
 
 
@@ -75,7 +76,7 @@ def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Posed:
         images.repeat(len(wanted), 1, 1, 1),
         ids,
         [one for one in wanted for _ in ids],
-        degradations.joined(operators, [len(ids)] * len(wanted)),
+        operators,
         torch.cat(degraded),
     )
 
@@ -91,7 +92,7 @@ def recover_unit(
     posed, method = pose(unit, experiment, audit), experiment.method(unit.method)
     problem = recovery.Problem(
         degraded=posed.degraded,
-        operator=posed.operator,
+        operator=degradations.joined(posed.operators, [len(posed.ids)] * len(posed.operators)),
         noise_std=[one.noise_std for one in posed.applied],
         ids=posed.ids,
         seed=experiment.seed,
@@ -132,17 +133,24 @@ def recover_unit(
 
 
 def _of_the_missing(posed: Posed, found: recovery.Recovery, estimated: bool) -> dict[str, list[float | None]]:
-    """The columns about missing entries, and about the estimate of which they are; null where there are none."""
-    names, kept = ("fraction_missing", "mse_missing", "mask_error"), posed.operator.kept
-    if kept is None:
-        return {name: [None] * len(posed.images) for name in names}
-    missing = [degradations.fraction_missing(own) for own in kept]
-    wrong = [None] * len(kept)
-    if estimated and found.mask is not None:
-        wrong = (found.mask != kept).flatten(1).double().mean(1).tolist()
-    return dict(
-        zip(names, (missing, metrics.missing_mse(found.images, posed.images, kept).tolist(), wrong), strict=True)
-    )
+    """The columns about missing entries, and about the estimate of which they are; null where a degradation erases
+    none."""
+    columns: dict[str, list[float | None]] = {"fraction_missing": [], "mse_missing": [], "mask_error": []}
+    for number, operator in enumerate(posed.operators):
+        rows, kept = slice(number * len(posed.ids), (number + 1) * len(posed.ids)), operator.kept
+        mask = None if found.mask is None or not estimated else found.mask[rows]
+        own = {} if kept is None else _of_masks(posed.images[rows], found.images[rows], kept, mask)
+        for name, values in columns.items():
+            values += own.get(name, [None] * len(posed.ids))
+    return columns
+
+
+def _of_masks(images: Tensor, found: Tensor, kept: Tensor, estimate: Tensor | None) -> dict[str, list[float]]:
+    columns = {
+        "fraction_missing": [degradations.fraction_missing(own) for own in kept],
+        "mse_missing": metrics.missing_mse(found, images, kept).tolist(),
+    }
+    return columns if estimate is None else columns | {"mask_error": metrics.mask_error(estimate, kept).tolist()}
 
 
 def _pictured(experiment: Experiment, audit: AuditSet, part: slice) -> list[bool]:
