@@ -191,13 +191,24 @@ class Experiment(Section):
         return [degradation for degradation in self.degradations if self.method(label).accepts(degradation)]
 
     def left_out(self) -> list[str]:
-        """A sentence for each method that does not accept all degradations."""
-        sentences = []
-        for entry in self.methods:
-            accepted = self.under(entry.label)
-            if rest := [one.label for one in self.degradations if one not in accepted]:
-                sentences.append(f"method {entry.label} does not apply under {', '.join(rest)}, and is left out there")
-        return sentences
+        """A sentence for each group of degradations that some methods do not accept."""
+        without: dict[tuple[str, ...], list[str]] = {}
+        for one in self.methods:
+            labels = tuple(
+                degradation.label for degradation in self.degradations if not self._is_tried(one, degradation)
+            )
+            without.setdefault(labels, []).append(one.label)
+        return [
+            f"not applicable, and left out: {', '.join(methods)} under {', '.join(labels)}"
+            for labels, methods in without.items()
+            if labels
+        ]
+
+    def _is_tried(self, entry: MethodEntry, degradation: Degradation) -> bool:
+        """Whether a method, or its form for other degradations, is tried under a degradation."""
+        other = getattr(entry.method, "other_form", None)
+        forms = [entry.method, *(one.method for one in self.methods if one.method.name == other)]
+        return any(method.accepts(degradation) for method in forms)
 
     def keeping_duplicates(self) -> "Experiment":
         """The same, with control images that are near-duplicates of training images."""
