@@ -406,7 +406,7 @@ def _plan(
     if not store.exists(PLAN):
         sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
         prior = None
-        if "ddnm" in experiment.methods:
+        if "ddnm" in experiment.methods and experiment.ddnm is not None:
             source = experiment.ddnm.source
             [prior] = wait_for([start(f"reading the diffusion prior {source}", partial(read_prior, source))])
         return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, prior))

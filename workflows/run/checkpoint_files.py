@@ -108,7 +108,7 @@ def _read_sidecar(experiment: Experiment, store: Store, label: str, target: floa
     name = checkpoint_file(label, target)
     try:
         metadata = json.loads(store.read(sidecar(name)))
-        metadata["digest"], metadata["loss"]
+        _, loss = metadata["digest"], metadata["loss"]
         found = {key: metadata[key] for key in ("model", "target", "seed", "architecture")}
         options = {key: metadata["options"].get(key) for key in _model(experiment, label).options}
     except (StoreError, FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -117,7 +117,7 @@ def _read_sidecar(experiment: Experiment, store: Store, label: str, target: floa
         raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
     model = _model(experiment, label)
     expected = {"model": label, "target": target, "seed": experiment.seed, "architecture": model.architecture}
-    if found != expected or options != model.options or not _reaches(metadata["loss"], target):
+    if found != expected or options != model.options or not _reaches(loss, target):
         raise InputError(f"{store.show(sidecar(name))} is the sidecar of another checkpoint")
     return metadata
 
