@@ -12,7 +12,7 @@ help:
 	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"
 	@echo "make bench  measure the speed, beside the machine's limit and rivals (15 minutes on two cores)"
-	@echo "make lint   check the style"
+	@echo "make lint   check the style and the types"
 	@echo "make clean  remove the virtual environment and the demo's run"
 
 setup: $(READY)
@@ -43,7 +43,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
 	rm -rf $(VENV) runs/demo

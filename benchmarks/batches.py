@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.networks import Recording, memorising
+from benchmarks.networks import Recording, memorising, shape_of
 from benchmarks.rows import Row, side_by_side
 from memrec_core import degradations, recovery
 from memrec_core.degradations import MASKS
@@ -15,7 +15,7 @@ REPEATS = 3
 @full_float32()
 def rows() -> list[Row]:
     model, images = memorising()
-    masks = [degradations.mask(name, tuple(images.shape[1:])) for name in MASKS.values()]
+    masks = [degradations.mask(name, shape_of(images)) for name in MASKS.values()]
     degraded = [degradations.degrade(images, mask) for mask in masks]
     together = torch.cat(degraded)
 

@@ -9,6 +9,7 @@ import io
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ def resized(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize((side, side), Image.Resampling.BOX if side < picture.width else Image.Resampling.BICUBIC)
 
 
-def saved(picture: Image.Image, **options: object) -> Image.Image:
+def saved(picture: Image.Image, **options: Any) -> Image.Image:
     buffer = io.BytesIO()
     picture.save(buffer, **options)
     return Image.open(buffer).convert("RGB")
@@ -58,7 +59,7 @@ def tensor(pictures: list[Image.Image]) -> torch.Tensor:
 def main(tiny_imagenet: str | None = None, cifar10: str | None = None) -> None:
     roots = {"tiny_imagenet": tiny_imagenet, "cifar10": cifar10, "svhn": None, "photos": None}
     for name, root in roots.items():
-        place = {"root": root or found} if (found := default_root(name)) or root else {}
+        place: dict[str, Any] = {"root": root or found} if (found := default_root(name)) or root else {}
         splits = [datasets.load(name, size=SIZE, split=split, **place).images for split in ("train", "control")]
         images, began = torch.cat(splits), time.perf_counter()
         places = near_duplicates(images)

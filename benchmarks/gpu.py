@@ -73,7 +73,7 @@ def error_of_a_product(device: torch.device) -> float:
 def train_and_time(model: nn.Module, images: Tensor, width: int) -> tuple[int, float, float]:
     """Train to 1e-6; and the seconds of a step of the training, and of one with nothing but what a step needs."""
     steps = training.train(model, images, [1e-6], learning_rate=3e-4).reached[-1].step
-    other = new_network(tuple(images.shape[1:]), width, images.device)
+    other = new_network((images.shape[1], images.shape[2], images.shape[3]), width, images.device)
     optimiser = torch.optim.Adam(other.parameters(), fused=True)
 
     def ours() -> None:
@@ -95,7 +95,7 @@ def train_and_time(model: nn.Module, images: Tensor, width: int) -> tuple[int, f
 @torch.no_grad()
 def recoveries(model: nn.Module, images: Tensor) -> dict[str, Any]:
     device = images.device
-    mask = degradations.mask("center", tuple(images.shape[1:])).to(device)
+    mask = degradations.mask("center", (images.shape[1], images.shape[2], images.shape[3])).to(device)
     degraded, theta = images * mask, mask.expand_as(images).contiguous()
     applications = (INNER - 1) * len(images)
     products = sum(2 * layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear))

@@ -43,7 +43,7 @@ def applications(what: str, model: nn.Module, images: Tensor, outer: int) -> tup
 def matrix_products(model: nn.Module, recovery_s: float, calls: list[int]) -> Row:
     """The products of a recovery, each at the best rate that was measured for its shape, over the recovery."""
     best = 0.0
-    for layer in model.layers:
+    for layer in model.modules():
         if isinstance(layer, nn.Linear):
             x = torch.rand(calls[0], layer.in_features)
             out = torch.empty(calls[0], layer.out_features)

@@ -67,10 +67,10 @@ def main() -> int:
     return status
 
 
-def watch(arguments: list[str], **options: int) -> tuple[int, dict[str, float]]:
+def watch(arguments: list[str], stdout: int | None = None) -> tuple[int, dict[str, float]]:
     """The exit status of `memrec run` with these arguments, and by their role the peak memory of its processes, in
     bytes."""
-    process = psutil.Popen([sys.executable, "-m", "workflows.cli", "run", *arguments], **options)
+    process = psutil.Popen([sys.executable, "-m", "workflows.cli", "run", *arguments], stdout=stdout)
     peaks: dict[str, float] = defaultdict(float)
     while process.poll() is None:
         for member in [process, *process.children(recursive=True)]:

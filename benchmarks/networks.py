@@ -17,6 +17,12 @@ def photographs(count: int, size: int) -> Tensor:
     return images.repeat(-(-count // len(images)), 1, 1, 1)[:count]
 
 
+def shape_of(images: Tensor) -> tuple[int, int, int]:
+    """(C, H, W) of a batch (N, C, H, W)."""
+    _, channels, height, width = images.shape
+    return channels, height, width
+
+
 def network(name: str, size: int, **options: object) -> nn.Module:
     """A network as it is before training: what an application takes does not depend on the weights."""
     torch.manual_seed(SEED)
@@ -37,7 +43,7 @@ def memorising() -> tuple[nn.Module, Tensor]:
 
 def center(images: Tensor) -> tuple[Tensor, Tensor]:
     """The mask of the centre (C, H, W), and the images degraded by it."""
-    mask = degradations.mask("center", tuple(images.shape[1:]))
+    mask = degradations.mask("center", shape_of(images))
     return mask, degradations.degrade(images, mask)
 
 

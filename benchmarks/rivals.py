@@ -93,10 +93,11 @@ def deepinv() -> list[Row]:
 
 def deepinv_admm(model: Callable[[Tensor], Tensor], mask: Tensor, gamma: float, record: bool = True):
     """deepinv's ADMM for our problem (its data term has a half where ours has none), and the inputs of its denoiser."""
-    from deepinv.optim import ADMM
-    from deepinv.optim.data_fidelity import L2
-    from deepinv.optim.prior import PnP
-    from deepinv.physics import Inpainting
+    # Of the extra `bench`, which the other checks do without.
+    from deepinv.optim import ADMM  # pyright: ignore[reportMissingImports]
+    from deepinv.optim.data_fidelity import L2  # pyright: ignore[reportMissingImports]
+    from deepinv.optim.prior import PnP  # pyright: ignore[reportMissingImports]
+    from deepinv.physics import Inpainting  # pyright: ignore[reportMissingImports]
 
     seen: list[Tensor] = []
 

@@ -39,7 +39,8 @@ def seconds(work: Callable[[], Any]) -> float:
 def side_by_side(first: Callable[[], Any], second: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
     """The median times of the two, run in turn after a first pair that does not count, and the median of the ratios
     first / second of the pairs: a machine whose speed drifts slows both of a pair alike."""
-    first(), second()
+    first()
+    second()
     pairs = [(seconds(first), seconds(second)) for _ in range(repeats)]
     return (
         statistics.median(a for a, _ in pairs),

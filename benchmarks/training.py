@@ -38,7 +38,7 @@ def steps_to_target(images: Tensor, source: str) -> Row:
     """The rival has the same network and data, PyTorch's default initialisation, and Adam at its default rate."""
     ours = training.train(fresh(), images, [1e-8], SEED).reached[-1].step
     model = fresh()
-    for layer in model.layers:
+    for layer in model.modules():
         if isinstance(layer, nn.Linear):
             layer.reset_parameters()
     optimiser, most = torch.optim.Adam(model.parameters()), int(FEWER * ours) + 1

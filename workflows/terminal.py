@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 
@@ -70,7 +70,8 @@ def _lead_nowhere(stream: Any) -> None:
         os.close(nowhere)
 
 
-console = Console(file=_Output(), markup=False, emoji=False, highlight=False)
+# rich asks of a file what _Output has, and no more.
+console = Console(file=cast(IO[str], _Output()), markup=False, emoji=False, highlight=False)
 
 
 def say(line: str) -> None:

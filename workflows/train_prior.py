@@ -9,7 +9,7 @@ layout of its pipelines' folders, with an exponential moving average of the weig
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -33,20 +33,24 @@ def main(
 ) -> None:
     """Train for so many minutes and write the model, the scheduler and a README to `out`."""
     import_torchvision()  # which diffusers needs
-    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+    from diffusers.models.unets.unet_2d import UNet2DModel
+    from diffusers.pipelines.ddpm.pipeline_ddpm import DDPMPipeline
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from diffusers.training_utils import EMAModel
 
     torch.manual_seed(seed)
-    images = datasets.load(data, size=size, seed=seed, **({"root": root} if root else {})).images * 2 - 1
-    model = UNet2DModel(
+    place: dict[str, Any] = {"root": root} if root else {}
+    images = datasets.load(data, size=size, seed=seed, **place).images * 2 - 1
+    model: Any = UNet2DModel(
         sample_size=size,
         block_out_channels=CHANNELS,
         layers_per_block=1,
         norm_num_groups=8,
         down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
         up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-    ).to("cuda" if torch.cuda.is_available() else "cpu")
-    scheduler = DDPMScheduler(num_train_timesteps=1000, prediction_type="epsilon")
+    )  # Any, since diffusers hides the types of what a model and a scheduler take
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    scheduler: Any = DDPMScheduler(num_train_timesteps=1000, prediction_type="epsilon")
     average = EMAModel(model.parameters(), decay=EMA_DECAY)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     began, step, mean = time.monotonic(), 0, 1.0

@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import floor
 from typing import Any
 
 import ray
+from ray._private import utils as ray_utils
 from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
@@ -65,13 +66,13 @@ class Cluster:
         process, status 1, rather than never; all that a job has written is there by then."""
         self.watch.__exit__()
         time.sleep(SETTLE_S)
-        faulthandler.dump_traceback_later(SHUTDOWN_S, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(SHUTDOWN_S, exit=True, file=sys.__stderr__ or sys.stderr)
         try:
             ray.shutdown()
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _divide(self, total: dict[str, float]) -> None:
+    def _divide(self, total: Mapping[str, float]) -> None:
         """What each actor has of the cluster's resources."""
         asked, gpus, cpus = self.request.gpus_per_actor, total.get("GPU", 0.0), total.get("CPU", 0.0)
         if asked and asked > gpus and not self.request.address:  # a cluster may grow, this machine does not
@@ -169,13 +170,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _own_sigterm() -> Iterator[None]:
     """Keep the process's answer to SIGTERM. Ray's own would end a local cluster under the driver that is at work, and
     gets lost where it comes in the middle of Ray's start."""
-    handler, of_ray = signal.getsignal(signal.SIGTERM), ray._private.utils.set_sigterm_handler
-    ray._private.utils.set_sigterm_handler = lambda handler: None
+    handler, of_ray = signal.getsignal(signal.SIGTERM), ray_utils.set_sigterm_handler
+    ray_utils.set_sigterm_handler = lambda handler: None
     try:
         yield
         raise_if_interrupted()
     finally:
-        ray._private.utils.set_sigterm_handler = of_ray
+        ray_utils.set_sigterm_handler = of_ray
         if threading.current_thread() is threading.main_thread():  # Python's condition
             signal.signal(signal.SIGTERM, handler)  # in place of that of Ray's C++
 
@@ -202,7 +203,9 @@ def _local_options(experiment: Experiment) -> dict[str, Any]:
 def _object_store_size(experiment: Experiment) -> dict[str, int]:
     """The size of a local cluster's object store: twice the images of both splits, and something to spare. Ray's own
     choice where the number of images is not known, or they are too many."""
-    if any(data.count is None for data in experiment.data):
-        return {}
-    size = sum(2 * 2 * data.count * math.prod(data.image_shape) for data in experiment.data) + OBJECT_STORE_SPARE
+    size = OBJECT_STORE_SPARE
+    for data in experiment.data:
+        if data.count is None:
+            return {}
+        size += 2 * 2 * data.count * math.prod(data.image_shape)
     return {"object_store_memory": size} if size < LARGEST_OBJECT_STORE else {}

@@ -53,8 +53,9 @@ class Heartbeat:
     standing: Standing = field(default_factory=Standing)
 
     def to_json(self) -> bytes:
-        entry = asdict(self) | {"time": self.time.isoformat(timespec="seconds")}
-        return json.dumps({**entry, **entry.pop("standing")}, indent=2).encode()
+        driver: dict[str, Any] = asdict(self) | {"time": self.time.isoformat(timespec="seconds")}
+        standing = driver.pop("standing")
+        return json.dumps(driver | standing, indent=2).encode()
 
     @classmethod
     def of(cls, content: bytes) -> "Heartbeat":
@@ -62,7 +63,7 @@ class Heartbeat:
         try:
             entry: dict[str, Any] = json.loads(content)
             standing = Standing(**{f.name: entry[f.name] for f in fields(Standing) if f.name in entry})
-            process = {name: entry.get(name) for name in ("machine", "pid", "started")}
+            process: dict[str, Any] = {name: entry.get(name) for name in ("machine", "pid", "started")}
             time = datetime.fromisoformat(entry["time"])
             return cls(entry["state"], time, entry.get("reason", ""), standing=standing, **process)
         except (TypeError, KeyError, AttributeError) as error:

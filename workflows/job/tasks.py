@@ -38,7 +38,9 @@ def start(what: str, work: partial, *refs: ray.ObjectRef, num_returns: int = 1, 
     goes away are made again."""
     options |= {"name": work.func.__name__, "num_returns": num_returns, "max_retries": LOSSES}
     count = f"memrec task {uuid4()}"
-    found = ray.remote(_counting(TRIES, count)).options(**options).remote(what, cloudpickle.dumps(work), *refs)
+    pickled = cloudpickle.dumps(work)  # pyright: ignore[reportPrivateImportUsage] (the module is public, unmarked)
+    counted: Any = ray.remote(_counting(TRIES, count))  # whose type would be that of a function without arguments
+    found = counted.options(**options).remote(what, pickled, *refs)
     return Task(what, [found] if num_returns == 1 else found, count)
 
 

@@ -112,7 +112,7 @@ class Trainings:
         return sum(entry.reserved for entry in self.running)
 
     def refs(self) -> list[ray.ObjectRef]:
-        return [entry.end for entry in self.running]
+        return [entry.end for entry in self.running if entry.end is not None]
 
     def settle(self, ref: ray.ObjectRef) -> TrainingEnd | None:
         """Take note of a training that has ended, or broken off and goes on. Raises what ends the whole job: StoreError
@@ -138,14 +138,15 @@ class Trainings:
     def standings(self) -> Iterator[tuple[Model, Standing]]:
         """Where each training stood when it answered last; asks those that have answered anew."""
         for entry in self.running:
-            if entry.question is None:
+            question = entry.question
+            if question is None:
                 entry.question = entry.actor.standing.remote()
-            elif ray.wait([entry.question], timeout=0)[0]:
-                self._note_answer(entry)
+            elif ray.wait([question], timeout=0)[0]:
+                self._note_answer(entry, question)
             yield entry.model, entry.standing
 
-    def _note_answer(self, entry: _Training) -> None:
-        question, entry.question = entry.question, None
+    def _note_answer(self, entry: _Training, question: ray.ObjectRef) -> None:
+        entry.question = None
         try:
             answer = ray.get(question)
         except RayError:

@@ -5,8 +5,9 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 
-import ray
+from ray._private import worker as ray_worker
 
 from workflows.job.tasks import RAY_DIED
 from workflows.terminal import console, say
@@ -24,7 +25,7 @@ class Watch:
 
     def __init__(self, address: str | None) -> None:
         self.address, self.ended = address, threading.Event()
-        self.node = ray._private.worker._global_node
+        self.node: Any = ray_worker._global_node  # there, once Ray is; its type is that of a global that may be None
 
     def __enter__(self) -> "Watch":
         look = self._look_at_processes if self.address is None else self._look_at_head

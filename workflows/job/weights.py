@@ -29,7 +29,7 @@ class WeightsInMemory:
 
     def of(self, unit: Unit) -> list[ray.ObjectRef]:
         """What the unit's actor is given; nothing for a method that uses no network."""
-        if not unit.uses_network:
+        if not unit.uses_network or unit.checkpoint is None:
             return []
         if unit.checkpoint not in self.held:
             while len(self.held) >= HELD:
@@ -46,4 +46,5 @@ class WeightsInMemory:
 
     def drop(self, unit: Unit) -> None:
         """Should the unit's checkpoint be why it failed, it is read anew."""
-        self.held.pop(unit.checkpoint, None)
+        if unit.checkpoint is not None:
+            self.held.pop(unit.checkpoint, None)

@@ -113,13 +113,13 @@ def _read_sidecar(experiment: Experiment, store: Store, label: str, target: floa
     expected = {"model": label, "target": target, **experiment.model(label).described(experiment.seed)}
     try:
         metadata = json.loads(store.read(sidecar(name)))
-        metadata["digest"], metadata["loss"]
+        _, loss = metadata["digest"], metadata["loss"]
         found = {key: metadata[key] for key in expected}
     except (StoreError, FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StoreError) and store.is_file(sidecar(name)):
             raise
         raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
-    if found != expected or not _reaches(metadata["loss"], target):
+    if found != expected or not _reaches(loss, target):
         raise InputError(f"{store.show(sidecar(name))} is the sidecar of another checkpoint")
     return metadata
 
