@@ -78,8 +78,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     preflight.check(experiment)
     kept = catalogues_of(store)
     audits = {
-        data.label: load_audit_set(data, experiment.seed, kept.get(str(data.label)), store.uri)
-        for data in experiment.data
+        data.label: load_audit_set(data, experiment.seed, kept.get(data.label), store.uri) for data in experiment.data
     }
     check_trained_on(experiment, store, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()

@@ -6,7 +6,7 @@ fill likewise in `FILLS`, and a new pattern of missing pixels is a function in `
 
 from memrec_core.degradations.blur import Blur
 from memrec_core.degradations.custom import Custom
-from memrec_core.degradations.degradation import Degradation
+from memrec_core.degradations.degradation import Degradation, shape_of
 from memrec_core.degradations.degrade import degrade
 from memrec_core.degradations.downsample import Downsample
 from memrec_core.degradations.erasure import Erasure
@@ -41,4 +41,5 @@ __all__ = [
     "fraction_missing",
     "joined",
     "mask",
+    "shape_of",
 ]

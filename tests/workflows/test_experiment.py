@@ -105,7 +105,7 @@ def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, word
     [
         ("architecture: fc10", "architecture: fc11", ["models.0.architecture", "did you mean 'fc10'", "fc10, fc20"]),
         ("width: 48", "activation: relu", ["models.0: unknown activation", "did you mean 'prelu'", "softplus"]),
-        ("mask: random_80", "mask: randm_80", ["degradations.1: unknown mask", "did you mean 'random_80'"]),
+        ("mask: random_80", "mask: randm_80", ["degradations.1: unknown mask", "did you mean 'random_80"]),
         ("mask: center", "mask: 7", ["degradations.0: unknown mask", "7", "checkerboard"]),
         ("name: photos", "name: Photos", ["data.name", "did you mean 'photos'", "image_folder"]),
         ("max_iterations: 5", "first_mask: zeroes", ["recovery.first_mask", "did you mean 'zeros'"]),

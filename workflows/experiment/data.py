@@ -44,7 +44,7 @@ class Data(Section):
     """
 
     name: Annotated[str, one_of("data set", DATA_SETS)]
-    label: Label | None = None
+    label: Label = ""
     count: Count | None = None
     size: Annotated[int | list[int], BeforeValidator(_size)] = 32
     channels: Annotated[int, Field(ge=1, le=4)] = 3

@@ -57,6 +57,11 @@ class MethodEntry(NamedTuple):
         """What tables and pages call it."""
         return self.method.title if self.label == self.method.name else f"{self.method.title} ({self.label})"
 
+    @property
+    def prior(self) -> str:
+        """The generic prior that it rests on; empty where it rests on none."""
+        return str(getattr(self.method, "prior", ""))
+
 
 def method_of(tree: Any, info: ValidationInfo) -> MethodEntry:
     if isinstance(tree, MethodEntry):

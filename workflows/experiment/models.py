@@ -27,12 +27,12 @@ class Model(Section):
 
     gamma: Positive
     first_mask: Annotated[str, one_of("first mask", FIRST_MASKS)]
-    data: Label | None = None
-    label: Label | None = None
+    data: Label = ""
+    label: Label = ""
 
     @field_validator("label")
     @classmethod
-    def _is_no_generic_label(cls, label: str | None) -> str | None:
+    def _is_no_generic_label(cls, label: str) -> str:
         if label == GENERIC:
             raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
         return label

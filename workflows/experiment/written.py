@@ -111,9 +111,9 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _train_on_each_data_set(self) -> "Experiment":
-        labels = [str(data.label) for data in self.data]
+        labels = [data.label for data in self.data]
         for number, model in enumerate(self.models):
-            if model.data is not None and model.data not in labels:
+            if model.data and model.data not in labels:
                 raise ValueError(f"models.{number}.data: {unknown('data set', model.data, labels)}")
         object.__setattr__(self, "models", [own for model in self.models for own in model.on_each(labels)])
         return self
@@ -141,7 +141,7 @@ class Experiment(Section):
     def _networks_can_be_built(self) -> "Experiment":
         for number, model in enumerate(self.models):
             try:
-                model.check(self.data_set(str(model.data)).image_shape)
+                model.check(self.data_set(model.data).image_shape)
             except InputError as error:
                 raise ValueError(f"models.{number}: {in_a_line(error)}") from error
         return self
@@ -184,7 +184,7 @@ class Experiment(Section):
     @property
     def priors(self) -> list[str]:
         """The generic priors that its methods rest on, each once."""
-        return list(dict.fromkeys(one.method.prior for one in self.methods if one.method.rests_on is Basis.PRIOR))
+        return list(dict.fromkeys(one.prior for one in self.methods if one.method.rests_on is Basis.PRIOR))
 
     def under(self, label: str) -> list[Degradation]:
         """The degradations that a method accepts."""

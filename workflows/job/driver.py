@@ -108,7 +108,7 @@ def _run_on(
     for data in experiment.data:
         what, work = (
             f"reading the images of data set {data.label}",
-            partial(read_images, data, experiment.seed, kept.get(str(data.label)), store.uri),
+            partial(read_images, data, experiment.seed, kept.get(data.label), store.uri),
         )
         read[data.label] = start(what, work, num_returns=2, num_cpus=1)
     catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))

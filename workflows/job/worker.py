@@ -103,7 +103,7 @@ class Recoverer:
         if method.rests_on is Basis.NETWORK:
             return self._network(unit, weights[0])
         if method.rests_on is Basis.PRIOR:
-            return Held(self._prior(source_of(method.prior), unit))
+            return Held(self._prior(source_of(str(getattr(method, "prior", ""))), unit))
         return Held()
 
     def _network(self, unit: Unit, weights: ray.ObjectRef) -> Held:

@@ -35,8 +35,8 @@ def prior_words(experiment: Experiment) -> str:
     """Which generic priors were used, and whether they may have seen the images; empty where there are none."""
     priors = [entry for entry in experiment.methods if entry.method.rests_on is Basis.PRIOR]
     return " ".join(
-        f"{entry.title}'s diffusion prior: {entry.method.prior}. May it have seen the audited images? "
-        f"{entry.method.may_have_seen}."
+        f"{entry.title}'s diffusion prior: {entry.prior}. May it have seen the audited images? "
+        f"{getattr(entry.method, 'may_have_seen', 'not stated')}."
         for entry in priors
     )
 

@@ -91,7 +91,7 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
     if kept is None:
         catalogue = Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
     else:
-        check_same(run, str(data.label), kept.images, images)
+        check_same(run, data.label, kept.images, images)
         catalogue = kept
     return AuditSet(catalogue, pixels.mul(255).round_().byte().numpy())  # as it was read
 

@@ -27,9 +27,7 @@ def loss_label(loss: float | None) -> str:
 def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
     """All that the experiment's networks come from: what trainings end with, and what was given."""
     return [
-        (str(model.label), target)
-        for model in experiment.models
-        for target in model.ladder(experiment.training.targets)
+        (model.label, target) for model in experiment.models for target in model.ladder(experiment.training.targets)
     ]
 
 
@@ -55,7 +53,7 @@ def trained_checkpoints(
 
 def load_checkpoint(store: Store, model: Model, target: float | None) -> tuple[nn.Module, dict[str, Any]]:
     """The network and its metadata; see checkpoints.load for the errors."""
-    return model.restored(*read_checkpoint(store, str(model.label), target))
+    return model.restored(*read_checkpoint(store, model.label, target))
 
 
 def read_checkpoint(store: Store, model: str, target: float | None) -> tuple[bytes, bytes, str]:

@@ -18,7 +18,7 @@ from workflows.experiment.models import GENERIC
 from workflows.experiment.settings import plain_settings
 from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
-from workflows.run.checkpoint_files import loss_label, trained_checkpoints
+from workflows.run.checkpoint_files import Checkpoint, loss_label, trained_checkpoints
 from workflows.run.store import PLAN, RECOVERY, Store
 
 Kind = tuple[str, str, str]
@@ -106,7 +106,7 @@ def make_plan(
     generic = [entry for entry in slow_first if entry.method.rests_on is not Basis.NETWORK]
     for data in experiment.data:
         for entry in generic:
-            checkpoint = "" if entry.method.rests_on is Basis.NOTHING else (priors or {}).get(entry.method.prior)
+            checkpoint = "" if entry.method.rests_on is Basis.NOTHING else (priors or {}).get(entry.prior)
             units += _units(experiment, catalogues, sizes, (data.label, GENERIC, None), entry, checkpoint)
     for model in experiment.models:
         for target in model.ladder(experiment.training.targets):
@@ -124,13 +124,25 @@ def _units(
     checkpoint: str | None = None,
 ) -> list[Unit]:
     """The units of one method on one `basis`: the data set, the model and its training loss."""
-    data_set, model, _ = basis
+    data_set, model, target = basis
     catalogue, size = catalogues[data_set], sizes((data_set, model, entry.label))
     digest, settings = cache(catalogue.digest), settings_digest(experiment, model, entry)
     labels = [degradation.label for degradation in experiment.under(entry.label)]
     return [
-        Unit(*basis, entry.label, together, *bounds, digest(*bounds), settings, size.batch_size, checkpoint)
-        for together, *bounds in shards(labels, len(catalogue), size.recoveries)
+        Unit(
+            data_set,
+            model,
+            target,
+            entry.label,
+            together,
+            start,
+            stop,
+            digest(start, stop),
+            settings,
+            size.batch_size,
+            checkpoint,
+        )
+        for together, start, stop in shards(labels, len(catalogue), size.recoveries)
     ]
 
 
@@ -211,7 +223,7 @@ def _end(parts: list[tuple[int, int]]) -> int:
     return stops[-1] if starts == (0, *stops[:-1]) else -1
 
 
-def with_checkpoints(units: list[Unit], digests: dict[tuple[str, float], str]) -> tuple[list[Unit], list[Unit]]:
+def with_checkpoints(units: list[Unit], digests: Mapping[Checkpoint, str]) -> tuple[list[Unit], list[Unit]]:
     """The units whose checkpoint is among `digests`, by (model, target loss), or that need none; and the others."""
     named, waiting = [], []
     for unit in units:

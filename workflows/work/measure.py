@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from memrec_core import diffusion_prior
+from memrec_core.degradations import shape_of
 from memrec_core.device import is_out_of_memory
 from memrec_core.precision import full_float32
 from memrec_core.recovery import Basis, Problem
@@ -32,9 +33,9 @@ class Cost(NamedTuple):
 
 def measured_places(experiment: Experiment) -> list[tuple[str, str]]:
     """The data sets and models of all kinds of units: `generic` stands for the methods without a network."""
-    places = [(str(model.data), str(model.label)) for model in experiment.models]
+    places = [(model.data, model.label) for model in experiment.models]
     if any(entry.method.rests_on is not Basis.NETWORK for entry in experiment.methods):
-        places += [(str(data.label), GENERIC) for data in experiment.data]
+        places += [(data.label, GENERIC) for data in experiment.data]
     return places
 
 
@@ -81,14 +82,14 @@ def best_batch(network: Callable[[Tensor], Tensor], images: Tensor, within_s: fl
 
 def _generic_cost(experiment: Experiment, entry: MethodEntry, images: Tensor, within_s: float) -> Cost:
     if entry.method.rests_on is Basis.PRIOR:
-        prior = diffusion_prior.load(source_of(entry.method.prior)).to(images.device)
+        prior = diffusion_prior.load(source_of(entry.prior)).to(images.device)
         one = best_batch(lambda batch: prior.noise(batch, 0), prior.enlarge(images), within_s)
         return _times(entry.method.evaluations(), one)
     ids, degradation = ["0"], experiment.under(entry.label)[0]
     image = images[:1].cpu()
     problem = Problem(
         degraded=degradation.degrade(image, ids, experiment.seed, images),
-        operator=degradation.operator(tuple(image.shape[1:]), ids, experiment.seed),
+        operator=degradation.operator(shape_of(image), ids, experiment.seed),
         noise_std=[degradation.noise_std],
         ids=ids,
     )

@@ -1,6 +1,7 @@
 """What can be found wrong with an experiment before any work is done for it."""
 
 from memrec_core import diffusion_prior
+from memrec_core.degradations import shape_of
 from memrec_core.errors import InputError
 from workflows.experiment.methods import source_of
 from workflows.experiment.written import Experiment
@@ -16,7 +17,7 @@ def check(experiment: Experiment) -> None:
     priors = [diffusion_prior.load(source_of(prior)) for prior in experiment.priors]
     for data in experiment.data:
         images = load_split(data.model_copy(update={"count": 1}), experiment.seed, "train").images
-        image_shape = tuple(images.shape[1:])
+        image_shape = shape_of(images)
         for degradation in experiment.degradations:
             degradation.operator(image_shape, ["0"], experiment.seed)
         for model in experiment.models:

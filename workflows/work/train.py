@@ -69,7 +69,7 @@ def train_model(
         )
     _remove_halves(experiment, model, store)
     torch.manual_seed(experiment.seed)
-    network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(images.device)
+    network = autoencoders.build(model.architecture, audit.image_shape, **model.options).to(images.device)
     state = StoredState(experiment, store, model, trained_on)
     history = training.train(
         network,
