@@ -99,7 +99,8 @@ def mask_name(name: str | int) -> str:
     if text.isdecimal() and len(text) < 10 and int(text) in MASKS:
         return MASKS[int(text)]
     if text not in PATTERNS and not is_random(text):
-        raise unknown("mask", text, [*PATTERNS, "random_80 (or any per cent from 1 to 99)", "1 to 6"])
+        others = "another per cent from 1 to 99, or the paper's number, 1 to 6"
+        raise InputError(f"{unknown('mask', text, [*PATTERNS, 'random_80'])}, {others}")
     return text
 
 
