@@ -8,11 +8,25 @@ from torch import nn
 from memrec_core.arguments import check_image_shape, described
 from memrec_core.autoencoders.architecture import Architecture
 from memrec_core.autoencoders.fully_connected import FC10, FC20, fc10, fc20
+from memrec_core.autoencoders.given import Given, given
 from memrec_core.autoencoders.tied import TIED, tied
+from memrec_core.autoencoders.trial import check
 from memrec_core.autoencoders.unet import UNET, unet
 from memrec_core.errors import InputError, in_a_line, unknown
 
-__all__ = ["ARCHITECTURES", "Architecture", "architecture_of", "build", "fc10", "fc20", "tied", "unet"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Given",
+    "architecture_of",
+    "build",
+    "check",
+    "fc10",
+    "fc20",
+    "given",
+    "tied",
+    "unet",
+]
 
 ARCHITECTURES: dict[str, Architecture] = {
     "fc10": FC10,
