@@ -6,7 +6,8 @@ import importlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from operator import attrgetter
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -90,17 +91,19 @@ class Custom:
             return self.function
         module, _, path = self.function.partition(":")
         try:
-            found: Any = importlib.import_module(module)
+            imported = importlib.import_module(module)
         except Exception as error:  # whatever the module's own code raises
             raise InputError(
                 f"custom {shown(self.function)}: {module} can't be imported ({in_a_line(error)}); "
                 "install it where memrec runs, or correct its name"
             ) from error
-        for name in path.split("."):
-            found = getattr(found, name, None)
+        try:
+            found = attrgetter(path)(imported)
+        except AttributeError:
+            found = None
         if not callable(found):
             raise InputError(f"custom {shown(self.function)}: {module} has no function {path}; correct its name")
-        return found
+        return cast(Linear, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,10 +195,11 @@ def _check_linear(operator: Differentiable, image_shape: Shape) -> None:
     out = operator.forward(given)
     if not torch.equal(given, together):
         raise InputError(f"custom {operator.name} changes its input in place; work on a clone of it")
-    expected = 2 * out[0] - 3 * out[1] + out[3]
+    if not out.isfinite().all():
+        raise InputError(f"custom {operator.name} is not finite for finite pixels; a linear function is")
     scale = LINEAR_TO * out.abs().max()
-    if not (out.isfinite().all() and (out[2] - expected).abs().max() <= scale):
-        raise InputError(f"custom {operator.name} is not linear: H(2a - 3b + c) is not 2 H a - 3 H b + H c; make it so")
-    if not (operator.forward(c) - out[3:]).abs().max() <= scale:
+    if (operator.forward(c) - out[3:]).abs().max() > scale:
         raise InputError(f"custom {operator.name} makes another image of one that stands alone; treat each by itself")
+    if (out[2] - (2 * out[0] - 3 * out[1] + out[3])).abs().max() > scale:
+        raise InputError(f"custom {operator.name} is not linear: H(2a - 3b + c) is not 2 H a - 3 H b + H c; make it so")
     operator.adjoint(c)

@@ -58,6 +58,8 @@ def degrade_linearly(degradation: Degradation, images: Tensor, ids: Sequence[str
     """H x + noise, where all that there is to a degradation is its operator. Raises InputError as `degrade`."""
     ids = checked_ids(images, ids, seed)
     operator = degradation.operator(shape_of(images), ids, seed)
+    if not len(images):  # which an FFT can't be made of
+        return images
     return add_noise(operator.forward(images), degradation.noise_std, ids, seed)
 
 
