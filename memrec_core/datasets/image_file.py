@@ -46,6 +46,8 @@ LONG = 4
 """Of a picture of which less than this part is left when it is cut to a shape, what is left shows little."""
 FLAT = 8
 """A picture whose values differ by fewer steps of 255 is of one colour, or nearly."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
 POINTERS = {
     b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file with git lfs pull",
     b"/annex/objects/": "it is a pointer of git-annex; fetch the file with git annex get",
@@ -180,27 +182,46 @@ def pixels_of(image: Image.Image, size: tuple[int, int], channels: int = 3, note
     told to `note`.
     """
     height, width = size
-    centre = _centre(image, height, width)
-    if LONG * centre.width * centre.height < image.width * image.height:
+    box = _centre(image, size)
+    across, down = box[2] - box[0], box[3] - box[1]
+    if LONG * across * down < image.width * image.height:
         note(f"cut to less than a quarter of it for the shape of {height} x {width}")
-    if centre.mode != MODES[channels]:
-        centre = _converted(centre, channels)
-    smaller = centre.height < height or centre.width < width
-    if smaller:
+    if down < height or across < width:
         note(f"smaller than {height} x {width} enlarged to it")
-    if centre.size != (width, height):
-        centre = centre.resize((width, height), Image.Resampling.BICUBIC if smaller else Image.Resampling.BOX)
-    pixels = np.asarray(centre).reshape(height, width, channels)
+    seen = image if image.mode == MODES[channels] else _converted(image, channels)
+    pixels = np.asarray(_resampled(seen, box, size)).reshape(height, width, channels)
     if (np.ptp(pixels, axis=(0, 1)) < FLAT).all():
         note("of one colour, or nearly")
     return pixels
 
 
-def _centre(image: Image.Image, height: int, width: int) -> Image.Image:
-    """The largest part of `image`, in its middle, that is as wide for its height as `height` x `width` pixels are."""
+def _centre(image: Image.Image, size: tuple[int, int]) -> Box:
+    """The largest part of `image`, in its middle, that is as wide for its height as `size`; a square of whole pixels,
+    any other to a fraction of one."""
+    height, width = size
+    across, down = float(image.width), float(image.height)
     if image.width * height > image.height * width:
-        across, down = max(round(image.height * width / height), 1), image.height
+        across = image.height * width / height
     else:
-        across, down = image.width, max(round(image.width * height / width), 1)
-    left, top = (image.width - across) // 2, (image.height - down) // 2
-    return image.crop((left, top, left + across, top + down))
+        down = image.width * height / width
+    left, top = (image.width - across) / 2, (image.height - down) / 2
+    if height == width:
+        left, top = left // 1, top // 1
+    return left, top, left + across, top + down
+
+
+def _resampled(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
+    """What lies in `box`, at `size`.
+
+    Pillow's box filter takes whole pixels alone. At other ratios copies of a picture come out of it that differ as
+    much as pictures do, so it is kept for squares, whose pixels are known by their digests.
+    """
+    height, width = size
+    left, top, right, bottom = box
+    if (right - left, bottom - top) == (width, height) and left == left // 1 and top == top // 1:
+        return image.crop((int(left), int(top), int(right), int(bottom)))
+    smaller = bottom - top < height
+    if height == width:
+        square = image.crop((int(left), int(top), int(right), int(bottom)))
+        return square.resize((width, height), Image.Resampling.BICUBIC if smaller else Image.Resampling.BOX)
+    return image.resize((width, height), Image.Resampling.BICUBIC if smaller else Image.Resampling.HAMMING, box)

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_file import decode, pixels_of
@@ -31,14 +32,15 @@ def load(*, count: int | None, size: tuple[int, int], channels: int, seed: int, 
     The tiles lie like a chess board: train crops come from its white squares and control crops from its black ones, so
     that no pixel is in both, whatever the seeds and counts.
     """
-    tiles = {Path(name).stem: _tiles(name, size, channels, split) for name in PHOTOGRAPHS}
+    tiles = {Path(name).stem: _tiles(name, size, split) for name in PHOTOGRAPHS}
     chosen = balanced_choice(tiles, count, seed, split, f"photos at size {_words(size)}")
     ids = [f"{label}-{left}-{top}" for label, (left, top, _) in chosen]
-    return image_set([pixels for _, (_, _, pixels) in chosen], ids, [label for label, _ in chosen])
+    pixels = [pixels_of(Image.fromarray(colours), size, channels) for _, (_, _, colours) in chosen]
+    return image_set(pixels, ids, [label for label, _ in chosen])
 
 
-def _tiles(name: str, size: tuple[int, int], channels: int, split: str) -> list[tuple[int, int, np.ndarray]]:
-    """The tiles (left, top, pixels) of one photograph that belong to the split."""
+def _tiles(name: str, size: tuple[int, int], split: str) -> list[tuple[int, int, np.ndarray]]:
+    """The tiles (left, top, RGB pixels) of one photograph that belong to the split."""
     path = _folder() / name
     photograph = decode(path.read_bytes(), str(path))
     height, width = (max(MIN_TILE, side) for side in size)
@@ -48,16 +50,10 @@ def _tiles(name: str, size: tuple[int, int], channels: int, split: str) -> list[
         for column in range(photograph.width // width):
             left, top = column * width, row * height
             if (row + column) % 2 == colour:
-                pixels = pixels_of(photograph.crop((left, top, left + width, top + height)), size, channels)
-                if _contrast(pixels) > 255 * MIN_CONTRAST:
+                pixels = pixels_of(photograph.crop((left, top, left + width, top + height)), size)
+                if pixels.std(axis=(0, 1)).mean() > 255 * MIN_CONTRAST:
                     tiles.append((left, top, pixels))
     return tiles
-
-
-def _contrast(pixels: np.ndarray) -> float:
-    """How much the colours (H, W, C) vary, in steps of 255; alpha, which the photographs don't have, is left out."""
-    colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
-    return float(colours.std(axis=(0, 1)).mean())
 
 
 def _words(size: tuple[int, int]) -> str:
