@@ -30,6 +30,7 @@ def load(
     overrides: list[str] | None,
     run: str | None,
     keep_duplicates: bool = False,
+    allow_torch_weights: bool = False,
     download: bool = False,
     elsewhere: bool = False,
 ) -> Experiment:
@@ -39,7 +40,8 @@ def load(
 
         data_folder.download(experiments.data_sets_of(source, overrides, variant))
     loaded = experiments.load(source, overrides, variant, elsewhere=elsewhere, run=run)
-    return loaded.keeping_duplicates() if keep_duplicates else loaded
+    loaded = loaded.keeping_duplicates() if keep_duplicates else loaded
+    return loaded.allowing_torch_weights() if allow_torch_weights else loaded
 
 
 def store_of(experiment: Experiment, run: str | None) -> Store:

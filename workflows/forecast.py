@@ -94,8 +94,8 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
             say(f"            {sentence}")
     for model in experiment.trained_models:
         say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
-    for model in [model for model in experiment.models if model not in experiment.trained_models]:
-        size = _weights(model, audits[model.data]) / 1e6
+    for model in experiment.given_models:
+        size = model.size(audits[model.data].image_shape) / 1e6
         say(f"given:      {model.label}, asked of {model.data}, {size:.1f} million weights")
     say(f"recovery:   {sum(map(len, planned))} recoveries in {len(planned)} units: {_factors(experiment, audits)}")
     for sentence in experiment.left_out():
@@ -159,7 +159,7 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
 def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
     targets = model.ladder(experiment.training.targets)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
-    said = f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}"
+    said = f"{model.label} on {model.data}, {model.size(audit.image_shape) / 1e6:.1f} million weights, {ladder}"
     if all((model.label, target) in standing.checkpoints for target in targets):
         return f"{said}: done"
     seconds, most = _step_seconds(experiment, model, audit, machine), experiment.training.max_steps
@@ -174,7 +174,7 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
     threads = torch.get_num_threads()
     if machine.device == "cpu":
         torch.set_num_threads(max(machine.workers // len(experiment.models), 1))
-    network = model.untrained(audit.image_shape).to(machine.device)
+    network = model.example(audit.image_shape).to(machine.device)
     began, ended, steps = time.monotonic(), math.inf, 0
 
     def count(step: int, _: float) -> None:
@@ -203,17 +203,10 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
     return (ended - began) / max(steps, 1)
 
 
-def _weights(model: Model, audit: AuditSet) -> int:
-    """How many weights the network has."""
-    with torch.device("meta"):
-        network = model.untrained(audit.image_shape)
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Unit]) -> str:
     """What the run's folder takes in the end."""
     checkpoints = sum(
-        4 * len(model.ladder(experiment.training.targets)) * _weights(model, audits[model.data])
+        4 * len(model.ladder(experiment.training.targets)) * model.size(audits[model.data].image_shape)
         for model in experiment.models
     )
     results = 0.0

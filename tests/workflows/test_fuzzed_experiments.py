@@ -132,7 +132,11 @@ def mapping(required: dict[str, st.SearchStrategy], optional: dict[str, st.Searc
 data_sets = st.one_of(
     mapping(
         {"name": st.just("photos")},
-        {"count": counts, "size": st.integers(1, 512).map(lambda eighth: 8 * eighth), "control_count": st.integers(0, 99)},
+        {
+            "count": counts,
+            "size": st.integers(1, 512).map(lambda eighth: 8 * eighth),
+            "control_count": st.integers(0, 99),
+        },
     ),
     mapping({"name": st.just("image_folder"), "root": st.just("/pictures")}, {"count": counts, "label": labels}),
 )

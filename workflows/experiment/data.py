@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -10,13 +9,12 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from memrec_core.datasets import DATA_SETS
 from memrec_core.errors import shown
 from workflows.experiment.settings import (
-    ELSEWHERE,
     Count,
     Folder,
     Label,
     NotNegative,
     Section,
-    of_somebody,
+    absolute,
     one_of,
 )
 
@@ -58,14 +56,7 @@ class Data(Section):
     @field_validator("root", "control_root")
     @classmethod
     def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
-        if path is None or (info.context == ELSEWHERE and Path(path).is_absolute()):
-            return path
-        if info.context == ELSEWHERE:
-            raise ValueError(
-                f"{shown(path)} is a path of this machine, and the data is read on the cluster; give the absolute path "
-                "there, such as --set data.root=/data/pictures"
-            )
-        return str(Path(of_somebody(path)).expanduser().absolute())
+        return None if path is None else absolute(path, "the data is", info.context)
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":

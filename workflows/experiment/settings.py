@@ -39,6 +39,18 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
+def absolute(path: str, read: str, context: Any) -> str:
+    """A path of this machine from its root on. What `read` says of it, where it is for machines elsewhere, is in the
+    error for one that is relative."""
+    if context != ELSEWHERE:
+        return str(Path(of_somebody(path)).expanduser().absolute())
+    if not Path(path).is_absolute():
+        raise ValueError(
+            f"{shown(path)} is a path of this machine, and {read} read on the cluster; give the absolute path there"
+        )
+    return path
+
+
 def one_of(kind: str, choices: Iterable[str]) -> AfterValidator:
     """The check that a name is one of `choices`; its error names the nearest."""
 

@@ -23,7 +23,7 @@ from workflows.experiment.methods import (
     with_settings_in_place,
     written_method,
 )
-from workflows.experiment.models import Model, model_of
+from workflows.experiment.models import GivenModel, Model, TrainedModel, model_of
 from workflows.experiment.settings import (
     Count,
     Label,
@@ -141,7 +141,7 @@ class Experiment(Section):
     def _networks_can_be_built(self) -> "Experiment":
         for number, model in enumerate(self.models):
             try:
-                model.check(self.data_set(model.data).image_shape)
+                model.check_options(self.data_set(model.data).image_shape)
             except InputError as error:
                 raise ValueError(f"models.{number}: {in_a_line(error)}") from error
         return self
@@ -155,7 +155,8 @@ class Experiment(Section):
     def digest(self) -> str:
         """Changes with anything that could change a result: not with what the experiment is called, nor with where the
         images lie, which are known by their pixels."""
-        tree = self.model_dump(exclude={"name", "description", "data"})
+        tree = self.model_dump(exclude={"name", "description", "data", "models"})
+        tree["models"] = [model.identity() for model in self.models]
         tree["data"] = [data.model_dump(exclude={"root", "control_root"}) for data in self.data]
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -177,9 +178,14 @@ class Experiment(Section):
         return {entry.label: entry.title for entry in self.methods}
 
     @property
-    def trained_models(self) -> list[Model]:
+    def trained_models(self) -> list[TrainedModel]:
         """The networks that are trained here."""
-        return [model for model in self.models if model.ladder(self.training.targets) != [None]]
+        return [model for model in self.models if isinstance(model, TrainedModel)]
+
+    @property
+    def given_models(self) -> list[GivenModel]:
+        """The networks from outside."""
+        return [model for model in self.models if isinstance(model, GivenModel)]
 
     @property
     def priors(self) -> list[str]:
@@ -214,6 +220,12 @@ class Experiment(Section):
         """The same, with control images that are near-duplicates of training images."""
         kept = [data.model_copy(update={"keep_duplicates": True}) for data in self.data]
         return self.model_copy(update={"data": kept})
+
+    def allowing_torch_weights(self) -> "Experiment":
+        """The same, with weights of given networks that torch may have saved."""
+        allowed = {"allow_torch_weights": True}
+        models = [one.model_copy(update=allowed) if isinstance(one, GivenModel) else one for one in self.models]
+        return self.model_copy(update={"models": models})
 
     def to_yaml(self) -> str:
         return yaml_reading.write(self.model_dump())

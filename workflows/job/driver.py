@@ -42,6 +42,7 @@ from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
 from workflows.run.survey import is_done, survey
 from workflows.terminal import duration, say
 from workflows.work import preflight
+from workflows.work.given import keep_given
 
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""
@@ -120,6 +121,7 @@ def _run_on(
     if new:
         claim(store, experiment)
     keep_catalogues(store, catalogues)
+    keep_given(experiment, store, catalogues)
     check_trained_on(experiment, store, catalogues)
     pulse.standing = Standing("planning" if steps.recover else "training")
     pulse.begin()
@@ -132,6 +134,7 @@ def _run_on(
         except CheckpointError as error:
             job.abandon()
             _make_way(error, store, steps, replaced)
+            keep_given(experiment, store, catalogues)
             digests = trained_checkpoints(experiment, store)
 
 
@@ -389,7 +392,7 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     if any(checkpoint not in digests for checkpoint in all_checkpoints(experiment)):
         return None
     if not steps.recover:
-        check_still_there(experiment, store)
+        _check_still_there(experiment, store)
         say(f"training: all {len(experiment.trained_models)} networks are done already")
         return Outcome(0, 0)
     if not store.exists(PLAN):
@@ -398,10 +401,16 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     seen, failures = survey(store, units, waiting), store.failures()
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
-    check_still_there(experiment, store)
+    _check_still_there(experiment, store)
     if not seen.left:
         say(f"recovery: all {len(seen.done)} units are done")
     return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})
+
+
+def _check_still_there(experiment: Experiment, store: Store) -> None:
+    """See that images and given weights are those of the run. Raises InputError for others."""
+    check_still_there(experiment, store)
+    keep_given(experiment, store, catalogues_of(store))
 
 
 def _plan(

@@ -48,7 +48,7 @@ def measure(
     if model == GENERIC:
         generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]
         return {entry.label: _generic_cost(experiment, entry, images, within_s) for entry in generic}
-    network = experiment.model(model).untrained(audit.image_shape).to(images.device)
+    network = experiment.model(model).example(audit.image_shape).to(images.device)
     one = best_batch(network, images, within_s)
     networked = [entry for entry in experiment.methods if entry.method.rests_on is Basis.NETWORK]
     return {entry.label: _times(entry.method.evaluations(), one) for entry in networked}

@@ -9,8 +9,8 @@ from workflows.run.audit_set import load_split
 
 
 def check(experiment: Experiment) -> None:
-    """Read one image of each data set, make every degradation, build every network, open the priors; raises
-    InputError for the first of these that can't be.
+    """Read one image of each data set, make every degradation, build every network and try those that are given, open
+    the priors; raises InputError for the first of these that can't be.
 
     The other images are read by the job itself, once, on the cluster.
     """
@@ -23,7 +23,7 @@ def check(experiment: Experiment) -> None:
         for model in experiment.models:
             if model.data == data.label:
                 try:
-                    model.check(image_shape)
+                    model.check_network(image_shape)
                 except InputError as error:
                     raise InputError(f"model {model.label}: {error}") from error
         for prior in priors:
