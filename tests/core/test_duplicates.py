@@ -109,24 +109,29 @@ def in_shape(pictures: list[Image.Image], size: tuple[int, int], channels: int) 
     )
 
 
-QUARTER_TURNED = ("turned", "transposed and reduced")
+SHAPES = [((28, 20), 1), ((28, 20), 3), ((12, 30), 4), ((6, 5), 2), ((16, 16), 2)]
+LYING = ("turned", "transposed and reduced")
+"""Of what is not square, another part of the picture is cut out of these."""
 
 
 @pytest.mark.parametrize(
-    ("size", "channels"), [((28, 20), 1), ((28, 20), 3), ((12, 30), 4), ((6, 5), 2), ((16, 16), 2)]
+    ("size", "channels", "change"),
+    [
+        (size, channels, change)
+        for (size, channels) in SHAPES
+        for change in CHANGES
+        if size[0] == size[1] or change not in LYING
+    ],
 )
-@pytest.mark.parametrize("change", CHANGES)
 def test_copy_is_found_in_any_shape_and_channels(photographs, change, size, channels):
-    if change in QUARTER_TURNED and size[0] != size[1]:
-        pytest.skip("another part of the picture is cut out where it lies on its side")
     images = in_shape(photographs, size, channels)
     copies = in_shape([CHANGES[change](picture).convert("RGB") for picture in photographs], size, channels)
     pairs = near_pairs(copies, images).tolist()
     assert all(i == k for i, k in pairs)
-    assert len(pairs) >= COUNT - 2
+    assert len(pairs) >= 0.9 * COUNT
     places = near_duplicates(torch.cat([images, copies]))
     assert places[:COUNT].tolist() == [*range(COUNT)]
-    assert (places[COUNT:] == range(COUNT)).sum() >= COUNT - 2
+    assert (places[COUNT:] == range(COUNT)).sum() >= 0.9 * COUNT
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
