@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_called
-from memrec_core.degradations import Degradation
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.arguments import check_arguments
-from memrec_core.recovery.method import SHARED, Basis, Denoiser, Problem
+from memrec_core.recovery.method import SHARED, Basis, Denoiser, Method, Problem
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
 
 
 @dataclass(frozen=True)
-class AutoencoderIterations:
+class AutoencoderIterations(Method):
     """The method as an object; see `iterate_autoencoder`."""
 
     name: ClassVar[str] = "autoencoder_iterations"
@@ -33,11 +32,6 @@ class AutoencoderIterations:
 
     def __post_init__(self) -> None:
         StoppingRule(self.max_iterations, self.tolerance, self.patience)
-
-    @classmethod
-    def accepts(cls, degradation: Degradation) -> bool:
-        """It knows of no degradation, so any will do."""
-        return True
 
     def evaluations(self) -> int:
         return self.max_iterations

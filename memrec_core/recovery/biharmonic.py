@@ -11,12 +11,12 @@ from memrec_core.arguments import masks_of
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError
 from memrec_core.recovery.arguments import check_arguments
-from memrec_core.recovery.method import Basis, Problem, mask_of
+from memrec_core.recovery.method import Basis, Method, Problem, mask_of
 from memrec_core.recovery.result import CONVERGED, Recovery
 
 
 @dataclass(frozen=True)
-class Biharmonic:
+class Biharmonic(Method):
     """The method as an object; see `inpaint_biharmonic`."""
 
     name: ClassVar[str] = "biharmonic"
@@ -29,9 +29,6 @@ class Biharmonic:
     def accepts(cls, degradation: Degradation) -> bool:
         """It fills what is missing."""
         return degradation.erases
-
-    def evaluations(self) -> int:
-        return 1
 
     def recover(self, basis: None, problem: Problem) -> Recovery:
         return inpaint_biharmonic(problem.degraded, mask_of(problem))

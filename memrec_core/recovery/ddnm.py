@@ -16,13 +16,13 @@ from memrec_core.errors import InputError
 from memrec_core.network import evaluating
 from memrec_core.precision import full_float32
 from memrec_core.recovery.arguments import check_arguments, parts
-from memrec_core.recovery.method import Basis, Problem, mask_of
+from memrec_core.recovery.method import Basis, Method, Problem, mask_of
 from memrec_core.recovery.result import CONVERGED, NON_FINITE, Recovery
 from memrec_core.seeding import generator
 
 
 @dataclass(frozen=True)
-class Ddnm:
+class Ddnm(Method):
     """The method as an object; see `recover_ddnm`.
 
     `prior` is the diffusion model: a folder in diffusers' layout, the name of a shipped one, or of one on the Hugging

@@ -18,7 +18,7 @@ from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import solve_operator
 from memrec_core.recovery.arguments import check_arguments, check_gamma, check_tolerance, parts
-from memrec_core.recovery.method import Basis, Denoiser, Problem
+from memrec_core.recovery.method import Basis, Denoiser, Method, Problem
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
 
 
@@ -143,7 +143,7 @@ def _noiseless(noise_std: float | Sequence[float], degraded: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class KnownOperator:
+class KnownOperator(Method):
     """Algorithm 1 as an object, for any known degradation that erases nothing; see `recover_known_operator`. `gamma` is
     the one that suits the network where left out."""
 

@@ -67,7 +67,7 @@ class Problem:
 class Method(Protocol):
     """A way to recover images: a frozen dataclass whose fields are its settings.
 
-    One from outside is added with `METHODS[name] = its class`.
+    One from outside derives from this class, for what it leaves open, and is added with `METHODS[name] = its class`.
     """
 
     name: ClassVar[str]
@@ -77,17 +77,19 @@ class Method(Protocol):
     does: ClassVar[str]
     """What it does, in a line."""
     rests_on: ClassVar[Basis]
-    told: ClassVar[bool]
+    told: ClassVar[bool] = False
     """Whether it is told the degradation operator. The mask of one that is not is an estimate, which is measured."""
+    other_form: ClassVar[str | None] = None
+    """The method that stands for it under degradations that it does not accept, with the same settings."""
 
     @classmethod
     def accepts(cls, degradation: Degradation) -> bool:
         """Whether the method makes sense under that degradation."""
-        ...
+        return True
 
     def evaluations(self) -> int:
-        """How many applications of its basis an image takes, as expected; 1 where it rests on nothing."""
-        ...
+        """How many applications of its basis an image takes, as expected."""
+        return 1
 
     def recover(self, basis: Any, problem: Problem) -> Recovery:
         """Solve the problem. `basis` is a Denoiser, a DiffusionPrior or None, as `rests_on` says."""

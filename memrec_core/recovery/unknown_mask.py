@@ -15,7 +15,7 @@ from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import solve
 from memrec_core.recovery.arguments import check_arguments, check_gamma
 from memrec_core.recovery.mask_estimate import estimate_mask
-from memrec_core.recovery.method import Basis, Denoiser, Problem
+from memrec_core.recovery.method import Basis, Denoiser, Method, Problem
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
 from memrec_core.seeding import generator
@@ -26,7 +26,7 @@ USUAL_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
-class UnknownMask:
+class UnknownMask(Method):
     """The paper's method as an object; see `recover_unknown_mask`. `gamma` and `first_mask` are those that suit the
     network where left out."""
 

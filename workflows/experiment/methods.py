@@ -180,7 +180,7 @@ def fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation])
     """
     given = {type(entry.method) for entry in methods}
     for number, entry in enumerate(methods):
-        own, other = type(entry.method), METHODS.get(getattr(entry.method, "other_form", ""))
+        own, other = type(entry.method), METHODS.get(entry.method.other_form or "")
         fits = any(map(own.accepts, degradations))
         if fits:
             yield entry

@@ -212,7 +212,7 @@ class Experiment(Section):
 
     def _is_tried(self, entry: MethodEntry, degradation: Degradation) -> bool:
         """Whether a method, or its form for other degradations, is tried under a degradation."""
-        other = getattr(entry.method, "other_form", None)
+        other = entry.method.other_form
         forms = [entry.method, *(one.method for one in self.methods if one.method.name == other)]
         return any(method.accepts(degradation) for method in forms)
 

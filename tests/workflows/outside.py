@@ -1,0 +1,114 @@
+"""What a user adds to memrec: a mask, a fill, a degradation, a method, a network and a data set, a line each."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from memrec_core.autoencoders import ARCHITECTURES, Architecture
+from memrec_core.datasets import DATA_SETS, DataSet, ImageSet
+from memrec_core.degradations import DEGRADATIONS, FILLS, PATTERNS
+from memrec_core.recovery import METHODS, Basis, Method, Recovery
+
+
+def diagonal(height: int, width: int) -> Tensor:
+    """What is above the diagonal is missing."""
+    return torch.ones(height, width).tril()
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Missing pixels are those of the mirrored image."""
+
+    name: ClassVar[str] = "mirror"
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    def values(self, images, ids, seed, others):
+        return images.flip(3)
+
+
+class Fade:
+    """H x = strength x."""
+
+    kept = None
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def forward(self, x):
+        return self.strength * x
+
+    def nearest(self, y, z, weight):
+        return (self.strength * y + weight / 2 * z) / (self.strength**2 + weight / 2)
+
+    def consistent(self, x, y):
+        return x
+
+    def part(self, rows, device):
+        return self
+
+
+@dataclass(frozen=True)
+class Fading:
+    """Images fade to black."""
+
+    key: ClassVar[str] = "fading"
+    erases: ClassVar[bool] = False
+    strength: float
+    noise_std: float = 0.0
+
+    @property
+    def label(self) -> str:
+        return f"fading_{self.strength:g}"
+
+    def operator(self, image_shape, ids, seed):
+        return Fade(self.strength)
+
+    def degrade(self, images, ids=None, seed=42, others=None):
+        return self.strength * images
+
+
+@dataclass(frozen=True)
+class Copy(Method):
+    """Returns what it was given, times a factor."""
+
+    name = title = "copy"
+    does = "nothing"
+    rests_on = Basis.NOTHING
+    factor: float = 1.0
+
+    def recover(self, basis, problem):
+        count = torch.ones(len(problem.degraded), dtype=torch.int64)
+        return Recovery(self.factor * problem.degraded, None, np.full(len(count), "converged", object), count, count)
+
+
+class Linear(nn.Module):
+    """One layer, and no activation."""
+
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        size = image_shape[0] * image_shape[1] * image_shape[2]
+        self.layer = nn.Linear(size, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.flatten(1)).view_as(x)
+
+
+def squares(*, count, size, channels, seed, split) -> ImageSet:
+    """Noise, other noise for the control set."""
+    source = torch.Generator().manual_seed(seed + (split == "control"))
+    images = torch.rand(count, channels, *size, generator=source)
+    return ImageSet(images, tuple(map(str, range(count))), (None,) * count)
+
+
+PATTERNS["diagonal"] = diagonal
+FILLS["mirror"] = Mirror
+DEGRADATIONS["fading"] = Fading
+METHODS["copy"] = Copy
+ARCHITECTURES["linear"] = Architecture("linear", build=Linear)
+DATA_SETS["squares"] = DataSet("squares", load=squares)
