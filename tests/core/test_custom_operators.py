@@ -87,3 +87,10 @@ def test_image_whose_estimate_is_not_finite_harms_no_other():
     wanted, found = operator.nearest(IMAGES, z, 0.5), operator.nearest(IMAGES, broken, 0.5)
     assert torch.equal(found[[0, 2]], wanted[[0, 2]])
     assert found[1].isnan().all()
+
+
+def test_image_that_is_solved_at_once_stays_so_beside_others():
+    operator, y = Custom(mirrored).operator(SHAPE, ["a"], 42), IMAGES.clone()
+    z = IMAGES.flip(0)
+    y[0] = mirrored(z)[0]
+    assert torch.equal(operator.nearest(y, z, 0.5)[0], z[0])

@@ -137,7 +137,7 @@ def test_means_are_exact_without_noise_and_estimated_with_it(trained: Trained):
     operator = noisy.operator(SHAPE, trained.train.ids, 42)
     y = noisy.degrade(trained.train.images, trained.train.ids)
     for std, exact in ((0.0, True), (0.05, False), ([0.0] * 8 + [0.05] * 8, None)):
-        found = recovery.recover_known_operator(trained.model, y, operator, gamma=0.5, noise_std=std)
+        found = recovery.recover_known_operator(trained.model, y, operator, gamma=0.5, noise_std=std, batch_size=5)
         far = metrics.mse(operator.forward(found.images), operator.forward(y)) > 1e-10
         assert far.tolist() == ([False] * 8 + [True] * 8 if exact is None else [not exact] * 16)
 
