@@ -36,6 +36,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 """By name. A network from outside joins them: `ARCHITECTURES["mine"] = Architecture("mine", build=...)`."""
 
+# What workflows still asks for, until it asks ARCHITECTURES.
 BUILDERS = {name: architecture.build for name, architecture in ARCHITECTURES.items()}
 
 

@@ -5,7 +5,6 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from memrec_core.arguments import dtype_name
 from memrec_core.errors import InputError, in_a_line, shown
@@ -51,7 +50,7 @@ def _check_shapes(network: nn.Module, tensors: Mapping[str, Tensor], name: str) 
     wrong = []
     for key, own in network.state_dict().items():
         tensor = tensors.get(key)
-        if not isinstance(own, Tensor) or is_lazy(own) or tensor is None:
+        if not isinstance(own, Tensor) or tensor is None:
             continue
         if tensor.shape != own.shape:
             wrong.append(f"{key} is {tuple(tensor.shape)} where {tuple(own.shape)} is expected")

@@ -193,6 +193,7 @@ def test_module_that_is_handed_over_stays_as_it_is():
         (f"{NETS}:plian", "did you mean 'plain'"),
         (f"{NETS}:NUMBER", "is a int, not a function"),
         (f"{NETS}:with_an_argument", "must work without arguments"),
+        (nn.Linear, "must work without arguments"),
         (f"{NETS}:that_fails", "FileNotFoundError: config.yaml is not here"),
         (f"{NETS}:that_returns_nothing", "returned None"),
     ],
@@ -252,6 +253,12 @@ def test_weights_that_do_not_fit_are_listed(normed: tuple[nets.Normed, Path]):
     )
     said = refused("and 2 more|2 more", build, Given(nets.Normed), {f"x{i}": torch.zeros(1) for i in range(6)})
     assert len(said) < 500
+
+
+def test_one_weight_too_many_or_too_few_is_enough():
+    state = nets.Plain().state_dict()
+    refused("missing is colours.bias;", build, Given(nets.Plain), {"colours.weight": state["colours.weight"]})
+    refused("unexpected is extra;", build, Given(nets.Plain), {**state, "extra": torch.zeros(1)})
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
