@@ -132,7 +132,12 @@ def mapping(required: dict[str, st.SearchStrategy], optional: dict[str, st.Searc
 data_sets = st.one_of(
     mapping(
         {"name": st.just("photos")},
-        {"count": counts, "size": st.integers(1, 4096), "control_count": st.integers(0, 99)},
+        {
+            "count": counts,
+            "size": st.one_of(st.integers(1, 4096), st.lists(st.integers(1, 4096), min_size=2, max_size=2)),
+            "channels": st.integers(1, 4),
+            "control_count": st.integers(0, 99),
+        },
     ),
     mapping({"name": st.just("image_folder"), "root": st.just("/pictures")}, {"count": counts, "label": labels}),
 )
