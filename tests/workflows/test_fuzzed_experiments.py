@@ -120,6 +120,7 @@ def core(text: str) -> Any:
 
 
 counts, rates = st.integers(1, 10**6), st.floats(1e-9, 1e3, allow_subnormal=False)
+sides = st.integers(1, 512).map(lambda eighth: 8 * eighth)  # which a U-Net can halve three times
 labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 words = st.text(st.characters(codec="utf-8"), max_size=30)
 masks = st.sampled_from(["center", "bottom", "border", "stripes", "checkerboard", "random_80", "random_5"])
@@ -134,7 +135,8 @@ data_sets = st.one_of(
         {"name": st.just("photos")},
         {
             "count": counts,
-            "size": st.integers(1, 512).map(lambda eighth: 8 * eighth),
+            "size": st.one_of(sides, st.lists(sides, min_size=2, max_size=2)),
+            "channels": st.integers(1, 4),
             "control_count": st.integers(0, 99),
         },
     ),
