@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.rows import Row
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import planned_units
@@ -80,8 +80,8 @@ def shares_of_a_recovery(store: Store) -> list[Row]:
     torch.set_num_threads(1)
     experiment = experiments.load("demo")
     target = min(experiment.training.targets)
-    network, metadata = load_checkpoint(store, experiment.models[0].label, target)
-    audit, held = load_audit_set(experiment.data[0], experiment.seed), Held(network, metadata)
+    network, metadata = load_checkpoint(store, experiment.models[0], target)
+    audit, held = load_audit_set(experiment.data[0], experiment.seed), Held.of(experiment.models[0], network, metadata)
     units = [unit for unit in planned_units(experiment, store)[0] if unit.target_loss == target]
     spent: dict[str, float] = defaultdict(float)
     network.forward = clocked(network.forward, spent, "the autoencoder")

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 
 from memrec_core import datasets
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
-from memrec_core.datasets.image_file import to_square
+from memrec_core.datasets.image_file import pixels_of
 from workflows.experiment.data_folder import default_root
 
 COUNT, SIZE = 1000, 32
@@ -51,7 +51,9 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def tensor(pictures: list[Image.Image]) -> torch.Tensor:
-    return torch.from_numpy(np.stack([to_square(picture, SIZE) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    return (
+        torch.from_numpy(np.stack([pixels_of(picture, (SIZE, SIZE)) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    )
 
 
 def main(tiny_imagenet: str | None = None, cifar10: str | None = None) -> None:

@@ -13,7 +13,7 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.networks import network, photographs
 from benchmarks.rows import Row, seconds
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.job.driver import run_job
 from workflows.job.request import Request, Steps
@@ -128,8 +128,8 @@ def in_one_process(experiment: Experiment, run: Path) -> tuple[float, float]:
     store, [model], threads = Store(str(run)), experiment.models, torch.get_num_threads()
     torch.set_num_threads(2)
     audit = load_audit_set(experiment.data[0], experiment.seed)
-    network, metadata = load_checkpoint(store, model.label, experiment.training.targets[0])
-    held, writing, began = Held(network, metadata), 0.0, time.perf_counter()
+    network, metadata = load_checkpoint(store, model, experiment.training.targets[0])
+    held, writing, began = Held.of(model, network, metadata), 0.0, time.perf_counter()
     for unit in planned_units(experiment, store)[0]:
         table = recover_unit(unit, experiment, audit, held)
         writing += seconds(lambda unit=unit, table=table: store.write_table(unit.file, table))

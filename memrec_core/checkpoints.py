@@ -3,7 +3,6 @@
 Neither format can execute code when it is opened, and nothing here ever unpickles.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +17,10 @@ from memrec_core import autoencoders
 from memrec_core.arguments import described, dtype_name
 from memrec_core.atomic import write_bytes
 from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.weights_file import digest, pack, spec_of
 
 FORMAT = 2
 """1 had the network's architecture and options in the sidecar alone, which no digest covers; it is read as before."""
-SPEC = "memrec"
-"""The key in the safetensors file's header of what it is the weights of, as JSON."""
 
 
 def save(path: str | Path, model: nn.Module, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +28,8 @@ def save(path: str | Path, model: nn.Module, metadata: dict[str, Any]) -> dict[s
 
     `metadata` is anything JSON can hold (data set, loss, seed); architecture, options, image shape and digest are
     added from the model. Returns the whole metadata. Raises InputError for a path that does not end in .safetensors, a
-    model that is not from autoencoders.build or whose weights are not finite float32, and metadata that is no JSON.
+    model that is not from autoencoders.build or whose weights are not finite float32, and metadata or options that are
+    no JSON.
     """
     path = _path(path)
     weights, metadata = to_bytes(model, metadata)
@@ -79,9 +78,15 @@ def to_bytes(model: nn.Module, metadata: dict[str, Any]) -> tuple[bytes, dict[st
         raise InputError("only a model from autoencoders.build can be saved: another can't be built again")
     if not isinstance(metadata, Mapping):
         raise InputError(f"metadata {shown(metadata)} is not a dict; give one with what is known of the model")
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    tensors = model.state_dict()
     _check_values(tensors, "the model", "train it again, or call model.float()")
-    weights = safetensors.torch.save(tensors, {SPEC: json.dumps(spec, sort_keys=True)})
+    try:
+        weights = pack(tensors, spec)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the options {described(spec['options'])} can't be written as JSON ({in_a_line(error)}); build the model "
+            "with numbers, text and lists of them"
+        ) from error
     return weights, {**metadata, **spec, "digest": digest(weights), "format": FORMAT}
 
 
@@ -104,24 +109,29 @@ def from_bytes(weights: bytes, metadata_json: bytes, name: str) -> tuple[nn.Modu
         raise InputError(f"the sidecar of {name} describes no network: {in_a_line(error)}") from error
     if _shapes(tensors) != _shapes(model.state_dict()):
         raise _misfit(name, asked)
-    _check_values(tensors, name, "remove it, and train that model again")
-    model.to_empty(device="cpu")
+    _check_values(tensors, name, "remove it, and train that model again", model.state_dict())
+    if _computes_tensors(model):
+        with torch.random.fork_rng(devices=[]):  # loading draws no random numbers
+            model = autoencoders.build(asked["architecture"], asked["image_shape"], **asked["options"])
+    else:
+        model.to_empty(device="cpu")
     model.load_state_dict(tensors)
     return model.eval(), metadata
 
 
-def digest(weights: bytes) -> str:
-    """Names a checkpoint in plans and results: the first 16 hexadecimal digits of the SHA-256 of its weights file."""
-    return hashlib.sha256(weights).hexdigest()[:16]
+def _computes_tensors(model: nn.Module) -> bool:
+    """Whether the model has tensors that are no part of its state: only building it gives their values."""
+    kept = set(model.state_dict())
+    if any(name not in kept for name, _ in model.named_buffers()):
+        return True
+    return any(isinstance(value, Tensor) for module in model.modules() for value in vars(module).values())
 
 
 def _read(weights: bytes, name: str) -> tuple[dict[str, Tensor], Any]:
     """The tensors of a safetensors file, and what it says that they are; None where it is of the first format."""
     try:
         tensors = safetensors.torch.load(weights)
-        header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
-        spec = header.get("__metadata__", {}).get(SPEC)
-        return tensors, None if spec is None else json.loads(spec)
+        return tensors, spec_of(weights)
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         pickled = weights[:1] == b"\x80" or weights[:2] == b"PK"
         kind = " (it looks like a pickle, which memrec never opens)" if pickled else ""
@@ -152,12 +162,18 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in tensors.items()}
 
 
-def _check_values(tensors: Mapping[str, Tensor], name: str, advice: str) -> None:
-    """Raise InputError unless all weights are finite float32."""
-    for tensor in tensors.values():
-        if tensor.dtype != torch.float32:
+def _check_values(
+    tensors: Mapping[str, Tensor], name: str, advice: str, model: Mapping[str, Tensor] | None = None
+) -> None:
+    """Raise InputError unless all weights are finite float32. Counts, such as those of batch normalisation, are of the
+    type that the `model` has for them, or any where there is none to ask."""
+    for key, tensor in tensors.items():
+        asked = tensor.dtype if model is None else model[key].dtype
+        expected = torch.float32 if asked.is_floating_point or asked.is_complex else asked
+        if tensor.dtype != expected:
             raise InputError(
-                f"{name} has weights of type {dtype_name(tensor.dtype)}, and expected are float32; {advice}"
+                f"{name} has weights of type {dtype_name(tensor.dtype)}, and expected are {dtype_name(expected)}; "
+                f"{advice}"
             )
         if not tensor.isfinite().all():
             raise InputError(f"{name} has weights that are not finite; {advice}")

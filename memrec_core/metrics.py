@@ -52,6 +52,12 @@ def missing_mse(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     return torch.where(missing, error, 0).sum(1) / missing.sum(1)
 
 
+def mask_error(estimate: Tensor, mask: Tensor) -> Tensor:
+    """The share of wrong entries in the estimate of each image's mask, both (N, C, H, W) of zeros and ones: (N,)
+    float64."""
+    return (estimate != mask).flatten(1).double().mean(1)
+
+
 def psnr(error: ArrayLike | Tensor) -> np.ndarray | Tensor:
     """Peak signal-to-noise ratio in dB for MSE values of images in [0, 1]: 10 log10(1 / MSE); infinite for 0.
 

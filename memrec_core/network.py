@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core.arguments import described, dtype_name
+from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError, in_a_line
 
 Network = Callable[[Tensor], Tensor]
@@ -63,13 +64,6 @@ def checked(model: Network) -> Network:
         return out.detach() if out.requires_grad and not torch.is_grad_enabled() else out
 
     return applied
-
-
-def is_of_the_device(error: Exception) -> bool:
-    """Whether an error is of a device that is out of memory or order, and not of what it was given to do."""
-    words = ("can't allocate memory", "out of memory", "CUDA error", "_STATUS_")
-    kinds = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
-    return isinstance(error, kinds) or any(word in str(error) for word in words)
 
 
 def _misfit(out: object, x: Tensor) -> InputError:

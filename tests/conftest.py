@@ -13,7 +13,7 @@ from hypothesis import settings
 from ray.cluster_utils import Cluster
 
 from workflows import cli
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
@@ -100,11 +100,14 @@ def make_run(experiment: Experiment, run: Path, sizes: Sizes) -> Store:
     catalogues = {label: audit.catalogue for label, audit in audits.items()}
     claim(store, experiment)
     keep_catalogues(store, catalogues)
-    for model in experiment.models:
+    for model in experiment.trained_models:
         train_model(experiment, model, audits[model.data], store)
     save_plan(experiment, store, make_plan(experiment, catalogues, sizes))
     for unit in planned_units(experiment, store)[0]:
-        held = Held(*load_checkpoint(store, unit.model, unit.target_loss))
+        held = Held()
+        if unit.uses_network:
+            model = experiment.model(unit.model)
+            held = Held.of(model, *load_checkpoint(store, model, unit.target_loss))
         store.write_table(unit.file, recover_unit(unit, experiment, audits[unit.data_set], held))
     return store
 

@@ -67,6 +67,14 @@ GpusPerActor = Annotated[
 KeepDuplicates = Annotated[
     bool, typer.Option("--keep-duplicates", help="Keep control images that are near-duplicates of training images.")
 ]
+AllowTorchWeights = Annotated[
+    bool,
+    typer.Option(
+        "--allow-torch-weights",
+        help="Read weights of given networks that torch has saved. Only tensors are read, but a forged file might "
+        "exploit the reader: allow it for files that you trust.",
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
@@ -96,12 +104,13 @@ def run(
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
     keep_duplicates: KeepDuplicates = False,
+    allow_torch_weights: AllowTorchWeights = False,
     download: Download = False,
 ) -> None:
     """Train, recover, aggregate and report. Run again, it does only what is missing."""
     from workflows import commands
 
-    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, download)
+    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights, download)
     _end(commands.do_all(loaded, run, Request(address, actors, gpus_per_actor), retry_failed))
 
 
@@ -115,12 +124,13 @@ def train(
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
     keep_duplicates: KeepDuplicates = False,
+    allow_torch_weights: AllowTorchWeights = False,
     download: Download = False,
 ) -> None:
     """Train the networks, with a checkpoint at each loss target."""
     from workflows import commands
 
-    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, download)
+    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights, download)
     steps = Steps(recover=False, retry_failed=retry_failed)
     _end(commands.do_steps(loaded, run, Request(address, None, gpus_per_actor), steps))
 
@@ -136,11 +146,12 @@ def recover(
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
     keep_duplicates: KeepDuplicates = False,
+    allow_torch_weights: AllowTorchWeights = False,
 ) -> None:
     """Recover the degraded images with the trained checkpoints."""
     from workflows import commands
 
-    loaded = commands.load(experiment, variant, set_, run, keep_duplicates)
+    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights)
     steps = Steps(train=False, retry_failed=retry_failed)
     _end(commands.do_steps(loaded, run, Request(address, actors, gpus_per_actor), steps))
 
@@ -152,12 +163,13 @@ def plan(
     variant: Variant = None,
     set_: Overrides = None,
     keep_duplicates: KeepDuplicates = False,
+    allow_torch_weights: AllowTorchWeights = False,
 ) -> None:
     """Say what `run` would do, how long it takes, and what is done."""
     from workflows import commands
     from workflows.forecast import print_forecast
 
-    loaded = commands.load(experiment, variant, set_, run, keep_duplicates)
+    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights)
     print_forecast(loaded, commands.store_of(loaded, run))
 
 
@@ -225,12 +237,13 @@ def submit(
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
     keep_duplicates: KeepDuplicates = False,
+    allow_torch_weights: AllowTorchWeights = False,
 ) -> None:
     """Do what `run` does as a job on a Ray cluster, and follow it."""
     from workflows import commands
     from workflows.job.submit import submit_job
 
-    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, elsewhere=True)
+    loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights, elsewhere=True)
     submit_job(loaded, run, Request(address, actors, gpus_per_actor), retry_failed)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memrec_core.errors import InputError, shown
 from workflows.errors import ResultsError, StoreError
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.job.request import Request, Steps
 from workflows.run.store import RATES, RECOVERY, REPORT, Store, experiment_of
@@ -30,6 +30,7 @@ def load(
     overrides: list[str] | None,
     run: str | None,
     keep_duplicates: bool = False,
+    allow_torch_weights: bool = False,
     download: bool = False,
     elsewhere: bool = False,
 ) -> Experiment:
@@ -39,7 +40,8 @@ def load(
 
         data_folder.download(experiments.data_sets_of(source, overrides, variant))
     loaded = experiments.load(source, overrides, variant, elsewhere=elsewhere, run=run)
-    return loaded.keeping_duplicates() if keep_duplicates else loaded
+    loaded = loaded.keeping_duplicates() if keep_duplicates else loaded
+    return loaded.allowing_torch_weights() if allow_torch_weights else loaded
 
 
 def store_of(experiment: Experiment, run: str | None) -> Store:
@@ -164,6 +166,6 @@ def _show_rates(store: Store, rates: "pd.DataFrame") -> None:
 
     if rates.empty:
         return
-    print_rates(rates)
+    print_rates(rates, experiment_of(store).titles)
     if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
         say("\n" + "\n".join(sentences))

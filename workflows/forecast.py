@@ -12,25 +12,30 @@ from typing import NamedTuple
 
 import torch
 
-from memrec_core import autoencoders, training
+from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
-from workflows.experiment.written import Experiment, Model
+from memrec_core.recovery import Basis
+from workflows.experiment.data import Data
+from workflows.experiment.models import Model
+from workflows.experiment.written import Experiment
 from workflows.job.machine import processors
-from workflows.job.sizes import USUAL_BATCH, USUAL_ITERATIONS, Cost, measure, sizes_of
-from workflows.methods import GENERIC, METHODS
+from workflows.job.sizes import sizes_of
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
 from workflows.run.images import catalogues_of, check_trained_on
-from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, survey, with_checkpoints
+from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, with_checkpoints
 from workflows.run.store import PLAN, Store, is_claimed
+from workflows.run.survey import survey
 from workflows.terminal import duration, say
 from workflows.work import preflight
+from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 
 MEASURED_S = 2.0
 """How long each network is tried."""
-ROW_BYTES, PICTURES_A_ROW, PIXEL_BYTES, PAGE_BYTES = 60, 3, 2.4, 6e6
-"""What a row of the results takes, a pixel of its pictures as PNG, and the page, as seen in the demo's run."""
+ROW_BYTES, PICTURES_A_ROW, VALUE_BYTES, PAGE_BYTES = 60, 3, 0.8, 6e6
+"""What a row of the results takes, a channel of a pixel of its pictures as PNG, and the page, as seen in the demo's
+run."""
 
 Costs = Callable[[], dict[Kind, Cost]]
 """The measured costs, which take their time."""
@@ -73,8 +78,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     preflight.check(experiment)
     kept = catalogues_of(store)
     audits = {
-        data.label: load_audit_set(data, experiment.seed, kept.get(str(data.label)), store.uri)
-        for data in experiment.data
+        data.label: load_audit_set(data, experiment.seed, kept.get(data.label), store.uri) for data in experiment.data
     }
     check_trained_on(experiment, store, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
@@ -85,12 +89,17 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     for data in experiment.data:
         known = audits[data.label].catalogue
         counts = f"{known.count('train')} training images, {known.count('control')} control images"
-        say(f"images:     {data.label}: {counts}, of {data.size} x {data.size} pixels")
+        say(f"images:     {data.label}: {counts}, of {_shape(data)}")
         for sentence in known.sentences(data.label):
             say(f"            {sentence}")
-    for model in experiment.models:
+    for model in experiment.trained_models:
         say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
+    for model in experiment.given_models:
+        size = model.size(audits[model.data].image_shape) / 1e6
+        say(f"given:      {model.label}, asked of {model.data}, {size:.1f} million weights")
     say(f"recovery:   {sum(map(len, planned))} recoveries in {len(planned)} units: {_factors(experiment, audits)}")
+    for sentence in experiment.left_out():
+        say(f"            {sentence}")
     say(f"disk:       about {_disk(experiment, audits, planned)}")
     say(f"time:       {_time(experiment, standing, costs, machine)}")
     wanted = len(all_checkpoints(experiment))
@@ -100,15 +109,13 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
 
 def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine) -> dict[Kind, Cost]:
     """What a recovery takes on one of the machine's devices, which is what an actor has."""
-    wanted = [(model.data, model.label) for model in experiment.models]
-    if any(METHODS[method].generic for method in experiment.methods):
-        wanted += [(data.label, GENERIC) for data in experiment.data]
     threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         return {
             (data, model, method): cost
-            for data, model in wanted
-            for method, cost in measure(experiment, model, 1, audits[data], machine.device, MEASURED_S).items()
+            for data, model in measured_places(experiment)
+            for method, cost in measure(experiment, model, audits[data], machine.device, MEASURED_S).items()
         }
     finally:
         torch.set_num_threads(threads)
@@ -121,8 +128,8 @@ def _planned(
     if store.exists(PLAN):
         return load_plan(experiment, store)
     catalogues = {label: audit.catalogue for label, audit in audits.items()}
-    if experiment.images_per_unit is not None:
-        return make_plan(experiment, catalogues, lambda kind: Size(experiment.images_per_unit, USUAL_BATCH))
+    if (recoveries := experiment.images_per_unit) is not None:
+        return make_plan(experiment, catalogues, lambda kind: Size(recoveries, USUAL_BATCH))
     images = {label: len(catalogue) for label, catalogue in catalogues.items()}
     return make_plan(experiment, catalogues, sizes_of(costs(), images, experiment, machine.workers).__getitem__)
 
@@ -138,8 +145,8 @@ def _standing(experiment: Experiment, store: Store, planned: list[Unit]) -> Stan
 
 def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     """What the number of recoveries is the product of."""
-    networked = [method for method in experiment.methods if not METHODS[method].generic]
-    generic = [method for method in experiment.methods if METHODS[method].generic]
+    generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]
+    networked = [entry for entry in experiment.methods if entry not in generic]
     images = sum(map(len, audits.values()))
     parts = []
     if networked:
@@ -150,9 +157,9 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
 
 
 def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
-    targets = sorted(experiment.training.targets, reverse=True)
+    targets = model.ladder(experiment.training.targets)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
-    said = f"{model.label} on {model.data}, {_weights(model, audit) / 1e6:.1f} million weights, {ladder}"
+    said = f"{model.label} on {model.data}, {model.size(audit.image_shape) / 1e6:.1f} million weights, {ladder}"
     if all((model.label, target) in standing.checkpoints for target in targets):
         return f"{said}: done"
     seconds, most = _step_seconds(experiment, model, audit, machine), experiment.training.max_steps
@@ -167,7 +174,7 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
     threads = torch.get_num_threads()
     if machine.device == "cpu":
         torch.set_num_threads(max(machine.workers // len(experiment.models), 1))
-    network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(machine.device)
+    network = model.example(audit.image_shape).to(machine.device)
     began, ended, steps = time.monotonic(), math.inf, 0
 
     def count(step: int, _: float) -> None:
@@ -196,23 +203,18 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
     return (ended - began) / max(steps, 1)
 
 
-def _weights(model: Model, audit: AuditSet) -> int:
-    """How many weights the network has."""
-    with torch.device("meta"):
-        network = autoencoders.build(model.architecture, tuple(audit.images(slice(0, 1)).shape[1:]), **model.options)
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Unit]) -> str:
     """What the run's folder takes in the end."""
-    ladder = len(experiment.training.targets)
-    checkpoints = sum(4 * ladder * _weights(model, audits[model.data]) for model in experiment.models)
+    checkpoints = sum(
+        4 * len(model.ladder(experiment.training.targets)) * model.size(audits[model.data].image_shape)
+        for model in experiment.models
+    )
     results = 0.0
     for data in experiment.data:
         known = audits[data.label].catalogue
         recoveries = sum(len(unit) for unit in planned if unit.data_set == data.label)
         pictured = sum(min(experiment.pictures, known.count(split)) for split in SPLITS) / len(known)
-        results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * PIXEL_BYTES * data.size**2)
+        results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
     parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
     return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 
@@ -221,11 +223,17 @@ def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Mac
     if not standing.left:
         return "nothing is left to recover"
     seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in standing.left) / machine.workers
-    most = min(experiment.recovery.max_iterations, USUAL_ITERATIONS)
+    taken = ", ".join(f"{entry.method.evaluations()} by {entry.label}" for entry in experiment.methods)
     return (
-        f"recovery about {duration(seconds)} on the {machine} here, as just measured, with {most} outer iterations an "
-        "image where the mask is unknown; a training takes the steps that its loss needs"
+        f"recovery about {duration(seconds)} on the {machine} here, as just measured, for so many "
+        f"evaluations an image: {taken}; a training takes the steps that its loss needs"
     )
+
+
+def _shape(data: Data) -> str:
+    """Height and width, and the channels where the images are not RGB."""
+    channels = "" if data.channels == 3 else f" and {_count(data.channels, 'channel')}"
+    return f"{data.height} x {data.width} pixels{channels}"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,13 +1,12 @@
 """What memrec has to choose from, each with a line from where it is defined."""
 
-import inspect
 import re
 
-from memrec_core.autoencoders import BUILDERS
-from memrec_core.datasets import LOADERS
-from memrec_core.degradations import MASKS, descriptions
+from memrec_core.autoencoders import ARCHITECTURES
+from memrec_core.datasets import DATA_SETS
+from memrec_core.degradations import DEGRADATIONS, FILLS, MASKS, descriptions
+from memrec_core.recovery import METHODS
 from workflows.experiment import file as experiment_file
-from workflows.methods import METHODS
 from workflows.terminal import say
 
 
@@ -16,10 +15,12 @@ def print_list() -> None:
     numbers = {name: f" (the paper's {number})" for number, name in MASKS.items()}
     for title, entries in (
         ("experiments", {name: _experiment(name) for name in experiment_file.shipped()}),
-        ("networks", {name: _first_sentence(build.__doc__) for name, build in BUILDERS.items()}),
+        ("networks", {name: kind.summary for name, kind in ARCHITECTURES.items()}),
         ("masks", {name: _first_sentence(words) + numbers.get(name, "") for name, words in descriptions().items()}),
+        ("fills of erased pixels", {name: _first_sentence(kind.__doc__) for name, kind in FILLS.items()}),
+        ("degradations", {name: _first_sentence(kind.__doc__) for name, kind in DEGRADATIONS.items()}),
         ("methods", {name: method.does for name, method in METHODS.items()}),
-        ("data sets", {name: _first_sentence(inspect.getmodule(load).__doc__) for name, load in LOADERS.items()}),
+        ("data sets", {name: _first_sentence(data_set.summary) for name, data_set in DATA_SETS.items()}),
     ):
         say(f"{title}:")
         width = max(map(len, entries))

@@ -1,18 +1,42 @@
-"""The autoencoders of the paper. Each maps a batch (N, C, H, W) to a batch of the same shape."""
+"""The autoencoders of the paper, and how others join them. Each maps a batch (N, C, H, W) to one of the same shape."""
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from memrec_core.arguments import check_image_shape, described
-from memrec_core.autoencoders.fully_connected import fc10, fc20
-from memrec_core.autoencoders.tied import tied
-from memrec_core.autoencoders.unet import unet
+from memrec_core.autoencoders.architecture import Architecture
+from memrec_core.autoencoders.fully_connected import FC10, FC20, fc10, fc20
+from memrec_core.autoencoders.given import Given, given
+from memrec_core.autoencoders.tied import TIED, tied
+from memrec_core.autoencoders.trial import check
+from memrec_core.autoencoders.unet import UNET, unet
 from memrec_core.errors import InputError, in_a_line, unknown
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"fc10": fc10, "fc20": fc20, "unet": unet, "tied": tied}
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Given",
+    "architecture_of",
+    "build",
+    "check",
+    "fc10",
+    "fc20",
+    "given",
+    "tied",
+    "unet",
+]
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "fc10": FC10,
+    "fc20": FC20,
+    "unet": UNET,
+    "tied": TIED,
+}
+"""By name. A network from outside joins them: `ARCHITECTURES["mine"] = Architecture("mine", build=...)`."""
+
+BUILDERS = {name: architecture.build for name, architecture in ARCHITECTURES.items()}
 
 
 def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Module:
@@ -21,36 +45,38 @@ def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Mo
     The model's `spec` attribute says how to build it again (see `checkpoints`). Raises InputError for an unknown name
     or option, a shape or option that is none, and a network that does not fit the memory.
     """
-    builder = _builder(name)
+    architecture = _architecture(name)
     shape = check_image_shape(image_shape)
     try:
-        arguments = inspect.signature(builder).bind(shape, **options)
-        arguments.apply_defaults()  # a checkpoint must outlive a change of the defaults
-        model = builder(*arguments.args, **arguments.kwargs)
+        options = architecture.with_defaults(shape, options)  # a checkpoint must outlive a change of the defaults
+        model = architecture.build(shape, **options)
     except InputError:
         raise
     except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError) as error:
+        takes = ", ".join(architecture.options) or "none"
         raise InputError(
             f"autoencoder {name} can't be built for images of {shape} with options {described(options)} "
-            f"({in_a_line(error)}); choose a smaller one, or see "
-            f"autoencoders.{name} for the options that it takes"
+            f"({in_a_line(error)}); choose a smaller one, or other options (it takes {takes})"
         ) from error
-    model.spec = {"architecture": name, "image_shape": list(shape), "options": _options(arguments)}
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the builder of autoencoder {name} returned {described(model)}; let it return a torch module")
+    model.spec = {"architecture": name, "image_shape": list(shape), "options": options}
     return model
 
 
-def _builder(name: object) -> Callable[..., nn.Module]:
-    if not isinstance(name, str) or name not in BUILDERS:
-        raise unknown("autoencoder", name, sorted(BUILDERS))
-    return BUILDERS[name]
+def architecture_of(model: object) -> Architecture | None:
+    """The architecture of a model from `build`; None for any other."""
+    spec = getattr(model, "spec", None)
+    name = spec.get("architecture") if isinstance(spec, Mapping) else None
+    return ARCHITECTURES.get(name) if isinstance(name, str) else None
 
 
-def default_activation(name: str) -> str:
+def default_activation(name: str) -> str | None:
     """The activation that `build` gives an autoencoder unless it is told another."""
-    return inspect.signature(_builder(name)).parameters["activation"].default
+    return _architecture(name).default_activation
 
 
-def _options(arguments: inspect.BoundArguments) -> dict[str, Any]:
-    """The arguments after the image's shape, as JSON keeps them."""
-    _, *options = arguments.arguments.items()
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in options}
+def _architecture(name: object) -> Architecture:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise unknown("autoencoder", name, sorted(ARCHITECTURES))
+    return ARCHITECTURES[name]

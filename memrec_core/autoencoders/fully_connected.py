@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from memrec_core.arguments import check_counts
 from memrec_core.autoencoders.activations import activation_layer
+from memrec_core.autoencoders.architecture import Architecture
 
 
 class FullyConnected(nn.Module):
@@ -47,3 +48,7 @@ def fc10(image_shape: tuple[int, int, int], activation: str = "leaky_relu", widt
 def fc20(image_shape: tuple[int, int, int], activation: str = "leaky_relu", width: int = 1024) -> FullyConnected:
     """The paper's 20-layer fully connected autoencoder, likewise."""
     return FullyConnected(image_shape, layers=20, width=width, activation=activation)
+
+
+FC10 = Architecture("fc10", fc10, gammas={"leaky_relu": 0.5})
+FC20 = Architecture("fc20", fc20)

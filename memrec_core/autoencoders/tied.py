@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from memrec_core.arguments import check_counts
 from memrec_core.autoencoders.activations import activation_layer
+from memrec_core.autoencoders.architecture import Architecture
 
 
 class Tied(nn.Module):
@@ -38,3 +39,6 @@ class Tied(nn.Module):
 def tied(image_shape: tuple[int, int, int], activation: str = "softplus", width: int = 1024) -> Tied:
     """The tied autoencoder. LeakyReLU and PReLU are accepted for comparison, but Theorem 1 does not cover them."""
     return Tied(image_shape, width, activation)
+
+
+TIED = Architecture("tied", tied)

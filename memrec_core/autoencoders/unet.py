@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from memrec_core.arguments import described, is_whole
 from memrec_core.autoencoders.activations import activation_layer
+from memrec_core.autoencoders.architecture import Architecture
 from memrec_core.errors import InputError
 
 
@@ -96,3 +97,6 @@ def unet(
     nothing, and nothing can be recovered.
     """
     return UNet(image_shape, channels, skips, activation)
+
+
+UNET = Architecture("unet", unet, gamma=1.0, first_mask="zeros", optimiser="soap")

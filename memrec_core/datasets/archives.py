@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from memrec_core.datasets.image_file import read, refuse_large
 from memrec_core.datasets.listing import is_leaving, list_files
-from memrec_core.datasets.remarks import Remarks, shown
+from memrec_core.datasets.remarks import Remarks, shown_name
 from memrec_core.errors import InputError, in_a_line
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -60,7 +60,7 @@ def open_files(root: Path, top: str, remarks: Remarks) -> Iterator[Files]:
         archive = opened(root)
     except Exception as error:  # damaged and hostile archives make the readers fail in many ways
         raise InputError(
-            f"{shown(root)} is not a readable {kind} ({in_a_line(error)}); fetch it again, or give another file"
+            f"{shown_name(root)} is not a readable {kind} ({in_a_line(error)}); fetch it again, or give another file"
         ) from error
     with archive:
         yield (_Zip if zipped else _Tar)(archive, root, top, remarks)
@@ -112,13 +112,15 @@ class _Archive(Generic[Member]):
 
     def _escape(self, name: str) -> InputError:
         return InputError(
-            f"{shown(self.root)} holds the member {name!r}, which would escape its folder; the archive is not the "
+            f"{shown_name(self.root)} holds the member {name!r}, which would escape its folder; the archive is not the "
             "publisher's, fetch it again"
         )
 
     def _refuse(self, name: str, error: Exception | str) -> InputError:
         reason = error if isinstance(error, str) else in_a_line(error)
-        return InputError(f"{shown(self.root)}: {shown(name)} can't be read ({reason}); fetch the archive again")
+        return InputError(
+            f"{shown_name(self.root)}: {shown_name(name)} can't be read ({reason}); fetch the archive again"
+        )
 
 
 class _Tar(_Archive[tarfile.TarInfo]):
@@ -129,7 +131,7 @@ class _Tar(_Archive[tarfile.TarInfo]):
             members = archive.getmembers()
         except Exception as error:  # damaged and hostile archives make the readers fail in many ways
             raise InputError(
-                f"{shown(root)} is a damaged or truncated tar ({in_a_line(error)}); fetch it again"
+                f"{shown_name(root)} is a damaged or truncated tar ({in_a_line(error)}); fetch it again"
             ) from error
         for member in members:
             self._add(member.name, member, member.isfile(), member.isdir())
@@ -154,7 +156,7 @@ class _Zip(_Archive[zipfile.ZipInfo]):
         self.archive = archive
         for member in archive.infolist():
             if member.flag_bits & 1:
-                raise InputError(f"{shown(root)} is encrypted; give the publisher's zip, or unpack it yourself")
+                raise InputError(f"{shown_name(root)} is encrypted; give the publisher's zip, or unpack it yourself")
             regular = stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG)
             self._add(member.filename.replace("\\", "/"), member, regular, member.is_dir())
         self.names = sorted(self.members)

@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
-from memrec_core.datasets.image_file import to_square
+from memrec_core.datasets.data_set import DataSet
+from memrec_core.datasets.image_file import pixels_of
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError, in_a_line
+from memrec_core.torchvision_import import import_torchvision
 
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST, META = "test_batch", "batches.meta"
@@ -19,7 +21,15 @@ FOLDER = "cifar-10-batches-py"
 SIDE = 32
 
 
-def load(*, count: int | None, size: int, seed: int, split: str, root: str | Path | None = None) -> ImageSet:
+def load(
+    *,
+    count: int | None,
+    size: tuple[int, int],
+    channels: int,
+    seed: int,
+    split: str,
+    root: str | Path | None = None,
+) -> ImageSet:
     """Images of the training batches, or of the test batch for `control`; the label is the class's name.
 
     `root` is the folder cifar-10-batches-py or the one that holds it. The id is the batch and the image's place in it.
@@ -36,8 +46,8 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
             by_label[names[number]].append((f"{batch}-{place}", image))
     chosen = balanced_choice(by_label, count, seed, split, folder)
     remarks = Remarks()
-    squares = [to_square(Image.fromarray(image), size, remarks.of(id_)) for _, (id_, image) in chosen]
-    return image_set(squares, [id_ for _, (id_, _) in chosen], [label for label, _ in chosen], remarks.sentences())
+    pixels = [pixels_of(Image.fromarray(image), size, channels, remarks.of(id_)) for _, (id_, image) in chosen]
+    return image_set(pixels, [id_ for _, (id_, _) in chosen], [label for label, _ in chosen], remarks.sentences())
 
 
 def _class_names(path: Path) -> list[str]:
@@ -147,3 +157,11 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs and which is not loaded")
         return _ALLOWED[module, name]
+
+
+def fetch(folder: Path) -> None:
+    """Put the publisher's archive, and what is in it, below `folder`; what is there and whole is not fetched again."""
+    import_torchvision().datasets.CIFAR10(folder, download=True)
+
+
+CIFAR10 = DataSet("cifar10", load, place=FOLDER, fetch=fetch)

@@ -6,6 +6,10 @@ is, and on a finer one, which tells pictures of the same layout apart. What all 
 background, a frame or an anatomy, so counts for nothing. Or if nearly all that is its own in either agrees, as where
 one has an edit in a small place.
 
+Of pictures that are not square the quarter turns are looked for in the centred squares: a picture that lies was cut to
+another part of it than one that stands, and the squares are what both may have kept. Colours count by their alpha, as
+people see them.
+
 The limits were set on photographs, and on drawings, scans and plots that a program makes: docs/pictures.md has what
 they find, and what they miss.
 """
@@ -28,6 +32,10 @@ the other. The coarse grids of such are no further apart than EDIT_LIMIT, unless
 EQUAL = 0.25 / 255
 """Pictures that are no further apart are the same, in any set."""
 ORIENTATIONS = 8
+HALF_TURNS, QUARTER_TURNS = (0, 2, 4, 6), (1, 3, 5, 7)
+"""The orientations that leave a picture's height and width as they are, and those that exchange them."""
+LONGEST = 2
+"""The centred square of a picture that is more than so many times as long as wide says too little of it."""
 BLOCK, CHUNK = 64, 2048
 """Pictures that are compared with all others at once, and pairs that are looked at closely at once."""
 
@@ -39,11 +47,11 @@ def near_duplicates(images: Tensor) -> np.ndarray:
     An image that is named has its own place: it stands for its copies. What is near to a copy alone is another picture,
     so that a slow film is not taken for a single one.
     """
-    views, places = _Views(images, _Mean(images)), np.arange(len(images))
+    looks, places = [_Views(part, _Mean(part), turns) for part, turns in _parts(images)], np.arange(len(images))
     for start in range(0, len(images), BLOCK):
         alone = torch.from_numpy(np.flatnonzero(places == np.arange(len(images))))
         after, block = alone[alone > start], alone[(alone >= start) & (alone < start + BLOCK)]
-        for copy, first in _pairs(views, after, views, block).tolist():
+        for copy, first in _all_pairs(looks, after, looks, block).tolist():
             if first < copy and places[first] == first and places[copy] == copy:
                 places[copy] = first
     return places
@@ -52,9 +60,12 @@ def near_duplicates(images: Tensor) -> np.ndarray:
 def near_pairs(images: Tensor, others: Tensor) -> np.ndarray:
     """All pairs (i, k) of an image i (N, C, H, W) and a near-duplicate k among the `others` (M, C, H, W): (P, 2)
     int64, in ascending order of k. The two together are the set."""
-    mean = _Mean(torch.cat([images, others]))
-    own, other, every = _Views(images, mean), _Views(others, mean), torch.arange(len(images))
-    blocks = [_pairs(own, every, other, block) for block in torch.arange(len(others)).split(BLOCK)]
+    own, other, every = [], [], torch.arange(len(images))
+    for (part, turns), (others_part, _) in zip(_parts(images), _parts(others), strict=True):
+        mean = _Mean(torch.cat([part, others_part]))
+        own.append(_Views(part, mean, turns))
+        other.append(_Views(others_part, mean, turns))
+    blocks = [_all_pairs(own, every, other, block) for block in torch.arange(len(others)).split(BLOCK)]
     return np.concatenate(blocks)
 
 
@@ -62,6 +73,28 @@ def orientation(images: Tensor, turn: int) -> Tensor:
     """(N, C, H, W) turned by 0, 90, 180 or 270 degrees (`turn` 0 to 3), or that mirrored (4 to 7)."""
     turned = torch.rot90(images, turn % 4, (2, 3))
     return turned.flip(3) if turn >= 4 else turned
+
+
+def _parts(images: Tensor) -> list[tuple[Tensor, tuple[int, ...]]]:
+    """What is compared of the images (N, C, H, W), and in which orientations: all of each; of those that are not
+    square, the centred squares too."""
+    seen = _weighted(images)
+    height, width = images.shape[2:]
+    if height == width:
+        return [(seen, tuple(range(ORIENTATIONS)))]
+    side = min(height, width)
+    if max(height, width) > LONGEST * side:
+        return [(seen, HALF_TURNS)]
+    top, left = (height - side) // 2, (width - side) // 2
+    return [(seen, HALF_TURNS), (seen[:, :, top : top + side, left : left + side], QUARTER_TURNS)]
+
+
+def _weighted(images: Tensor) -> Tensor:
+    """The images with colours weighted by their alpha, where the last of 2 or 4 channels is that: what lies under
+    transparent pixels is seen by nobody, and other encodings leave it out."""
+    if images.shape[1] not in (2, 4):
+        return images
+    return torch.cat([images[:, :-1] * images[:, -1:], images[:, -1:]], 1)
 
 
 class _Mean:
@@ -88,10 +121,11 @@ def _without_colour(images: Tensor) -> Tensor:
 
 
 class _Views:
-    """Images, their two grids, how much is own to each there, and what of the coarse one no orientation changes."""
+    """Images, their two grids, how much is own to each there, and what of the coarse one no orientation changes;
+    `turns` are the orientations that they are compared in."""
 
-    def __init__(self, images: Tensor, mean: _Mean) -> None:
-        self.images, self.mean = images, mean
+    def __init__(self, images: Tensor, mean: _Mean, turns: tuple[int, ...]) -> None:
+        self.images, self.mean, self.turns = images, mean, turns
         self.coarse, self.fine = (_grid(images, side) for side in (COARSE, FINE))
         own = mean.own(images)
         self.coarse_spread = mean.scale * _size(_grid(own, COARSE))
@@ -121,6 +155,12 @@ def _invariants(grid: Tensor) -> Tensor:
     return (mean[:, :, rows, columns] * weights).flatten(1) / (grid.shape[1] * COARSE**2) ** 0.5
 
 
+def _all_pairs(own: list[_Views], i: Tensor, other: list[_Views], k: Tensor) -> np.ndarray:
+    """The pairs of `_pairs` in any part of the images, each once and in the same order."""
+    first, *more = [_pairs(one, i, two, k) for one, two in zip(own, other, strict=True)]
+    return np.unique(np.concatenate([first, *more])[:, ::-1], axis=0)[:, ::-1] if more else first
+
+
 def _pairs(own: _Views, i: Tensor, other: _Views, k: Tensor) -> np.ndarray:
     """Of the images `i` and the others `k` the near-duplicates: (P, 2), sorted by the others, then by the images."""
     limit = EDIT_LIMIT * torch.minimum(other.coarse_spread[k, None], own.coarse_spread[i]) + EQUAL
@@ -139,25 +179,22 @@ def _squares(vectors: Tensor, others: Tensor) -> Tensor:
 def _are_near(own: _Views, i: Tensor, k: Tensor, other: _Views) -> Tensor:
     """Whether each pair is one of near-duplicates, in the orientation that brings them nearest: (P,) bool."""
     grids, turned = own.coarse[i], other.coarse[k]
-    apart, turn = torch.stack([_size(grids - orientation(turned, turn)) for turn in range(ORIENTATIONS)]).min(0)
+    apart, nearest = torch.stack([_size(grids - orientation(turned, turn)) for turn in own.turns]).min(0)
     coarse_spread = torch.minimum(own.coarse_spread[i], other.coarse_spread[k])
     near = apart <= COARSE_LIMIT * coarse_spread + EQUAL
     maybe = apart <= EDIT_LIMIT * coarse_spread + EQUAL
-    for of_turn in range(ORIENTATIONS):
-        part = (maybe & (turn == of_turn)).nonzero()[:, 0]
+    for place, turn in enumerate(own.turns):
+        part = (maybe & (nearest == place)).nonzero()[:, 0]
         one, two = i[part], k[part]
         fine_spread = torch.minimum(own.fine_spread[one], other.fine_spread[two])
-        near[part] &= _size(own.fine[one] - orientation(other.fine[two], of_turn)) <= FINE_LIMIT * fine_spread + EQUAL
-        near[part] |= _agree(own, one, other, two, of_turn)
+        near[part] &= _size(own.fine[one] - orientation(other.fine[two], turn)) <= FINE_LIMIT * fine_spread + EQUAL
+        near[part] |= _agree(own, one, other, two, turn)
     return near
 
 
 def _agree(own: _Views, i: Tensor, other: _Views, k: Tensor, turn: int) -> Tensor:
-    """Whether nearly all telling entries of each pair agree, in that orientation of the others: (P,) bool; a picture
-    that lies does not agree with one that stands."""
+    """Whether nearly all telling entries of each pair agree, in that orientation of the others: (P,) bool."""
     images, others = own.images[i], orientation(other.images[k], turn)
-    if images.shape != others.shape:
-        return torch.zeros(len(i), dtype=torch.bool)
     telling = own.mean.own(images).abs() > TELLING
     telling |= orientation(other.mean.own(other.images[k]).abs(), turn) > TELLING
     agreeing = telling & ((images - others).abs() <= AGREES)

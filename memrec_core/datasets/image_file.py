@@ -1,4 +1,4 @@
-"""Decoding an image file, whatever it turns out to hold, to what people see of it."""
+"""Decoding an image file, whatever it turns out to hold, to what people see of it, in the channels and size wanted."""
 
 import functools
 import io
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from memrec_core.datasets.depth import to_8_bits
-from memrec_core.datasets.remarks import Note, shown
+from memrec_core.datasets.remarks import Note, shown_name
 from memrec_core.errors import InputError, in_a_line
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python prints its errors, which decode raises
@@ -38,10 +38,16 @@ ROTATIONS = {
 """What undoes an orientation of EXIF."""
 METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """Where Pillow keeps what may tell the orientation."""
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's name for pictures of so many channels: grey, grey and alpha, RGB, RGB and alpha."""
+GREY = ("1", "L", "LA")
+"""Pillow's modes whose values are already grey: through RGB they would be the same, with more work."""
 LONG = 4
-"""Of a picture that is longer than this many times its width, the centred square shows little."""
+"""Of a picture of which less than this part is left when it is cut to a shape, what is left shows little."""
 FLAT = 8
 """A picture whose values differ by fewer steps of 255 is of one colour, or nearly."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels."""
 POINTERS = {
     b"version https://git-lfs": "it is a pointer of Git LFS; fetch the file with git lfs pull",
     b"/annex/objects/": "it is a pointer of git-annex; fetch the file with git annex get",
@@ -72,33 +78,36 @@ def read(path: Path, name: str) -> bytes:
             return file.read(size + 1)
     except OSError as error:
         raise InputError(
-            f"{shown(name)} can't be read ({in_a_line(error)}); replace the file or take it out of the data set"
+            f"{shown_name(name)} can't be read ({in_a_line(error)}); replace the file or take it out of the data set"
         ) from error
 
 
 def refuse_large(size: int, name: str) -> None:
     """Raises InputError where a picture's file of `size` bytes is absurdly large."""
     if size > MAX_BYTES:
-        raise InputError(f"{shown(name)} has {size} bytes, more than a picture's 2**30; take it out of the data set")
+        raise InputError(
+            f"{shown_name(name)} has {size} bytes, more than a picture's 2**30; take it out of the data set"
+        )
 
 
-def decode(data: bytes, name: str, note: Note = lambda _: None) -> Image.Image:
-    """The RGB image in `data` as people see it: turned as its EXIF says, over white where it is transparent, its first
-    frame where it has several, grey-scale as three equal channels. What else was done to it is told to `note`.
+def decode(data: bytes, name: str, channels: int = 3, note: Note = lambda _: None) -> Image.Image:
+    """The image in `data` as people see it: turned as its EXIF says, its first frame where it has several.
 
-    Raises InputError, naming the file, where the data is not an image, is cut short, or is absurdly large.
+    With 1 channel it is grey (luminance), with 3 RGB, of grey-scale three equal channels; both over white where it is
+    transparent. With 2 and 4 the last channel is alpha, 255 where the file has none. What else was done to it is told
+    to `note`. Raises InputError, naming the file, where the data is not an image, is cut short, or is absurdly large.
     """
     try:
         with warnings.catch_warnings():  # of odd metadata, and of large pictures below Pillow's limit
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_formats(name)) as image:
-                seen = _turned(_over_white(to_8_bits(image, data, note), note), image, note)
+                seen = _turned(_in_channels(to_8_bits(image, data, note), channels, note), image, note)
                 if _has_frames(image):
                     note("of several frames read as the first")
                 return seen
     except Exception as error:  # damaged and hostile files make the decoders fail in many ways
         raise InputError(
-            f"{shown(name)} can't be read as an image ({_reason(data, error)}); replace the file or take it out "
+            f"{shown_name(name)} can't be read as an image ({_reason(data, error)}); replace the file or take it out "
             "of the data set"
         ) from error
 
@@ -119,17 +128,25 @@ def _reason(data: bytes, error: Exception) -> str:
     return "it takes more memory than there is" if isinstance(error, MemoryError) else in_a_line(error)
 
 
-def _over_white(image: Image.Image, note: Note) -> Image.Image:
-    """`image` as RGB, laid over white where it has transparent parts."""
+def _in_channels(image: Image.Image, channels: int, note: Note) -> Image.Image:
+    """`image` in so many channels, laid over white where it has transparent parts and alpha is none of them."""
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return _converted(image, channels)
     if isinstance(image, ImageFile.ImageFile) and image.mode == "L" and "transparency" in image.info:
         _scale_clear_grey(image)
     seen = image.convert("RGBA")
+    if channels in (2, 4):
+        return _converted(seen, channels)
     if seen.getextrema()[3][0] == 255:
-        return image.convert("RGB")
+        return _converted(image, channels)
     note("laid over white where transparent")
-    return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return _converted(Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen), channels)
+
+
+def _converted(image: Image.Image, channels: int) -> Image.Image:
+    """`image` in so many channels; grey is the luminance of its RGB, whatever colours the file keeps."""
+    direct = image.mode in (*GREY, "RGB", "RGBA") or channels == 3
+    return (image if direct else image.convert("RGB")).convert(MODES[channels])
 
 
 def _scale_clear_grey(image: ImageFile.ImageFile) -> None:
@@ -158,18 +175,53 @@ def _has_frames(image: ImageFile.ImageFile) -> bool:
         return False
 
 
-def to_square(image: Image.Image, size: int, note: Note = lambda _: None) -> np.ndarray:
-    """The centred square of `image`, resampled to (size, size, 3) uint8 with an antialiasing filter. What of it is odd
-    is told to `note`."""
-    side = min(image.size)
-    if max(image.size) > LONG * side:
-        note(f"more than {LONG} times as long as wide cut to the centred square")
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    if side < size:
-        note(f"smaller than {size} x {size} enlarged to it")
-    if side != size:
-        square = square.resize((size, size), Image.Resampling.BOX if side > size else Image.Resampling.BICUBIC)
-    if all(high - low < FLAT for low, high in square.getextrema()):
+def pixels_of(image: Image.Image, size: tuple[int, int], channels: int = 3, note: Note = lambda _: None) -> np.ndarray:
+    """The centre of `image`, as much of it as has the shape of `size`, resampled to that: (H, W, C) uint8.
+
+    `size` is (height, width). Colours are averaged by their alpha where there is one. What of the picture is odd is
+    told to `note`.
+    """
+    height, width = size
+    box = _centre(image, size)
+    across, down = box[2] - box[0], box[3] - box[1]
+    if LONG * across * down < image.width * image.height:
+        note(f"cut to less than a quarter of it for the shape of {height} x {width}")
+    if down < height or across < width:
+        note(f"smaller than {height} x {width} enlarged to it")
+    seen = image if image.mode == MODES[channels] else _converted(image, channels)
+    pixels = np.asarray(_resampled(seen, box, size)).reshape(height, width, channels)
+    if (np.ptp(pixels, axis=(0, 1)) < FLAT).all():
         note("of one colour, or nearly")
-    return np.asarray(square)
+    return pixels
+
+
+def _centre(image: Image.Image, size: tuple[int, int]) -> Box:
+    """The largest part of `image`, in its middle, that is as wide for its height as `size`; a square of whole pixels,
+    any other to a fraction of one."""
+    height, width = size
+    across, down = float(image.width), float(image.height)
+    if image.width * height > image.height * width:
+        across = image.height * width / height
+    else:
+        down = image.width * height / width
+    left, top = (image.width - across) / 2, (image.height - down) / 2
+    if height == width:
+        left, top = left // 1, top // 1
+    return left, top, left + across, top + down
+
+
+def _resampled(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
+    """What lies in `box`, at `size`.
+
+    Pillow's box filter takes whole pixels alone. At other ratios copies of a picture come out of it that differ as
+    much as pictures do, so it is kept for squares, whose pixels are known by their digests.
+    """
+    height, width = size
+    left, top, right, bottom = box
+    if (right - left, bottom - top) == (width, height) and left == left // 1 and top == top // 1:
+        return image.crop((int(left), int(top), int(right), int(bottom)))
+    smaller = bottom - top < height
+    if height == width:
+        square = image.crop((int(left), int(top), int(right), int(bottom)))
+        return square.resize((width, height), Image.Resampling.BICUBIC if smaller else Image.Resampling.BOX)
+    return image.resize((width, height), Image.Resampling.BICUBIC if smaller else Image.Resampling.HAMMING, box)

@@ -2,23 +2,25 @@
 
 from pathlib import Path
 
-from memrec_core.datasets.image_file import decode, is_picture, read, to_square
+from memrec_core.datasets.data_set import DataSet
+from memrec_core.datasets.image_file import decode, is_picture, pixels_of, read
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import list_files, refuse_odd_names
-from memrec_core.datasets.remarks import Remarks, shown
+from memrec_core.datasets.remarks import Remarks, shown_name
 from memrec_core.errors import InputError
 
 
 def load(
     *,
     count: int | None,
-    size: int,
+    size: tuple[int, int],
+    channels: int,
     seed: int,
     split: str,
     root: str | Path | None = None,
     control_root: str | Path | None = None,
 ) -> ImageSet:
-    """The images below `root`, or below `control_root` for the control set, their centred squares at size x size.
+    """The images below `root`, or below `control_root` for the control set.
 
     Where one of the two folders lies in the other, its images are of its own split alone. Without a `control_root`,
     `root` is divided in two by its sorted file names: every other image is for training, the rest for control, whatever
@@ -38,23 +40,23 @@ def load(
     by_label: dict[str, list[Path]] = {}
     for path in paths:
         by_label.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
-    source = f"half of {shown(folder)}" if control_root is None else shown(folder)
+    source = f"half of {shown_name(folder)}" if control_root is None else shown_name(folder)
     chosen = balanced_choice(by_label, count, seed, split, source)
     ids = [path.relative_to(folder).as_posix() for _, path in chosen]
     pixels = []
     for id_, (_, path) in zip(ids, chosen, strict=True):
-        image = decode(read(path, str(path)), str(path), remarks.of(id_))
-        pixels.append(to_square(image, size, remarks.of(id_)))
+        image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
+        pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
     return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen], remarks.sentences())
 
 
 def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Path]:
     """The image files below `folder`, sorted, without those below the `other` one, should that lie in it."""
     if not folder.is_dir():
-        raise InputError(f"{shown(folder)} is not a folder; give a folder of images")
+        raise InputError(f"{shown_name(folder)} is not a folder; give a folder of images")
     if other is not None and folder.resolve() == other.resolve():
         raise InputError(
-            f"root and control_root are one folder, {shown(folder)}; leave control_root out, and it is divided"
+            f"root and control_root are one folder, {shown_name(folder)}; leave control_root out, and it is divided"
         )
     paths = []
     for path in list_files(folder, remarks, other):
@@ -66,7 +68,10 @@ def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Pat
     if not paths:
         passed_over = f" ({remarks.passed_over()})" if remarks.passed_over() else ""
         raise InputError(
-            f"{shown(folder)} holds no images{passed_over}; expected files that end in .jpg, .png, .tif, .webp or "
+            f"{shown_name(folder)} holds no images{passed_over}; expected files that end in .jpg, .png, .tif, .webp or "
             "another picture's ending"
         )
     return paths
+
+
+IMAGE_FOLDER = DataSet("image_folder", load)

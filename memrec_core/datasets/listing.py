@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from memrec_core.datasets.image_file import is_picture
-from memrec_core.datasets.remarks import Remarks, shown
+from memrec_core.datasets.remarks import Remarks, shown_name
 from memrec_core.errors import InputError, in_a_line
 
 LEAVINGS = {
@@ -63,8 +63,8 @@ class _Walk:
             if names:
                 others = f" (one of {len(names)})" if len(names) > 1 else ""
                 raise InputError(
-                    f"{shown(self.root / min(names))} is {what}{others}; fetch what is missing, or take it out of the "
-                    "data set"
+                    f"{shown_name(self.root / min(names))} is {what}{others}; fetch what is missing, or take it "
+                    "out of the data set"
                 )
 
     def _enter(self, folder: Path, real: Path) -> None:
@@ -91,8 +91,8 @@ class _Walk:
             mode = link.stat().st_mode
         except PermissionError as error:
             raise InputError(
-                f"the link {shown(link)} can't be followed ({in_a_line(error)}); let what it leads to be read, or take "
-                "it out of the data set"
+                f"the link {shown_name(link)} can't be followed ({in_a_line(error)}); let what it leads to be read, or "
+                "take it out of the data set"
             ) from error
         except OSError:  # it leads nowhere, or to itself
             self._keep_missing(link)
@@ -143,8 +143,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(
-            f"the folder {shown(folder)} can't be listed ({in_a_line(error)}); let it be read, or take it out of the "
-            "data set"
+            f"the folder {shown_name(folder)} can't be listed ({in_a_line(error)}); let it be read, or take it out of "
+            "the data set"
         ) from error
 
 

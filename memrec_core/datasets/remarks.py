@@ -14,7 +14,7 @@ Note = Callable[[str], None]
 """Takes what is odd about one picture: what follows "3 pictures", in words that fit one picture too."""
 
 
-def shown(name: object, width: int = 400) -> str:
+def shown_name(name: object, width: int = 400) -> str:
     """A file's name as part of a line: escaped where it would break the line, its middle left out where it is long."""
     text = str(name)
     text = text if text.isprintable() else ascii(text)
@@ -26,7 +26,7 @@ def some(names: Iterable[str]) -> str:
     """The first few names, and how many there are beside them."""
     names = list(names)
     rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(shown(name, WIDTH) for name in names[:NAMED]) + rest
+    return ", ".join(shown_name(name, WIDTH) for name in names[:NAMED]) + rest
 
 
 def counted(count: int, noun: str) -> str:
@@ -57,7 +57,7 @@ class Remarks:
         if not self._passed_over:
             return ""
         kinds = sorted(self._passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
-        parts = [f"{count} {shown(kind, WIDTH)}" for kind, count in kinds[:KINDS]]
+        parts = [f"{count} {shown_name(kind, WIDTH)}" for kind, count in kinds[:KINDS]]
         if rest := sum(count for _, count in kinds[KINDS:]):
             parts.append(f"{rest} others")
         return f"{counted(self._passed_over.total(), 'file')} passed over: {', '.join(parts)}"

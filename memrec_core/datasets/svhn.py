@@ -5,16 +5,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from memrec_core.datasets.image_file import to_square
+from memrec_core.datasets.data_set import DataSet
+from memrec_core.datasets.image_file import pixels_of
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError
+from memrec_core.torchvision_import import import_torchvision
 
 TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
+FOLDER = "svhn"
+"""What its folder is called where memrec puts it."""
 SIDE = 32
 
 
-def load(*, count: int | None, size: int, seed: int, split: str, root: str | Path | None = None) -> ImageSet:
+def load(
+    *,
+    count: int | None,
+    size: tuple[int, int],
+    channels: int,
+    seed: int,
+    split: str,
+    root: str | Path | None = None,
+) -> ImageSet:
     """Images of train_32x32.mat, and of test_32x32.mat for `control`; the label is the digit, None without labels.
 
     `root` is the folder of the files. Where it has no test file, the training file is divided in two: every other
@@ -34,11 +46,11 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
     chosen = balanced_choice(by_label, count, seed, split, path)
     ids = [f"{path.stem}-{place + 1}" for _, place in chosen]
     remarks = Remarks()
-    squares = [
-        to_square(Image.fromarray(pixels[place]), size, remarks.of(id_))
+    read = [
+        pixels_of(Image.fromarray(pixels[place]), size, channels, remarks.of(id_))
         for id_, (_, place) in zip(ids, chosen, strict=True)
     ]
-    return image_set(squares, ids, [label or None for label, _ in chosen], remarks.sentences())
+    return image_set(read, ids, [label or None for label, _ in chosen], remarks.sentences())
 
 
 def _read(path: Path) -> tuple[np.ndarray, list[str | None]]:
@@ -64,3 +76,12 @@ def _read(path: Path) -> tuple[np.ndarray, list[str | None]]:
     if len(digits) != len(pixels):
         raise InputError(f"{path} has {len(digits)} labels for {len(pixels)} images; fetch it again")
     return pixels, [str(int(digit) % 10) for digit in digits]  # SVHN writes the digit 0 as 10
+
+
+def fetch(folder: Path) -> None:
+    """Put the publisher's two files below `folder`; what is there and whole is not fetched again."""
+    for split in ("train", "test"):
+        import_torchvision().datasets.SVHN(folder / FOLDER, split=split, download=True)
+
+
+SVHN = DataSet("svhn", load, place=FOLDER, fetch=fetch)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memrec_core.datasets.archives import Files, best, open_files
-from memrec_core.datasets.image_file import decode, is_picture, to_square
+from memrec_core.datasets.data_set import DataSet
+from memrec_core.datasets.image_file import decode, is_picture, pixels_of
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import refuse_odd_names
-from memrec_core.datasets.remarks import Remarks, shown
+from memrec_core.datasets.remarks import Remarks, shown_name
 from memrec_core.errors import InputError
 
 SIDE = 64
@@ -18,13 +19,21 @@ LAYOUT = f"{FOLDER}/{{train/<wnid>/images/*.JPEG, val/images/*.JPEG, {ANNOTATION
 PLACES = {"train": "train", "control": "val"}
 
 
-def load(*, count: int | None, size: int, seed: int, split: str, root: str | Path | None = None) -> ImageSet:
+def load(
+    *,
+    count: int | None,
+    size: tuple[int, int],
+    channels: int,
+    seed: int,
+    split: str,
+    root: str | Path | None = None,
+) -> ImageSet:
     """Images of the training folder, or of the validation folder for `control`; the label is the WordNet id.
 
     `root` is the tar, the zip, the folder tiny-imagenet-200, or one that holds one of these. Images are 64 x 64;
-    another size resamples them. The subset is balanced over the classes. A class's images may lie in its folder
-    directly, and val may be sorted into classes. The id is the file's name without its ending, or its path below train
-    or val where names repeat. Raises InputError for a missing, empty, corrupt or hostile source.
+    another shape cuts and resamples them. The subset is balanced over the classes. A class's images may lie in its
+    folder directly, and val may be sorted into classes. The id is the file's name without its ending, or its path below
+    train or val where names repeat. Raises InputError for a missing, empty, corrupt or hostile source.
     """
     if root is None:
         raise InputError(
@@ -39,17 +48,17 @@ def load(*, count: int | None, size: int, seed: int, split: str, root: str | Pat
         all_names = [name for names in by_class.values() for name in names]
         refuse_odd_names(all_names)
         ids = dict(zip(all_names, _ids(all_names), strict=True))
-        chosen = balanced_choice(by_class, count, seed, split, shown(root))
+        chosen = balanced_choice(by_class, count, seed, split, shown_name(root))
         pixels = []
         for _, name in chosen:
             note = remarks.of(ids[name])
-            image = decode(files.read(name), f"{root}: {name}", note)
+            image = decode(files.read(name), f"{root}: {name}", channels, note)
             if image.size != (SIDE, SIDE):
                 raise InputError(
                     f"{root}: {name} is {image.width} x {image.height} pixels where Tiny ImageNet has {SIDE} x {SIDE}; "
                     "take the file out, or use the data set image_folder for images of any size"
                 )
-            pixels.append(to_square(image, size, note))
+            pixels.append(pixels_of(image, size, channels, note))
     labels = [label or None for label, _ in chosen]
     return image_set(pixels, [ids[name] for _, name in chosen], labels, remarks.sentences())
 
@@ -63,7 +72,7 @@ def _located(root: Path) -> Path:
             return root
         return best(root.glob(f"{FOLDER}*")) or root
     if not root.is_file():
-        raise InputError(f"{shown(root)} does not exist; give the Tiny ImageNet tar, zip or folder, {LAYOUT}")
+        raise InputError(f"{shown_name(root)} does not exist; give the Tiny ImageNet tar, zip or folder, {LAYOUT}")
     return root
 
 
@@ -125,9 +134,12 @@ def _nothing_there(names: Sequence[str], place: str, root: str | Path) -> InputE
     """Why there are no images in the folder `place`."""
     if inner := next((name.partition(f"/{place}/")[0] for name in names if f"/{place}/" in name), None):
         return InputError(
-            f"{shown(root)} has its {place} in {shown(inner)} where Tiny ImageNet has it in {FOLDER}; give that folder "
-            "as root, unpacked where it is in an archive"
+            f"{shown_name(root)} has its {place} in {shown_name(inner)} where Tiny ImageNet has it in {FOLDER}; "
+            "give that folder as root, unpacked where it is in an archive"
         )
     if place == "val":
-        return InputError(f"{shown(root)} has no images in val to take control images from; expected {LAYOUT}")
-    return InputError(f"{shown(root)} has no train/<wnid>/images, so it is not Tiny ImageNet; expected {LAYOUT}")
+        return InputError(f"{shown_name(root)} has no images in val to take control images from; expected {LAYOUT}")
+    return InputError(f"{shown_name(root)} has no train/<wnid>/images, so it is not Tiny ImageNet; expected {LAYOUT}")
+
+
+TINY_IMAGENET = DataSet("tiny_imagenet", load, place=f"{FOLDER}*")

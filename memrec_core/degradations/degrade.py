@@ -1,13 +1,12 @@
-"""The degradation y = H x + noise, equation (3)."""
+"""The degradation y = H x + noise, equation (3), by a mask at hand."""
 
 from collections.abc import Sequence
 from math import inf
 
-import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_clean, check_number, check_seed, ids_of, masks_of
-from memrec_core.seeding import generator
+from memrec_core.degradations.noise import add_noise
 
 
 def degrade(
@@ -15,7 +14,7 @@ def degrade(
     mask: Tensor,
     noise_std: float = 0.0,
     seed: int = 42,
-    ids: Sequence[str] | None = None,
+    ids: Sequence[str | int] | None = None,
 ) -> Tensor:
     """Erase the masked pixels of `images` (N, C, H, W), then add Gaussian noise to every entry.
 
@@ -28,9 +27,5 @@ def degrade(
     check_clean(images, "images")
     check_number("noise_std", noise_std, "a standard deviation, a finite number from 0 on", lambda std: 0 <= std < inf)
     check_seed(seed)
-    ids = ids_of(ids, len(images))
-    erased = images * masks_of(mask, images)
-    if noise_std == 0 or not len(images):
-        return erased
-    noise = [torch.randn(images.shape[1:], generator=generator(seed, "noise", id_)) for id_ in ids]
-    return erased + noise_std * torch.stack(noise).to(erased)
+    each = ids_of(ids, len(images))
+    return add_noise(images * masks_of(mask, images), noise_std, each, seed)

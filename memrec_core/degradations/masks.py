@@ -47,7 +47,7 @@ def _checkerboard(height: int, width: int) -> Tensor:
     return ((rows[:, None] + columns[None, :]) % 2 == 0).float()
 
 
-def _random(height: int, width: int, percent: int, seed: int, image_id: str | None) -> Tensor:
+def _random(height: int, width: int, percent: int, seed: int, image_id: str | int | None) -> Tensor:
     """That per cent of the pixels is missing, chosen at random; the count is exact."""
     missing = round(height * width * percent / 100)
     purpose = ("mask", percent) if image_id is None else ("mask", percent, image_id)
@@ -56,19 +56,25 @@ def _random(height: int, width: int, percent: int, seed: int, image_id: str | No
     return plane.view(height, width)
 
 
-_PATTERNS: dict[str, Callable[[int, int], Tensor]] = {
+PATTERNS: dict[str, Callable[[int, int], Tensor]] = {
     "center": _center,
     "bottom": _bottom,
     "border": _border,
     "stripes": _stripes,
     "checkerboard": _checkerboard,
 }
+"""The patterns: a function of height and width that returns a plane (H, W) of 1 where a pixel is kept and 0 where it is
+missing. Its docstring's first sentence says what it leaves out."""
+
+_RANDOM = re.compile(r"random_(\d{1,2})")
 
 MASKS = {1: "center", 2: "bottom", 3: "random_80", 4: "border", 5: "stripes", 6: "checkerboard"}
 """The numbers that the paper gives its masks, and our names for them."""
 
 
-def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, image_id: str | None = None) -> Tensor:
+def mask(
+    name: str | int, image_shape: tuple[int, int, int], seed: int = 42, image_id: str | int | None = None
+) -> Tensor:
     """A mask of shape (C, H, W), float32: 1 where a pixel is kept, 0 where it is missing in all channels.
 
     `name` is a pattern, `random_P` with P per cent of the pixels missing, or a number from 1 to 6, the paper's.
@@ -77,21 +83,47 @@ def mask(name: str | int, image_shape: tuple[int, int, int], seed: int = 42, ima
     """
     channels, height, width = check_image_shape(image_shape)
     check_seed(seed)
-    name = MASKS[int(name)] if str(name).isdecimal() and int(name) in MASKS else str(name)
-    if (random := re.fullmatch(r"random_(\d{1,2})", name)) and int(random[1]) > 0:
+    name = mask_name(name)
+    if random := _RANDOM.fullmatch(name):
         plane = _random(height, width, int(random[1]), seed, image_id)
-    elif name in _PATTERNS:
-        plane = _PATTERNS[name](height, width)
     else:
-        raise unknown("mask", name, [*_PATTERNS, "random_80 (or any per cent from 1 to 99)", "1 to 6"])
+        plane = _plane(name, height, width)
     if not 0 < plane.mean() < 1:
         raise InputError(f"mask {name!r} has no missing or no kept pixel at {height} x {width}; use larger images")
     return plane.expand(channels, height, width).clone()
 
 
+def mask_name(name: str | int) -> str:
+    """The name of a mask, for its name or the paper's number. Raises InputError where there is no such mask."""
+    text = str(name)
+    if text.isdecimal() and len(text) < 10 and int(text) in MASKS:
+        return MASKS[int(text)]
+    if text not in PATTERNS and not is_random(text):
+        others = "another per cent from 1 to 99, or the paper's number, 1 to 6"
+        raise InputError(f"{unknown('mask', text, [*PATTERNS, 'random_80'])}, {others}")
+    return text
+
+
+def is_random(name: str) -> bool:
+    """Whether a mask is drawn at random, so that each image may have its own."""
+    random = _RANDOM.fullmatch(name)
+    return random is not None and int(random[1]) > 0
+
+
+def _plane(name: str, height: int, width: int) -> Tensor:
+    plane = PATTERNS[name](height, width)
+    if not isinstance(plane, Tensor) or plane.shape != (height, width):
+        raise InputError(
+            f"mask {name!r} is {described(plane)} for images of {height} x {width}; its function must return a "
+            "tensor (height, width) of zeros and ones"
+        )
+    check_binary(plane)
+    return plane.float()
+
+
 def descriptions() -> dict[str, str]:
     """What each mask leaves out, by the names that `mask` takes; 80 stands for any per cent."""
-    return {**{name: str(pattern.__doc__) for name, pattern in _PATTERNS.items()}, "random_80": str(_random.__doc__)}
+    return {name: pattern.__doc__ or "" for name, pattern in {**PATTERNS, "random_80": _random}.items()}
 
 
 def fraction_missing(mask: Tensor) -> float:

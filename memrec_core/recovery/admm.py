@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from memrec_core.cache import in_cache
+from memrec_core.degradations.operator import Operator
 from memrec_core.network import Network
 
 
@@ -34,6 +35,25 @@ def solve(f: Network, y: Tensor, theta: Tensor, gamma: float, iterations: int = 
             xi, previous = _closed_form(s, v, y, weight), xi
         if iteration < iterations:
             _advance(s, v, y, weight)
+    return xi, previous
+
+
+@torch.no_grad()
+def solve_operator(
+    f: Network, y: Tensor, operator: Operator, gamma: float, iterations: int = 40
+) -> tuple[Tensor, Tensor]:
+    """Estimate x from y = H x for any known `operator` H, as `solve` does for a mask, which it calls where H is one.
+
+    (12) is the operator's own to solve. As u is s - v, with s = xi + u the input of f, its point v - u is 2v - s.
+    """
+    if operator.kept is not None:
+        return solve(f, y, operator.kept.to(y), gamma, iterations)
+    s = v = xi = previous = torch.zeros_like(y)
+    for iteration in range(1, iterations + 1):
+        xi, previous = operator.nearest(y, 2 * v - s, gamma), xi
+        if iteration < iterations:
+            s = xi + (s - v)
+            v = f(s)
     return xi, previous
 
 

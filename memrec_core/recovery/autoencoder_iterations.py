@@ -1,16 +1,59 @@
 """The method of earlier work: nothing but the autoencoder, applied again and again (Radhakrishnan et al., 2020)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_called
+from memrec_core.degradations import Degradation
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.arguments import check_arguments
+from memrec_core.recovery.method import SHARED, Basis, Denoiser, Problem
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
+
+
+@dataclass(frozen=True)
+class AutoencoderIterations:
+    """The method as an object; see `iterate_autoencoder`."""
+
+    name: ClassVar[str] = "autoencoder_iterations"
+    title: ClassVar[str] = "AE iterations"
+    does: ClassVar[str] = "applies the autoencoder again and again"
+    rests_on: ClassVar[Basis] = Basis.NETWORK
+    told: ClassVar[bool] = False
+
+    max_iterations: int = field(default=1000, metadata={SHARED: "max_autoencoder_iterations"})
+    tolerance: float = 1e-12
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        StoppingRule(self.max_iterations, self.tolerance, self.patience)
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        """It knows of no degradation, so any will do."""
+        return True
+
+    def evaluations(self) -> int:
+        return self.max_iterations
+
+    def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
+        told = problem.on_iteration
+        return iterate_autoencoder(
+            basis.model,
+            problem.degraded,
+            self.max_iterations,
+            self.tolerance,
+            self.patience,
+            on_iteration=None if told is None else lambda images: told(images, None),
+            batch_size=problem.batch_size,
+            device=problem.device,
+        )
 
 
 @torch.no_grad()

@@ -1,13 +1,40 @@
 """Generic inpainting without any prior: the biharmonic equation (Damelin & Hoang, 2018), as scikit-image solves it."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from memrec_core.arguments import masks_of
+from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError
 from memrec_core.recovery.arguments import check_arguments
+from memrec_core.recovery.method import Basis, Problem, mask_of
 from memrec_core.recovery.result import CONVERGED, Recovery
+
+
+@dataclass(frozen=True)
+class Biharmonic:
+    """The method as an object; see `inpaint_biharmonic`."""
+
+    name: ClassVar[str] = "biharmonic"
+    title: ClassVar[str] = "biharmonic"
+    does: ClassVar[str] = "smooth inpainting, told the mask; without the autoencoder or any prior"
+    rests_on: ClassVar[Basis] = Basis.NOTHING
+    told: ClassVar[bool] = True
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        """It fills what is missing."""
+        return degradation.erases
+
+    def evaluations(self) -> int:
+        return 1
+
+    def recover(self, basis: None, problem: Problem) -> Recovery:
+        return inpaint_biharmonic(problem.degraded, mask_of(problem))
 
 
 def inpaint_biharmonic(degraded: Tensor, mask: Tensor) -> Recovery:

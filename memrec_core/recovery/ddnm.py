@@ -1,20 +1,72 @@
 """Generic inpainting with a diffusion model: the Denoising Diffusion Null-space Model (Wang, Yu & Zhang, 2023)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from memrec_core.arguments import check_number, check_seed, described, ids_of, masks_of
+from memrec_core.arguments import check_counts, check_number, check_seed, described, ids_of, masks_of
+from memrec_core.degradations import Degradation
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.network import evaluating
 from memrec_core.precision import full_float32
 from memrec_core.recovery.arguments import check_arguments, parts
+from memrec_core.recovery.method import Basis, Problem, mask_of
 from memrec_core.recovery.result import CONVERGED, NON_FINITE, Recovery
 from memrec_core.seeding import generator
+
+
+@dataclass(frozen=True)
+class Ddnm:
+    """The method as an object; see `recover_ddnm`.
+
+    `prior` is the diffusion model: a folder in diffusers' layout, the name of a shipped one, or of one on the Hugging
+    Face hub. `may_have_seen` tells readers whether it may have been trained on the audited images.
+    """
+
+    name: ClassVar[str] = "ddnm"
+    title: ClassVar[str] = "DDNM"
+    does: ClassVar[str] = "inpaints with a diffusion model, told the mask; without the autoencoder"
+    rests_on: ClassVar[Basis] = Basis.PRIOR
+    told: ClassVar[bool] = True
+
+    prior: str
+    may_have_seen: str = "not stated"
+    steps: int = 100
+    eta: float = 0.85
+
+    def __post_init__(self) -> None:
+        if not self.prior:
+            raise InputError("prior is empty; give the folder of a diffusion model; see README.md")
+        check_counts(steps=self.steps)
+        _check_eta(self.eta)
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        """It fills what is missing."""
+        return degradation.erases
+
+    def evaluations(self) -> int:
+        return self.steps
+
+    def recover(self, basis: DiffusionPrior, problem: Problem) -> Recovery:
+        return recover_ddnm(
+            basis,
+            problem.degraded,
+            mask_of(problem),
+            problem.ids,
+            problem.seed,
+            self.steps,
+            self.eta,
+            problem.batch_size,
+            problem.device,
+            problem.repeats,
+        )
 
 
 @torch.no_grad()
@@ -75,9 +127,13 @@ def _check(
         raise InputError(f"ddnm needs a prior from diffusion_prior.load, not {described(prior)}")
     check_arguments(degraded, batch_size, device, steps=steps)
     check_seed(seed)
-    check_number("eta", eta, "a number in [0, 1]", lambda value: 0 <= value <= 1)
+    _check_eta(eta)
     if steps > len(prior.abar):
         raise InputError(f"ddnm takes at most the prior's {len(prior.abar)} steps, not {steps}")
+
+
+def _check_eta(eta: float) -> None:
+    check_number("eta", eta, "a number in [0, 1]", lambda value: 0 <= value <= 1)
 
 
 def _sample(

@@ -1,22 +1,81 @@
 """The paper's method: the image and the unknown mask are estimated in turn (section 3)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_called, check_seed, ids_of
+from memrec_core.arguments import check_called, check_counts, check_seed, ids_of
+from memrec_core.degradations import Degradation
 from memrec_core.errors import unknown
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import solve
 from memrec_core.recovery.arguments import check_arguments, check_gamma
 from memrec_core.recovery.mask_estimate import estimate_mask
+from memrec_core.recovery.method import Basis, Denoiser, Problem
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
 from memrec_core.seeding import generator
 
 FIRST_MASKS = ["coin_flips", "zeros"]
+USUAL_ITERATIONS = 20
+"""Outer iterations that an image is taken to need, at most."""
+
+
+@dataclass(frozen=True)
+class UnknownMask:
+    """The paper's method as an object; see `recover_unknown_mask`. `gamma` and `first_mask` are those that suit the
+    network where left out."""
+
+    name: ClassVar[str] = "unknown_mask"
+    title: ClassVar[str] = "unknown mask"
+    does: ClassVar[str] = "the paper's: alternates recovery (Algorithm 1) and an estimate of the mask"
+    rests_on: ClassVar[Basis] = Basis.NETWORK
+    told: ClassVar[bool] = False
+
+    inner_iterations: int = 40
+    max_iterations: int = 50
+    tolerance: float = 1e-9
+    patience: int = 3
+    gamma: float | None = None
+    first_mask: str | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(inner_iterations=self.inner_iterations)
+        StoppingRule(self.max_iterations, self.tolerance, self.patience)
+        if self.gamma is not None:
+            check_gamma(self.gamma)
+        if self.first_mask is not None:
+            _check_first_mask(self.first_mask)
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        """It looks for missing pixels."""
+        return degradation.erases
+
+    def evaluations(self) -> int:
+        return self.inner_iterations * min(self.max_iterations, USUAL_ITERATIONS)
+
+    def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
+        return recover_unknown_mask(
+            basis.model,
+            problem.degraded,
+            self.gamma or basis.gamma,
+            problem.ids,
+            problem.seed,
+            first_mask=self.first_mask or basis.first_mask,
+            inner_iterations=self.inner_iterations,
+            max_iterations=self.max_iterations,
+            tolerance=self.tolerance,
+            patience=self.patience,
+            on_iteration=problem.on_iteration,
+            batch_size=problem.batch_size,
+            device=problem.device,
+            repeats=problem.repeats,
+        )
 
 
 @torch.no_grad()
@@ -77,11 +136,15 @@ def recover_unknown_mask(
 
 def _first_masks(kind: str, degraded: Tensor, ids: Sequence[object], seed: int) -> Tensor:
     check_seed(seed)
-    if not isinstance(kind, str) or kind not in FIRST_MASKS:
-        raise unknown("first mask", kind, FIRST_MASKS)
+    _check_first_mask(kind)
     if kind == "zeros":
         return torch.zeros_like(degraded)
     flips = torch.empty(degraded.shape, dtype=degraded.dtype)  # drawn on the CPU, so that they are the same anywhere
     for own, id_ in zip(flips, ids, strict=True):
         own.random_(0, 2, generator=generator(seed, "first mask", id_))
     return flips.to(degraded)
+
+
+def _check_first_mask(kind: object) -> None:
+    if not isinstance(kind, str) or kind not in FIRST_MASKS:
+        raise unknown("first mask", kind, FIRST_MASKS)

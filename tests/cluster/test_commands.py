@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.commands import commands_of, parse
 from tests.cluster.versions import CLUSTER
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 
 COMMANDS = [
     pytest.param(command, id=f"{path.name}: {' '.join(command)}")

@@ -6,11 +6,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from memrec_core import datasets
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs, orientation
+from memrec_core.datasets.image_file import pixels_of
 
 COUNT, SIDE = 40, 64
 
@@ -97,6 +100,77 @@ def test_any_number_of_channels_and_pixels_will_do(shape):
     images = torch.rand(*shape, generator=torch.Generator().manual_seed(0))
     assert near_duplicates(images).tolist() == list(range(shape[0]))
     assert near_pairs(images, images.flip(3)).tolist() == [[i, i] for i in range(shape[0])]
+
+
+def in_shape(pictures: list[Image.Image], size: tuple[int, int], channels: int) -> Tensor:
+    return (
+        torch.from_numpy(np.stack([pixels_of(picture, size, channels) for picture in pictures])).permute(0, 3, 1, 2)
+        / 255
+    )
+
+
+SHAPES = [((28, 20), 1), ((28, 20), 3), ((12, 30), 4), ((6, 5), 2), ((16, 16), 2)]
+LYING = ("turned", "transposed and reduced")
+"""Of what is not square, another part of the picture is cut out of these."""
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "change"),
+    [
+        (size, channels, change)
+        for (size, channels) in SHAPES
+        for change in CHANGES
+        if size[0] == size[1] or change not in LYING
+    ],
+)
+def test_copy_is_found_in_any_shape_and_channels(photographs, change, size, channels):
+    images = in_shape(photographs, size, channels)
+    copies = in_shape([CHANGES[change](picture).convert("RGB") for picture in photographs], size, channels)
+    pairs = near_pairs(copies, images).tolist()
+    assert all(i == k for i, k in pairs)
+    assert len(pairs) >= 0.9 * COUNT
+    places = near_duplicates(torch.cat([images, copies]))
+    assert places[:COUNT].tolist() == [*range(COUNT)]
+    assert (places[COUNT:] == range(COUNT)).sum() >= 0.9 * COUNT
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_quarter_turn_is_found_by_the_centred_squares_of_pictures_that_are_not_square(photographs, channels):
+    images = in_shape(photographs, (28, 20), channels)
+    for turn in (Image.Transpose.ROTATE_90, Image.Transpose.TRANSPOSE):
+        copies = in_shape([picture.transpose(turn) for picture in photographs], (28, 20), channels)
+        assert near_pairs(copies, images).tolist() == [[i, i] for i in range(COUNT)]
+
+
+def test_pictures_with_one_centre_are_two_pictures(photographs):
+    images = in_shape(photographs[:8], (28, 20), 1)
+    others = in_shape(photographs[8:16], (28, 20), 1)
+    others[:, :, 4:24] = images[:, :, 4:24]
+    assert not len(near_pairs(images, others))
+
+
+def test_colour_under_transparent_pixels_makes_no_other_picture(photographs):
+    images = in_shape(photographs, (28, 20), 4)
+    images[:, 3, :10] = 0
+    other = images.clone()
+    other[:, :3, :10] = 0.3
+    assert near_pairs(other, images).tolist() == [[i, i] for i in range(COUNT)]
+
+
+def test_pictures_whose_transparent_parts_differ_are_two_pictures(photographs):
+    images = in_shape(photographs[:1], (28, 20), 4).repeat(2, 1, 1, 1)
+    images[0, 3, :14] = 0
+    images[1, 3, 14:] = 0
+    assert near_duplicates(images).tolist() == [0, 1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=st.tuples(st.integers(0, 6), st.integers(1, 4), st.integers(1, 40), st.integers(1, 40)))
+def test_pictures_of_any_shape_are_compared(shape):
+    images = torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+    doubled = near_duplicates(torch.cat([images, orientation(images, 2)]))
+    assert (doubled[shape[0] :] == doubled[: shape[0]]).all()
+    assert {(i, i) for i in range(shape[0])} <= {tuple(pair) for pair in near_pairs(images, images.flip(3)).tolist()}
 
 
 def test_thousands_of_one_picture_take_seconds(photographs):

@@ -298,7 +298,7 @@ def test_extreme_shapes_flat_pictures_and_small_ones_are_named(tmp_path: Path):
     for other in "bdfh":
         Image.fromarray(noise(4)).save(tmp_path / f"{other}.png")
     remarks = datasets.load("image_folder", root=tmp_path, size=8).remarks
-    assert "1 picture more than 4 times as long as wide cut to the centred square: a.png" in remarks
+    assert "1 picture cut to less than a quarter of it for the shape of 8 x 8: a.png" in remarks
     assert sum("smaller than 8 x 8 enlarged" in remark and "2 pictures" in remark for remark in remarks) == 1
     assert sum("of one colour, or nearly" in remark and "c.png" in remark for remark in remarks) == 1
     assert not any("g.png" in remark for remark in remarks)

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core import autoencoders, training
-from memrec_core.soap import Soap
+from memrec_core.errors import TrainingError
+from memrec_core.training.soap import Soap
 
 
 def rotation(size: int, seed: int) -> Tensor:
@@ -57,7 +58,7 @@ def loss_after(optimiser: str, steps: int) -> float:
     model = autoencoders.build("unet", (3, 8, 8), channels=[16, 16, 16])
     images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     losses: list[float] = []
-    with pytest.raises(training.TrainingError):
+    with pytest.raises(TrainingError):
         training.train(
             model,
             images,

@@ -9,6 +9,7 @@ import torch
 
 from memrec_core import autoencoders, training
 from memrec_core.errors import InputError, TrainingError
+from memrec_core.training import progress
 from tests.core.waits import Waits
 
 IMAGES = torch.rand(10, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -133,7 +134,7 @@ def test_divergence_ends_with_a_word():
 
 def test_target_without_prospect_is_given_up_early(monkeypatch: pytest.MonkeyPatch):
     """Two images that a network one unit wide can't tell apart."""
-    monkeypatch.setattr(training, "PATIENCE_STEPS", 200)
+    monkeypatch.setattr(progress, "PATIENCE_STEPS", 200)
     torch.manual_seed(0)
     narrow = autoencoders.build("fc10", (3, 4, 4), width=1)
     with pytest.raises(TrainingError, match=r"can't reach 1e-08.*lower the learning rate"):

@@ -23,7 +23,7 @@ from workflows.run.store import Store, claim
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
     """A run whose network is trained, and nothing more."""
-    from workflows.experiment import written as experiment
+    from workflows.experiment import loading as experiment
     from workflows.run.audit_set import load_audit_set
     from workflows.work.train import train_model
 

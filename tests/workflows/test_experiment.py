@@ -4,7 +4,9 @@ import pytest
 
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
+from workflows.experiment.methods import source_of
+from workflows.experiment.models import TrainedModel
 
 
 def test_resolved_experiment_reads_back_as_itself():
@@ -35,14 +37,16 @@ def test_mask_number_is_the_papers():
 )
 def test_gamma_is_the_papers_unless_given(architecture: str, activation: str, gamma: float):
     model = {"architecture": architecture, "activation": activation}
-    assert experiment.Model(**model).gamma == gamma
-    assert experiment.Model(**model, gamma=0.3).gamma == 0.3
+    assert TrainedModel.model_validate(model).gamma == gamma
+    assert TrainedModel.model_validate({**model, "gamma": 0.3}).gamma == 0.3
 
 
 def test_activation_is_the_architectures_own_unless_given():
-    own = {name: experiment.Model(architecture=name).activation for name in ("fc10", "unet", "tied")}
+    names = ("fc10", "unet", "tied")
+    own = {name: TrainedModel.model_validate({"architecture": name}).options["activation"] for name in names}
     assert own == {"fc10": "leaky_relu", "unet": "prelu", "tied": "softplus"}
-    assert experiment.Model(architecture="unet", activation="softplus").activation == "softplus"
+    other = TrainedModel.model_validate({"architecture": "unet", "activation": "softplus"})
+    assert other.options["activation"] == "softplus"
 
 
 @pytest.mark.parametrize(
@@ -50,9 +54,12 @@ def test_activation_is_the_architectures_own_unless_given():
     [
         ("seed=7", lambda e: e.seed == 7),
         ("data.count=9", lambda e: e.data[0].count == 9),
-        ("models.0.width=13", lambda e: e.models[0].width == 13),
+        ("models.0.width=13", lambda e: e.models[0].options["width"] == 13),
         ("training.targets=[1e-1]", lambda e: e.training.targets == [0.1]),
-        ("recovery.inner_iterations=3", lambda e: e.recovery.inner_iterations == 3),
+        (
+            "recovery.inner_iterations=3",
+            lambda e: e.methods[0].method.inner_iterations == 3,
+        ),
     ],
 )
 def test_override_changes_its_entry_and_the_digest(override, change):
@@ -68,7 +75,7 @@ def test_override_changes_its_entry_and_the_digest(override, change):
         (SMALL.replace("count: 6", "cuont: 6"), ["cuont", "did you mean 'count'"]),
         (SMALL.replace("width: 48", "widht: 48"), ["models.0.widht", "did you mean 'width'"]),
         (SMALL.replace("count: 6", "count: many"), ["data.count", "integer", "many"]),
-        (SMALL.replace("width: 48", "width: 0"), ["models.0.width", "0"]),
+        (SMALL.replace("width: 48", "width: 0"), ["models.0", "width 0"]),
         (SMALL.replace("name: small\n", ""), ["name", "required"]),
         (SMALL + "seed: 99999999999999999999", ["seed", "99999999999999999999"]),
         (SMALL + "seed: -1", ["seed", "-1"]),
@@ -97,15 +104,15 @@ def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, word
     ("old", "new", "words"),
     [
         ("architecture: fc10", "architecture: fc11", ["models.0.architecture", "did you mean 'fc10'", "fc10, fc20"]),
-        ("width: 48", "activation: relu", ["models.0.activation", "did you mean 'prelu'", "softplus"]),
-        ("mask: random_80", "mask: randm_80", ["degradations.1.mask", "did you mean 'random_80'"]),
-        ("mask: center", "mask: 7", ["degradations.0.mask", "'7'", "checkerboard"]),
+        ("width: 48", "activation: relu", ["models.0: unknown activation", "did you mean 'prelu'", "softplus"]),
+        ("mask: random_80", "mask: randm_80", ["degradations.1: unknown mask", "did you mean 'random_80"]),
+        ("mask: center", "mask: 7", ["degradations.0: unknown mask", "7", "checkerboard"]),
         ("name: photos", "name: Photos", ["data.name", "did you mean 'photos'", "image_folder"]),
         ("max_iterations: 5", "first_mask: zeroes", ["recovery.first_mask", "did you mean 'zeros'"]),
         ("training: {", "training: {optimiser: adm, ", ["training.optimiser", "did you mean 'adam'", "soap"]),
         ("pictures: 2", "methods: [known-mask]", ["methods.0", "did you mean 'known_mask'"]),
         ("width: 48", "data: photo", ["models.0.data", "did you mean 'photos'"]),
-        ("width: 48", "channels: [8]", ["models.0", "fc10 takes no channels"]),
+        ("width: 48", "channels: [8]", ["models.0.channels: unknown key", "activation", "width"]),
         ("size: 16", "root: x", ["data", "photos takes no root"]),
         ("name: small", "nmae: small", ["nmae", "did you mean 'name'"]),
         ("name: small", "NAME: small", ["NAME", "did you mean 'name'"]),
@@ -149,7 +156,7 @@ def test_whole_number_may_be_written_with_an_exponent():
 
 def test_readme_may_say_no_of_a_prior_without_quotes():
     text = SMALL + "methods: [ddnm]\nddnm: {prior: cifar10-32}"
-    assert experiment.parse(text, "exp.yaml", ["ddnm.may_have_seen=no"]).ddnm.may_have_seen == "no"
+    assert experiment.parse(text, "exp.yaml", ["ddnm.may_have_seen=no"]).methods[0].method.may_have_seen == "no"
 
 
 @pytest.mark.parametrize(
@@ -256,9 +263,9 @@ def test_prior_in_a_folder_is_found_from_elsewhere(tmp_path: Path, monkeypatch: 
     (tmp_path / "prior").mkdir()
     monkeypatch.chdir(tmp_path)
     text = SMALL + "methods: [ddnm]\nddnm: {prior: "
-    assert experiment.parse(text + "./prior}", "exp.yaml").ddnm.source == str(tmp_path / "prior")
-    assert experiment.parse(text + "someone/prior}", "exp.yaml").ddnm.source == "someone/prior"
-    assert experiment.parse(text + "cifar10-32}", "exp.yaml").ddnm.prior == "cifar10-32"
+    assert source_of(experiment.parse(text + "./prior}", "exp.yaml").methods[0].method.prior) == str(tmp_path / "prior")
+    assert source_of(experiment.parse(text + "someone/prior}", "exp.yaml").methods[0].method.prior) == "someone/prior"
+    assert experiment.parse(text + "cifar10-32}", "exp.yaml").methods[0].method.prior == "cifar10-32"
 
 
 def test_path_in_a_file_starts_from_the_file_and_one_on_the_command_line_from_the_working_directory(
@@ -278,16 +285,19 @@ def test_path_in_a_file_starts_from_the_file_and_one_on_the_command_line_from_th
         own = experiment.load(source)
         assert own.data[0].root == str(tmp_path / "there" / "pictures" / "all")
         assert own.data[0].control_root == str(tmp_path / "home" / "others")
-        assert own.ddnm.prior == str(tmp_path / "there" / "prior")
+        assert own.methods[0].method.prior == str(tmp_path / "there" / "prior")
     variant = experiment.load(str(file), variant="v")
     assert variant.data[0].root == str(tmp_path / "there" / "small")
-    assert variant.ddnm.prior == str(tmp_path / "there" / "elsewhere")
+    assert variant.methods[0].method.prior == str(tmp_path / "there" / "elsewhere")
     changed = experiment.load(str(file), ["data.root=x", "ddnm.prior=prior", "data.control_root=~/y"])
     assert changed.data[0].root == str(tmp_path / "here" / "x")
-    assert changed.ddnm.prior == str(tmp_path / "here" / "prior")
+    assert changed.methods[0].method.prior == str(tmp_path / "here" / "prior")
     assert changed.data[0].control_root == str(tmp_path / "home" / "y")
     whole = experiment.load(str(file), ["data={name: image_folder, root: z}", "ddnm={prior: ./w}"])
-    assert (whole.data[0].root, whole.ddnm.prior) == (str(tmp_path / "here" / "z"), str(tmp_path / "here" / "w"))
+    assert (whole.data[0].root, whole.methods[0].method.prior) == (
+        str(tmp_path / "here" / "z"),
+        str(tmp_path / "here" / "w"),
+    )
 
 
 def test_prior_of_the_hub_stays_what_it_is_wherever_the_run_is_read_again(

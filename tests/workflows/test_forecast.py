@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import memrec_core
-from memrec_core.autoencoders import BUILDERS
-from memrec_core.datasets import LOADERS
-from memrec_core.degradations import MASKS
+from memrec_core.autoencoders import ARCHITECTURES
+from memrec_core.datasets import DATA_SETS
+from memrec_core.degradations import DEGRADATIONS, FILLS, MASKS
+from memrec_core.recovery import METHODS
 from tests.conftest import SMALL, make_run
-from workflows.experiment import written as experiment
-from workflows.methods import METHODS
+from workflows.experiment import loading as experiment
 from workflows.run.plan import Size
 from workflows.run.store import RECOVERY
 
@@ -27,7 +27,7 @@ def test_list_has_a_line_for_everything_that_an_experiment_can_name(memrec):
     called = memrec("list")
     assert called.status == 0
     lines = dict(re.findall(r"^  (\S+) +(\S.*)$", called.out, re.MULTILINE))
-    for name in (*experiment.shipped(), *BUILDERS, *MASKS.values(), *METHODS, *LOADERS):
+    for name in (*experiment.shipped(), *ARCHITECTURES, *MASKS.values(), *FILLS, *DEGRADATIONS, *METHODS, *DATA_SETS):
         assert len(lines[name]) > 5, name
     assert "variants: short, cpu" in lines["figure3-unet-prelu"]
     assert "the paper's 3" in lines["random_80"]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memrec_core.errors import InputError
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.experiment.yaml_reading import decode
 
@@ -132,7 +132,11 @@ def mapping(required: dict[str, st.SearchStrategy], optional: dict[str, st.Searc
 data_sets = st.one_of(
     mapping(
         {"name": st.just("photos")},
-        {"count": counts, "size": st.integers(1, 4096), "control_count": st.integers(0, 99)},
+        {
+            "count": counts,
+            "size": st.integers(1, 512).map(lambda eighth: 8 * eighth),
+            "control_count": st.integers(0, 99),
+        },
     ),
     mapping({"name": st.just("image_folder"), "root": st.just("/pictures")}, {"count": counts, "label": labels}),
 )

@@ -8,8 +8,8 @@ import yaml
 
 from memrec_core.torchvision_import import import_torchvision
 from tests.conftest import SMALL
-from workflows.experiment import written as experiments
-from workflows.experiment.written import parse
+from workflows.experiment import loading as experiments
+from workflows.experiment.loading import parse
 from workflows.report.findings import prior_words
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from memrec_core.errors import InputError
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import set_damaged_aside, trained_checkpoints

@@ -8,12 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from memrec_core.errors import InputError
+from tests.conftest import SMALL
+from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue, Image
-from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, survey, with_checkpoints
+from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, with_checkpoints
 from workflows.run.schema import SCHEMA, schema_of
 from workflows.run.store import Store
+from workflows.run.survey import survey
 
 DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
 
@@ -167,20 +170,22 @@ def test_results_without_a_network_belong_to_the_plan(small, catalogues, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("section", "entries"),
+    ("override", "methods"),
     [
-        ("seed", 7),
-        ("recovery", {"max_iterations": 6}),
-        ("recovery", {"inner_iterations": 3}),
-        ("recovery", {"first_mask": "zeros"}),
-        ("models", [{"architecture": "fc10", "width": 48, "gamma": 0.25}]),
+        ("seed=7", {"unknown_mask", "known_mask", "autoencoder_iterations"}),
+        ("models.0.gamma=0.25", {"unknown_mask", "known_mask", "autoencoder_iterations"}),
+        ("models.0.first_mask=zeros", {"unknown_mask", "known_mask", "autoencoder_iterations"}),
+        ("recovery.max_iterations=6", {"unknown_mask"}),
+        ("recovery.inner_iterations=3", {"unknown_mask", "known_mask"}),
+        ("recovery.first_mask=zeros", {"unknown_mask"}),
+        ("recovery.max_autoencoder_iterations=9", {"autoencoder_iterations"}),
     ],
 )
-def test_what_gives_rows_other_values_gives_their_units_other_names(small, catalogues, units, section, entries):
-    tree = small.model_dump()
-    tree[section] = {**tree[section], **entries} if isinstance(entries, dict) else entries
-    others = with_checkpoints(make_plan(Experiment.model_validate(tree), catalogues, four), DIGESTS)[0]
-    assert {unit.name for unit in units}.isdisjoint(unit.name for unit in others)
+def test_what_gives_rows_other_values_gives_their_units_other_names(catalogues, units, override, methods):
+    changed = experiment.parse(SMALL, "small", [override])
+    others = {unit.name for unit in with_checkpoints(make_plan(changed, catalogues, four), DIGESTS)[0]}
+    assert {unit.method for unit in units if unit.name not in others} == methods
+    assert all(unit.name not in others for unit in units if unit.method in methods)
 
 
 def test_plan_of_which_units_are_missing_is_refused(small, catalogues, tmp_path: Path):

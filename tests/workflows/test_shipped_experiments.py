@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from memrec_core import autoencoders
+from memrec_core.datasets import DATA_SETS
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows.experiment import written as experiments
-from workflows.experiment.data_folder import PLACES
+from workflows.experiment import loading as experiments
+from workflows.experiment.models import TrainedModel
 from workflows.run.store import Store, claim
 
 OWN = ("demo", "tiny-imagenet-100")
@@ -19,8 +20,9 @@ PAPER = [name for name in experiments.shipped() if name not in OWN]
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder in which every data set seems to lie."""
-    for pattern in PLACES.values():
-        (tmp_path / pattern.replace("*", "")).mkdir()
+    for data_set in DATA_SETS.values():
+        if data_set.place:
+            (tmp_path / data_set.place.replace("*", "")).mkdir()
     monkeypatch.setenv("MEMREC_DATA", str(tmp_path))
     return tmp_path
 
@@ -41,7 +43,7 @@ def test_memrecs_own_experiments_can_be_loaded(data: Path, name: str):
     assert experiments.load(name).name == name
 
 
-def narrow(model: experiments.Model) -> dict[str, object]:
+def narrow(model: TrainedModel) -> dict[str, object]:
     """Options that make the full-sized network small enough for a test."""
     return {"channels": [4, 4]} if model.architecture == "unet" else {"width": 8}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALL
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.job import submit
 
 
@@ -128,4 +128,4 @@ def test_prior_of_this_machine_is_not_sent_to_the_cluster(memrec, tmp_path: Path
     called = memrec("submit", file, "--run", "s3://bucket/run", "--address", "http://127.0.0.1:9")
     assert_refused(called, "is a path of this machine")
     file.write_text(SMALL + "methods: [ddnm]\nddnm: {prior: cifar10-32}\n")
-    assert experiment.load(str(file), elsewhere=True).ddnm.prior == "cifar10-32"
+    assert experiment.load(str(file), elsewhere=True).methods[0].method.prior == "cifar10-32"

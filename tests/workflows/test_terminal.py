@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import make_run
 from workflows import cli
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.job.display import Display
 from workflows.report.tables import print_rates
 from workflows.run.plan import Size

@@ -8,7 +8,7 @@ import pytest
 
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows.experiment import written as experiment
+from workflows.experiment import loading as experiment
 from workflows.experiment.yaml_reading import decode, read, write
 
 

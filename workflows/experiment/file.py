@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memrec_core.datasets.remarks import shown as shown_path
+from memrec_core.datasets.remarks import shown_name
 from memrec_core.errors import InputError, in_a_line, shown, unknown
 from workflows.experiment import yaml_reading
 
 SHIPPED = Path(__file__).parent.parent / "experiments"
 PRIORS = Path(__file__).parent.parent / "priors"
-PATHS = {("data", "root"), ("data", "control_root"), ("ddnm", "prior")}
+PATHS = {"root", "control_root", "weights", "prior"}
 """The entries that are paths: relative to the file that they are in, or, from --set, to the working directory."""
 
 
@@ -60,7 +60,7 @@ def find(source: str) -> Source:
         if path.is_file():
             with path.open("rb") as file:
                 data = file.read(yaml_reading.LARGEST_FILE + 1)
-            return Source(yaml_reading.decode(data, shown_path(source)), source, path.parent.resolve())
+            return Source(yaml_reading.decode(data, shown_name(source)), source, path.parent.resolve())
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -150,13 +150,13 @@ def _located(value: Any, keys: tuple[str, ...], folder: Path | None) -> Any:
         return {key: _located(entry, (*keys, key), folder) for key, entry in value.items()}
     if isinstance(value, list):
         return [_located(entry, keys, folder) for entry in value]
-    if keys not in PATHS or not isinstance(value, str) or not value:
+    if not keys or keys[-1] not in PATHS or not isinstance(value, str) or not value:
         return value
     try:
         path = folder / Path(value).expanduser()
     except RuntimeError:  # the home folder of nobody, which the check of the experiment names
         return value
-    if keys == ("ddnm", "prior") and not value.startswith((".", "/", "~")):
+    if keys[-1] == "prior" and not value.startswith((".", "/", "~")):
         # a name: of a shipped prior, of a folder, or on the hub
         return value if (PRIORS / value).is_dir() or not path.is_dir() else str(path)
     return str(path)

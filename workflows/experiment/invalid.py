@@ -1,23 +1,24 @@
 """What pydantic finds wrong with an experiment, as one sentence of the user's own words."""
 
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from memrec_core.errors import shown, unknown
+from memrec_core.errors import shown
+from workflows.experiment.settings import UNKNOWN_KEY
 
-ORDER = {"extra_forbidden": 0, "missing": 2}
+ORDER = {UNKNOWN_KEY: 0, "missing": 2}
 Location = tuple[int | str, ...]
 
 
-def sentence(error: ValidationError, model: type[BaseModel], tree: Any) -> str:
-    """One of the complaints about `tree`, which is no `model`: an unknown key before all others, since what is missing
-    may be what it was meant for."""
+def sentence(error: ValidationError, tree: Any) -> str:
+    """One of the complaints about `tree`, which is no experiment: an unknown key before all others, since it may be
+    meant for what is missing."""
     errors = error.errors(include_url=False, include_context=False)
     first = min(errors, key=lambda entry: ORDER.get(entry["type"], 1))
     where = ".".join(shown(str(part), quoted=False) for part in _as_written(first["loc"], tree))
-    return f"{where}: {_complaint(first, model)}".removeprefix(": ")
+    return f"{where}: {_complaint(first)}".removeprefix(": ")
 
 
 def _as_written(location: Location, tree: Any) -> Location:
@@ -26,14 +27,11 @@ def _as_written(location: Location, tree: Any) -> Location:
     return (location[0], *location[2:]) if alone else location
 
 
-def _complaint(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _complaint(error: ErrorDetails) -> str:
     kind, value = error["type"], error["input"]
-    if kind == "extra_forbidden":
-        *parents, key = error["loc"]
-        return str(unknown("key", key, _keys_at(model, tuple(parents))))
     said = error["msg"].removeprefix("Value error, ")
     said = f"{said[0].lower()}{said[1:]}"
-    if kind in ("missing", "value_error", "too_short"):
+    if kind in ("missing", "value_error", "too_short", UNKNOWN_KEY):
         return said
     hint = "; give true or false" if kind == "bool_type" else ""
     if kind == "string_type" and isinstance(value, bool | int | float):
@@ -49,18 +47,3 @@ def _as_yaml(value: Any) -> str:
     if value is None:
         return "null, which is what an empty entry is"
     return str(value).lower() if isinstance(value, bool) else shown(value)
-
-
-def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
-    """The valid keys of the section that `location` leads to."""
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            model = _section(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """The section in an annotation such as list[Model], or Ddnm | None."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _section(inner))), None)

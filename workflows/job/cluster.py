@@ -1,6 +1,7 @@
 """The Ray cluster that a job runs on: the connection, and what its nodes have room for."""
 
 import faulthandler
+import math
 import os
 import signal
 import sys
@@ -206,5 +207,5 @@ def _object_store_size(experiment: Experiment) -> dict[str, int]:
     for data in experiment.data:
         if data.count is None:
             return {}
-        size += 2 * 2 * data.count * 3 * data.size**2
+        size += 2 * 2 * data.count * math.prod(data.image_shape)
     return {"object_store_memory": size} if size < LARGEST_OBJECT_STORE else {}

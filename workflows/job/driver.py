@@ -11,7 +11,10 @@ from ray.util.metrics import Gauge
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
-from workflows.experiment.written import Data, Experiment, Model
+from workflows.experiment.data import Data
+from workflows.experiment.methods import source_of
+from workflows.experiment.models import Model
+from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.display import Display
 from workflows.job.heartbeat import Pulse
@@ -34,10 +37,12 @@ from workflows.run.checkpoint_files import (
     trained_checkpoints,
 )
 from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
-from workflows.run.plan import Unit, is_done, load_plan, make_plan, save_plan, survey, with_checkpoints
+from workflows.run.plan import Unit, load_plan, make_plan, save_plan, with_checkpoints
 from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
+from workflows.run.survey import is_done, survey
 from workflows.terminal import duration, say
 from workflows.work import preflight
+from workflows.work.given import keep_given
 
 LOOK_S = 1.0
 """How often the job looks for new checkpoints and for nodes that have come or gone."""
@@ -104,17 +109,19 @@ def _run_on(
     for data in experiment.data:
         what, work = (
             f"reading the images of data set {data.label}",
-            partial(read_images, data, experiment.seed, kept.get(str(data.label)), store.uri),
+            partial(read_images, data, experiment.seed, kept.get(data.label), store.uri),
         )
         read[data.label] = start(what, work, num_returns=2, num_cpus=1)
     catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
     audits = {label: task.refs[1] for label, task in read.items()}
-    for label, catalogue in catalogues.items():
-        for sentence in catalogue.sentences(label):
-            say(sentence)
+    for sentence in (one for label, catalogue in catalogues.items() for one in catalogue.sentences(label)):
+        say(sentence)
+    for sentence in experiment.left_out() if steps.recover else ():
+        say(sentence)
     if new:
         claim(store, experiment)
     keep_catalogues(store, catalogues)
+    keep_given(experiment, store, catalogues)
     check_trained_on(experiment, store, catalogues)
     pulse.standing = Standing("planning" if steps.recover else "training")
     pulse.begin()
@@ -127,6 +134,7 @@ def _run_on(
         except CheckpointError as error:
             job.abandon()
             _make_way(error, store, steps, replaced)
+            keep_given(experiment, store, catalogues)
             digests = trained_checkpoints(experiment, store)
 
 
@@ -147,9 +155,9 @@ def read_images(data: Data, seed: int, kept: Catalogue | None, run: str) -> tupl
     return audit.catalogue, audit
 
 
-def read_prior(source: str) -> str:
-    """The digest of ddnm's diffusion model."""
-    return diffusion_prior.load(source).digest
+def read_prior(prior: str) -> str:
+    """The digest of a diffusion model."""
+    return diffusion_prior.load(source_of(prior)).digest
 
 
 class _Job:
@@ -175,7 +183,7 @@ class _Job:
         self.checkpoint_may_have_come = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger = Ledger()
-        self.weights = WeightsInMemory(store.location)
+        self.weights = WeightsInMemory(experiment, store.location)
         self.pool = Pool(experiment, store.location, audits, cluster)
         self.trainings = Trainings(experiment, store.location, audits, cluster)
         self.display = Display()
@@ -203,8 +211,8 @@ class _Job:
 
     def _start_trainings(self) -> None:
         wanted = []
-        for model in self.experiment.models:
-            if all((model.label, target) in self.digests for target in self.experiment.training.targets):
+        for model in self.experiment.trained_models:
+            if all((model.label, target) in self.digests for target in model.ladder(self.experiment.training.targets)):
                 self._forget_failure(training_name(model))
                 say(f"training: {model.label} is done already")
             elif training_name(model) not in self.failures:
@@ -312,7 +320,7 @@ class _Job:
     def _forget_strangers(self) -> None:
         """Failures of units that are the plan's no more, since their checkpoint was trained anew."""
         known = {unit.name for unit in with_checkpoints(self.planned, self.digests)[0]}
-        known |= {training_name(model) for model in self.experiment.models}
+        known |= {training_name(model) for model in self.experiment.trained_models}
         for what in self.failures.keys() - known:
             self._forget_failure(what)
 
@@ -372,8 +380,8 @@ def training_name(model: Model) -> str:
 def _check_trained(experiment: Experiment, store: Store, digests: dict[Checkpoint, str]) -> None:
     """Raises InputError where a checkpoint is missing whose training was not given up."""
     failures = store.failures()
-    for model in experiment.models:
-        for target in experiment.training.targets:
+    for model in experiment.trained_models:
+        for target in model.ladder(experiment.training.targets):
             if (model.label, target) not in digests and training_name(model) not in failures:
                 name = checkpoint_file(model.label, target)
                 raise InputError(f"{store.uri} has no checkpoint {name}; run memrec train or memrec run first")
@@ -384,8 +392,8 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     if any(checkpoint not in digests for checkpoint in all_checkpoints(experiment)):
         return None
     if not steps.recover:
-        check_still_there(experiment, store)
-        say(f"training: all {len(experiment.models)} networks are done already")
+        _check_still_there(experiment, store)
+        say(f"training: all {len(experiment.trained_models)} networks are done already")
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None
@@ -393,10 +401,16 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
     seen, failures = survey(store, units, waiting), store.failures()
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
-    check_still_there(experiment, store)
+    _check_still_there(experiment, store)
     if not seen.left:
         say(f"recovery: all {len(seen.done)} units are done")
     return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})
+
+
+def _check_still_there(experiment: Experiment, store: Store) -> None:
+    """See that images and given weights are those of the run. Raises InputError for others."""
+    check_still_there(experiment, store)
+    keep_given(experiment, store, catalogues_of(store))
 
 
 def _plan(
@@ -405,11 +419,11 @@ def _plan(
     """The run's plan, made if there is none yet."""
     if not store.exists(PLAN):
         sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
-        prior = None
-        if "ddnm" in experiment.methods and experiment.ddnm is not None:
-            source = experiment.ddnm.source
-            [prior] = wait_for([start(f"reading the diffusion prior {source}", partial(read_prior, source))])
-        return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, prior))
+        reading = [
+            start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in experiment.priors
+        ]
+        priors = dict(zip(experiment.priors, wait_for(reading), strict=True))
+        return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, priors))
     units = load_plan(experiment, store)
     check_images(units, catalogues, store)
     return units

@@ -4,8 +4,10 @@ from functools import partial
 
 import ray
 
+from workflows.experiment.written import Experiment
 from workflows.job.tasks import Task, start, wait_for
 from workflows.job.worker import read_weights
+from workflows.run.checkpoint_files import loss_label
 from workflows.run.plan import Unit
 
 HELD = 4
@@ -15,8 +17,8 @@ HELD = 4
 class WeightsInMemory:
     """Each checkpoint is read once, by a task, and lies there for the actors that come to need it."""
 
-    def __init__(self, run: str) -> None:
-        self.run = run
+    def __init__(self, experiment: Experiment, run: str) -> None:
+        self.experiment, self.run = experiment, run
         self.held: dict[str, ray.ObjectRef] = {}
         """By its digest the Weights of a checkpoint, there or on their way."""
         self.soundness: dict[ray.ObjectRef, Task] = {}
@@ -27,13 +29,13 @@ class WeightsInMemory:
 
     def of(self, unit: Unit) -> list[ray.ObjectRef]:
         """What the unit's actor is given; nothing for a method that uses no network."""
-        if unit.target_loss is None or unit.checkpoint is None:
+        if not unit.uses_network or unit.checkpoint is None:
             return []
         if unit.checkpoint not in self.held:
             while len(self.held) >= HELD:
                 del self.held[next(iter(self.held))]
-            what = f"reading the checkpoint {unit.model} {unit.target_loss:g}"
-            task = start(what, partial(read_weights, self.run, unit), num_returns=2, num_cpus=0)
+            what = f"reading the checkpoint {unit.model} {loss_label(unit.target_loss)}"
+            task = start(what, partial(read_weights, self.experiment, self.run, unit), num_returns=2, num_cpus=0)
             sound, self.held[unit.checkpoint] = task.refs
             self.soundness[sound] = task
         return [self.held[unit.checkpoint]]

@@ -9,15 +9,20 @@ import ray
 import torch
 from ray.util.metrics import Counter
 
-from memrec_core import checkpoints, diffusion_prior
+from memrec_core import diffusion_prior
+from memrec_core.device import is_out_of_memory
+from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
+from memrec_core.recovery import Basis
 from workflows.errors import CheckpointError
+from workflows.experiment.methods import source_of
 from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits
 from workflows.run.audit_set import AuditSet
-from workflows.run.checkpoint_files import read_checkpoint
-from workflows.run.plan import Kind, Unit, is_done
+from workflows.run.checkpoint_files import loss_label, read_checkpoint
+from workflows.run.plan import Kind, Unit
 from workflows.run.store import Store
+from workflows.run.survey import is_done
 from workflows.work.recover import Held, recover_unit
 
 Result = TypeVar("Result")
@@ -45,7 +50,8 @@ class Recoverer:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = device()
         self.experiment, self.store, self.audits = experiment, Store(run), audits
-        self.held = Held()
+        self.held, self.digest = Held(), ""
+        self.priors: dict[str, DiffusionPrior] = {}
         self.images_of: dict[str, AuditSet] = {}
         self.fitting: dict[Kind, int] = {}
         """How many recoveries of a kind fit the device's memory side by side, where its units' own number does not."""
@@ -65,11 +71,10 @@ class Recoverer:
         began = time.monotonic()
         if is_done(self.store, unit):
             return Recovered(0, 0.0)
-        self._hold(unit, weights)
-        audit = self._audit_set(unit)
+        held, audit = self._basis(unit, weights), self._audit_set(unit)
         batch_size = min(unit.batch_size, self.fitting.get(unit.kind, unit.batch_size))
         table, fitted = halving(
-            batch_size, lambda size: recover_unit(unit, self.experiment, audit, self.held, self.device, size)
+            batch_size, lambda size: recover_unit(unit, self.experiment, audit, held, self.device, size)
         )
         if fitted < batch_size:
             self.fitting[unit.kind] = fitted
@@ -92,19 +97,34 @@ class Recoverer:
             )
         return audit
 
-    def _hold(self, unit: Unit, weights: list[ray.ObjectRef]) -> None:
-        """Put what the unit needs on the device."""
-        if unit.method == "ddnm":
-            self.held.prior = self.held.prior or diffusion_prior.load(self.experiment.ddnm.source).to(self.device)
-            if self.held.prior.digest != unit.checkpoint:
-                raise InputError(
-                    f"the diffusion prior {self.experiment.ddnm.source} is not the one that the plan was made with; "
-                    "restore it, or choose another --run"
-                )
-        elif weights and unit.checkpoint != self.held.checkpoint.get("digest"):
-            found: Weights = ray.get(weights[0])
-            model, metadata = checkpoints.from_bytes(found.data.tobytes(), found.sidecar, found.name)
-            self.held.model, self.held.checkpoint = model.to(self.device), metadata
+    def _basis(self, unit: Unit, weights: list[ray.ObjectRef]) -> Held:
+        """What the unit's method rests on, on the device."""
+        method = self.experiment.method(unit.method)
+        if method.rests_on is Basis.NETWORK:
+            return self._network(unit, weights[0])
+        if method.rests_on is Basis.PRIOR:
+            return Held(self._prior(source_of(str(getattr(method, "prior", ""))), unit))
+        return Held()
+
+    def _network(self, unit: Unit, weights: ray.ObjectRef) -> Held:
+        """The checkpoint's network; the last one stays."""
+        if self.digest != unit.checkpoint:
+            found: Weights = ray.get(weights)
+            described = self.experiment.model(unit.model)
+            network, metadata = described.restored(found.data.tobytes(), found.sidecar, found.name)
+            self.held, self.digest = Held.of(described, network.to(self.device), metadata), unit.checkpoint
+        return self.held
+
+    def _prior(self, source: str, unit: Unit) -> DiffusionPrior:
+        """Raises InputError for another one than the plan was made with."""
+        if source not in self.priors:
+            self.priors[source] = diffusion_prior.load(source).to(self.device)
+        if self.priors[source].digest != unit.checkpoint:
+            raise InputError(
+                f"the diffusion prior {source} is not the one that the plan was made with; restore it, or choose "
+                "another --run"
+            )
+        return self.priors[source]
 
 
 def device() -> str:
@@ -112,16 +132,18 @@ def device() -> str:
     return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
 
 
-def read_weights(run: str, unit: Unit) -> tuple[None, Weights]:
+def read_weights(experiment: Experiment, run: str, unit: Unit) -> tuple[None, Weights]:
     """Nothing, which tells the driver that the unit's checkpoint is sound, and its files for the nodes' shared memory.
     Raises CheckpointError where the files are damaged, and InputError where they are another checkpoint's by now."""
     try:
         data, sidecar, name = read_checkpoint(Store(run), unit.model, unit.target_loss)
-        _, metadata = checkpoints.from_bytes(data, sidecar, name)
+        _, metadata = experiment.model(unit.model).restored(data, sidecar, name)
     except InputError as error:
         raise CheckpointError(str(error), unit.model, unit.target_loss) from error
     if metadata["digest"] != unit.checkpoint:
-        raise InputError(f"the checkpoint {unit.model} {unit.target_loss:g} was replaced; give the command again")
+        raise InputError(
+            f"the checkpoint {unit.model} {loss_label(unit.target_loss)} was replaced; give the command again"
+        )
     return None, Weights(np.frombuffer(data, dtype=np.uint8), sidecar, name)
 
 
@@ -136,10 +158,3 @@ def halving(batch_size: int, work: Callable[[int], Result]) -> tuple[Result, int
                 raise
         torch.cuda.empty_cache()  # only now, without the error and its frames, is the batch's memory free
         batch_size //= 2
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device's memory was too small; a CPU has no error class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in ("can't allocate memory", "CUDA error: out of memory", "_ALLOC_FAILED")
-    )

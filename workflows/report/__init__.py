@@ -8,14 +8,14 @@ import plotly.offline
 
 from memrec_core.errors import InputError
 from workflows.experiment.written import Experiment
-from workflows.methods import METHODS
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
 from workflows.report.rates import incomplete
 from workflows.run.images import kept_catalogues, sentences_of
-from workflows.run.plan import planned_units, survey
+from workflows.run.plan import planned_units
 from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS, Store
+from workflows.run.survey import survey
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 
@@ -36,21 +36,21 @@ def write_report(experiment: Experiment, store: Store) -> None:
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
         incomplete=incomplete(rates, done),
-        findings=findings(rates),
+        findings=findings(rates, experiment.titles),
         images=sentences_of(store),
         seen=int(rates["seen"].sum()),
-        curves=rate_curves(rates, degradations),
-        threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations),
+        curves=rate_curves(rates, degradations, experiment.titles),
+        threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),
         prior_words=prior_words(experiment),
         pictures=picture_rows(experiment, store, done),
-        rates=_rows(rates),
+        rates=_rows(rates, experiment.titles),
         recovery_path=store.show(RECOVERY),
         plotly_js=plotly.offline.get_plotlyjs(),
     )
     store.write(REPORT, page.encode())
 
 
-def _rows(rates: pd.DataFrame) -> list[dict[str, object]]:
+def _rows(rates: pd.DataFrame, titles: dict[str, str]) -> list[dict[str, object]]:
     """The rates as the page's table shows them."""
-    titled = rates.assign(method=rates["method"].map(lambda method: METHODS[method].title)).astype(object)
+    titled = rates.assign(method=rates["method"].map(titles)).astype(object)
     return titled.where(rates.notna(), None).to_dict("records")

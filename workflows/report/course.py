@@ -2,21 +2,34 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
-from memrec_core import degradations, metrics, recovery
+from memrec_core import metrics
+from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
+from memrec_core.recovery import Basis, Denoiser, Problem
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.store import Store
-from workflows.work.recover import masks_of_images
+from workflows.work.recover import Others
 
 COLUMNS = 8
+
+
+class Course(NamedTuple):
+    """What a method had after each outer iteration: its estimate of the image, and of the mask where it has one."""
+
+    images: list[Tensor]
+    masks: list[Tensor]
 
 
 def draw_course(
@@ -24,7 +37,8 @@ def draw_course(
 ) -> list[str]:
     """Recover image number `image` of the audit set at the lowest training loss and draw how; returns the files' names.
 
-    Raises InputError for a degradation, model or image that the run does not have, and for a missing checkpoint.
+    Raises InputError for a degradation, model or image that the run does not have, a missing checkpoint, and where none
+    of the experiment's methods has a course.
     """
     chosen = _named(experiment.degradations, degradation, "degradation")
     described = _named(experiment.models, model, "model")
@@ -34,26 +48,30 @@ def draw_course(
         raise InputError(
             f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
         )
-    network, _ = load_checkpoint(store, described.label, min(experiment.training.targets))
-    original = audit.images(slice(image, image + 1))
-    id_ = audit.catalogue.audited[image].name
-    mask = masks_of_images(chosen, tuple(original.shape[1:]), experiment.seed, [id_])
-    degraded = degradations.degrade(original, mask, chosen.noise_std, experiment.seed, [id_])
-    estimates, masks = _unknown_mask_course(network, degraded, described, experiment, id_)
-    rival: list[Tensor] = []
-    settings = experiment.recovery
-    recovery.iterate_autoencoder(network, degraded, settings.max_autoencoder_iterations, on_iteration=rival.append)
-    name = f"{described.label}-{chosen.label}-{image}"
-    rows = {
-        "unknown mask": _captioned("t", estimates, original),
-        "AE iterations": _captioned("t", rival, original),
+    network, _ = load_checkpoint(store, described, described.ladder(experiment.training.targets)[-1])
+    original, ids = audit.images(slice(image, image + 1)), [audit.catalogue.audited[image].name]
+    problem = Problem(
+        degraded=chosen.degrade(original, ids, experiment.seed, Others(audit)),
+        operator=chosen.operator(audit.image_shape, ids, experiment.seed),
+        noise_std=[chosen.noise_std],
+        ids=ids,
+        seed=experiment.seed,
+    )
+    courses = _courses(experiment, Denoiser(network, described.gamma, described.first_mask), problem, chosen)
+    name, degraded = f"{described.label}-{chosen.label}-{image}", problem.degraded
+    rows = {title: _captioned(course.images, original) for title, course in courses.items()}
+    drawn = {f"report/iterates-{name}.png": _draw(rows, {"degraded": degraded, "original": original})}
+    mask = problem.operator.kept
+    masks = {
+        title: _captioned_masks(course.masks, mask)
+        for title, course in courses.items()
+        if course.masks and mask is not None
     }
-    ends = {"degraded": degraded, "original": original}
-    store.write(f"report/iterates-{name}.png", _draw(rows, ends))
-    wrong = [f"t = {t}\n{100 * (found != mask).double().mean():.1f} % wrong" for t, found in masks]
-    shown = {"mask": list(zip(wrong, [found for _, found in masks], strict=True))}
-    store.write(f"report/mask-{name}.png", _draw(shown, {"degraded": degraded, "true mask": mask}))
-    return [f"report/iterates-{name}.png", f"report/mask-{name}.png"]
+    if masks and mask is not None:
+        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": _opaque(mask)})
+    for file, picture in drawn.items():
+        store.write(file, picture)
+    return list(drawn)
 
 
 def _named(entries: Sequence, label: str | None, what: str):
@@ -64,30 +82,29 @@ def _named(entries: Sequence, label: str | None, what: str):
     raise unknown(what, label, [entry.label for entry in entries])
 
 
-def _unknown_mask_course(
-    network: nn.Module, degraded: Tensor, described, experiment: Experiment, id_: str
-) -> tuple[list[Tensor], list[tuple[int, Tensor]]]:
-    """The estimate of the image after each outer iteration, and a choice of those of the mask with their number."""
-    estimates: list[Tensor] = []
-    masks: list[Tensor] = []
+def _courses(
+    experiment: Experiment, network: Denoiser, problem: Problem, degradation: Degradation
+) -> dict[str, Course]:
+    """By their titles the courses of the methods that use the network, step by step, and accept the degradation."""
+    courses = {}
+    for entry in experiment.methods:
+        if entry.method.rests_on is Basis.NETWORK and entry.method.accepts(degradation):
+            course = Course([], [])
+            entry.method.recover(network, replace(problem, on_iteration=partial(_keep, course)))
+            if course.images:
+                courses[entry.title] = course
+    if not courses:
+        raise InputError(
+            f"none of the run's methods ({', '.join(experiment.titles)}) goes step by step under {degradation.label}; "
+            "choose another --degradation"
+        )
+    return courses
 
-    def keep(image: Tensor, mask: Tensor) -> None:
-        estimates.append(image.clone())
-        masks.append(mask.clone())
 
-    settings = experiment.recovery
-    recovery.recover_unknown_mask(
-        network,
-        degraded,
-        described.gamma,
-        [id_],
-        experiment.seed,
-        first_mask=settings.first_mask or described.first_mask,
-        inner_iterations=settings.inner_iterations,
-        max_iterations=settings.max_iterations,
-        on_iteration=keep,
-    )
-    return estimates, [(t, masks[t - 1]) for t in _moments(len(masks))]
+def _keep(course: Course, image: Tensor, mask: Tensor | None) -> None:
+    course.images.append(image.clone())
+    if mask is not None:
+        course.masks.append(mask.clone())
 
 
 def _moments(count: int) -> list[int]:
@@ -95,10 +112,17 @@ def _moments(count: int) -> list[int]:
     return sorted({round(t) for t in np.geomspace(1, count, COLUMNS)})
 
 
-def _captioned(symbol: str, iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tensor]]:
+def _captioned(iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tensor]]:
     return [
-        (f"{symbol} = {t}\n{metrics.psnr(metrics.mse(iterates[t - 1], original)).item():.1f} dB", iterates[t - 1])
+        (f"t = {t}\n{metrics.psnr(metrics.mse(iterates[t - 1], original)).item():.1f} dB", iterates[t - 1])
         for t in _moments(len(iterates))
+    ]
+
+
+def _captioned_masks(masks: list[Tensor], true: Tensor) -> list[tuple[str, Tensor]]:
+    return [
+        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", _opaque(masks[t - 1]))
+        for t in _moments(len(masks))
     ]
 
 
@@ -113,9 +137,21 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
             axis.axis("off")
         placed = [(first, start), *pictures]
         for axis, (caption, picture) in [*zip(line, placed, strict=False), (line[-1], (last, end))]:
-            axis.imshow(picture[0].clamp(0, 1).permute(1, 2, 0).numpy(), interpolation="nearest", cmap="gray")
+            axis.imshow(_drawable(picture[0]), interpolation="nearest")
             axis.set_title(caption, fontsize=9)
         line[0].text(-0.12, 0.5, title, transform=line[0].transAxes, rotation=90, va="center", ha="right", fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
+
+
+def _opaque(masks: Tensor) -> Tensor:
+    """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
+    return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
+
+
+def _drawable(picture: Tensor) -> np.ndarray:
+    """A picture (C, H, W) as matplotlib shows it, (H, W, 3) or with alpha (H, W, 4): it has no grey with alpha, and
+    stretches grey to what the picture holds of it."""
+    colours = picture if picture.shape[0] > 2 else torch.cat([picture[:1].expand(3, -1, -1), picture[1:]])
+    return colours.clamp(0, 1).permute(1, 2, 0).numpy()

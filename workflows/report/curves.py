@@ -2,42 +2,50 @@
 
 import re
 from collections.abc import Sequence
+from itertools import product
 
 import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
-from workflows.methods import GENERIC, METHODS
+from workflows.experiment.models import GENERIC
 
 PANEL_HEIGHT = 290
+COLOURS = ("#e6550d", "#3182bd", "#31a354", "#c51b8a", "#756bb1", "#8c6d31", "#17becf", "#636363")
+"""Of the methods' curves, in the order in which the experiment has them."""
 
 
-def rate_curves(rates: pd.DataFrame, degradations: list[str]) -> list[tuple[str, Markup]]:
-    """A title and an HTML figure for each model and measure, against the training loss."""
+def rate_curves(rates: pd.DataFrame, degradations: list[str], titles: dict[str, str]) -> list[tuple[str, Markup]]:
+    """A title and an HTML figure for each model that was trained here, and each measure, against the training loss.
+    `titles` are those of the methods, by their labels."""
     figures = []
-    for model, own in rates[rates["model"] != GENERIC].groupby("model", sort=False):
+    for model, own in rates[rates["target_loss"].notna()].groupby("model", sort=False):
         of_model = pd.concat([own, _at_every_loss(_generic_beside(own, rates), own["target_loss"].unique())])
         for title, value, unit in (
             ("Accurate recovery (MSE < 1e-7)", "accurate", "%"),
             ("Approximate recovery (MSE < 5e-4)", "approximate", "%"),
             ("Mean PSNR", "mean_psnr", "dB"),
         ):
-            figure = _figure(of_model, degradations, "target_loss", value, unit)
+            figure = _figure(of_model, degradations, titles, "target_loss", value, unit)
             figure.update_xaxes(autorange="reversed", title_text="training loss")
             figures.append(_titled(f"{title}: {model}", figure))
     return figures
 
 
-def threshold_curves(thresholds: pd.DataFrame, degradations: list[str]) -> list[tuple[str, Markup]]:
+def threshold_curves(
+    thresholds: pd.DataFrame, degradations: list[str], titles: dict[str, str]
+) -> list[tuple[str, Markup]]:
     """A title and an HTML figure for each model, at its lowest training loss: the rate against the MSE threshold."""
     figures = []
     for model, own in thresholds[thresholds["model"] != GENERIC].groupby("model", sort=False):
         lowest = own["target_loss"].min()
-        of_model = pd.concat([own[own["target_loss"] == lowest], _generic_beside(own, thresholds)])
-        figure = _figure(of_model, degradations, "threshold", "recovery", "%")
+        last = own if pd.isna(lowest) else own[own["target_loss"] == lowest]
+        of_model = pd.concat([last, _generic_beside(own, thresholds)])
+        figure = _figure(of_model, degradations, titles, "threshold", "recovery", "%")
         figure.update_xaxes(autorange="reversed", title_text="MSE threshold")
-        figures.append(_titled(f"Recovery at a training loss of {lowest:g}: {model}", figure))
+        trained_to = "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
+        figures.append(_titled(f"Recovery{trained_to}: {model}", figure))
     return figures
 
 
@@ -59,18 +67,24 @@ def _titled(title: str, figure: go.Figure) -> tuple[str, Markup]:
     )
 
 
-def _figure(rates: pd.DataFrame, degradations: list[str], x: str, value: str, unit: str) -> go.Figure:
+def _figure(
+    rates: pd.DataFrame, degradations: list[str], titles: dict[str, str], x: str, value: str, unit: str
+) -> go.Figure:
     columns = min(len(degradations), 4 if len(degradations) != 6 else 3)
     rows = -(-len(degradations) // columns)
     figure = make_subplots(rows, columns, subplot_titles=degradations, shared_yaxes=True, horizontal_spacing=0.02)
+    in_legend: set[str] = set()
     for i, degradation in enumerate(degradations):
         row, column = i // columns + 1, i % columns + 1
-        for method, split in [(method, split) for split in ("train", "control") for method in METHODS]:
+        for split, (place, method) in product(("train", "control"), enumerate(titles)):
             chosen = rates[
                 (rates["degradation"] == degradation) & (rates["method"] == method) & (rates["split"] == split)
             ]
             if not chosen.empty:
-                figure.add_trace(_line(chosen, method, split, x, value, legend=i == 0), row, column)
+                line = _line(chosen, titles[method], COLOURS[place % len(COLOURS)], split, x, value)
+                line.showlegend = line.legendgroup not in in_legend
+                in_legend.add(line.legendgroup)
+                figure.add_trace(line, row, column)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title_text=unit, col=1)
     if unit == "%":
@@ -84,7 +98,7 @@ def _figure(rates: pd.DataFrame, degradations: list[str], x: str, value: str, un
     return figure
 
 
-def _line(rates: pd.DataFrame, method: str, split: str, x: str, value: str, legend: bool) -> go.Scatter:
+def _line(rates: pd.DataFrame, title: str, colour: str, split: str, x: str, value: str) -> go.Scatter:
     rates = rates.sort_values(x)
     if value == "mean_psnr":
         y, error = rates[value], None
@@ -96,10 +110,9 @@ def _line(rates: pd.DataFrame, method: str, split: str, x: str, value: str, lege
         x=rates[x].tolist(),
         y=y.round(4).tolist(),  # sums in another order differ in their last bits
         error_y=error if trained else None,
-        name=METHODS[method].title if trained else f"{METHODS[method].title}, control",
-        legendgroup=f"{method} {split}",
-        showlegend=legend,
+        name=title if trained else f"{title}, control",
+        legendgroup=f"{title} {split}",
         mode="lines+markers",
-        line={"color": METHODS[method].colour, "dash": "solid" if trained else "dot", "width": 2 if trained else 1},
+        line={"color": colour, "dash": "solid" if trained else "dot", "width": 2 if trained else 1},
         marker={"size": 6 if trained else 4},
     )

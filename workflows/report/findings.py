@@ -2,24 +2,26 @@
 
 import pandas as pd
 
+from memrec_core.recovery import Basis
+from workflows.experiment.models import GENERIC
 from workflows.experiment.written import Experiment
-from workflows.methods import GENERIC, METHODS
 
 
-def findings(rates: pd.DataFrame) -> list[str]:
+def findings(rates: pd.DataFrame, titles: dict[str, str]) -> list[str]:
     """One sentence for each model and degradation, about the checkpoint with the lowest training loss, and one for each
     data set and degradation about the methods that use no network."""
     sentences = []
     for (data_set, model, degradation), group in rates.groupby(["data_set", "model", "degradation"], sort=False):
         lowest = group["target_loss"].min()
-        last = group if model == GENERIC else group[group["target_loss"] == lowest]
+        last = group if pd.isna(lowest) else group[group["target_loss"] == lowest]
         trained = last[last["split"] == "train"].set_index("method")
         control = last[last["split"] == "control"].set_index("method")
-        parts = [_share(trained.loc[method], METHODS[method].title) for method in METHODS if method in trained.index]
+        parts = [_share(trained.loc[method], title) for method, title in titles.items() if method in trained.index]
         if model == GENERIC:
             what = f"Generic inpainting of {data_set}, which uses no autoencoder, {degradation}"
         else:
-            what = f"{model}, {degradation}, at a training loss of {lowest:g}"
+            trained_to = ", which was not trained here" if pd.isna(lowest) else f", at a training loss of {lowest:g}"
+            what = f"{model}, {degradation}{trained_to}"
         sentence = f"{what}: {'; '.join(parts)}."
         if not control.empty:
             best = control.loc[control["accurate_count"].idxmax()]
@@ -30,11 +32,13 @@ def findings(rates: pd.DataFrame) -> list[str]:
 
 
 def prior_words(experiment: Experiment) -> str:
-    """Which prior ddnm used; empty without ddnm."""
-    if "ddnm" not in experiment.methods or experiment.ddnm is None:
-        return ""
-    seen = experiment.ddnm.may_have_seen
-    return f"DDNM's diffusion prior: {experiment.ddnm.prior}. May it have seen the audited images? {seen}."
+    """Which generic priors were used, and whether they may have seen the images; empty where there are none."""
+    priors = [entry for entry in experiment.methods if entry.method.rests_on is Basis.PRIOR]
+    return " ".join(
+        f"{entry.title}'s diffusion prior: {entry.prior}. May it have seen the audited images? "
+        f"{getattr(entry.method, 'may_have_seen', 'not stated')}."
+        for entry in priors
+    )
 
 
 def _share(row: pd.Series, title: str) -> str:

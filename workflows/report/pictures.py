@@ -9,8 +9,8 @@ import pyarrow as pa
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
+from workflows.experiment.models import GENERIC
 from workflows.experiment.written import Experiment
-from workflows.methods import GENERIC, METHODS
 from workflows.run.plan import Unit
 from workflows.run.rows import dataset_of, set_files_aside, unreadable_files
 from workflows.run.store import Store
@@ -50,17 +50,21 @@ def picture_rows(experiment: Experiment, store: Store, done: list[Unit]) -> list
         return []
     blocks = []
     for model in experiment.models:
-        losses = [unit.target_loss for unit in done if unit.model == model.label]
-        if not losses:
+        ladder = {unit.target_loss for unit in done if unit.model == model.label}
+        if not ladder:
             continue
-        own = ((model.label, min(losses)), (GENERIC, None))
+        lowest = None if None in ladder else min(ladder)
+        trained_to = "given" if lowest is None else f"training loss {lowest:g}"
+        own = ((model.label, lowest), (GENERIC, None))
         units = [unit for unit in done if (unit.model, unit.target_loss) in own and unit.data_set == model.data]
         kept = _kept(store, [unit.file for unit in units])
         for degradation in experiment.degradations:
             for split in ("train", "control"):
-                rows = rows_of(kept[(kept["degradation"] == degradation.label) & (kept["split"] == split)])
+                rows = rows_of(
+                    kept[(kept["degradation"] == degradation.label) & (kept["split"] == split)], experiment.titles
+                )
                 if rows:
-                    title = f"{model.label}, {degradation.label}, training loss {min(losses):g}: {split} images"
+                    title = f"{model.label}, {degradation.label}, {trained_to}: {split} images"
                     blocks.append(PictureBlock(title, rows))
     return blocks
 
@@ -75,7 +79,7 @@ def _kept(store: Store, files: list[str]) -> pd.DataFrame:
             raise
 
 
-def rows_of(kept: pd.DataFrame) -> list[PictureRow]:
+def rows_of(kept: pd.DataFrame, titles: dict[str, str]) -> list[PictureRow]:
     """From results that have pictures, each image in a column of its own; where a method has none of it, the place
     stays empty."""
     images = kept.drop_duplicates("image_id").sort_values("image_id").set_index("image_id")
@@ -85,9 +89,9 @@ def rows_of(kept: pd.DataFrame) -> list[PictureRow]:
         PictureRow("original", [Picture(_uri(row.original), row.Index, "none") for row in images.itertuples()]),
         PictureRow("degraded", [Picture(_uri(row.degraded), "", "none") for row in images.itertuples()]),
     ]
-    for method in [method for method in METHODS if (kept["method"] == method).any()]:
+    for method in [method for method in titles if (kept["method"] == method).any()]:
         found = {row.image_id: row for row in kept[kept["method"] == method].itertuples()}
-        rows.append(PictureRow(METHODS[method].title, [_recovered(found.get(id_)) for id_ in images.index]))
+        rows.append(PictureRow(titles[method], [_recovered(found.get(id_)) for id_ in images.index]))
     return rows
 
 

@@ -10,14 +10,15 @@ import pyarrow as pa
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.errors import JobError
+from workflows.experiment.models import GENERIC
 from workflows.experiment.written import Experiment
-from workflows.methods import GENERIC
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import kept_catalogues
-from workflows.run.plan import Unit, planned_units, survey
+from workflows.run.plan import Unit, planned_units
 from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
 from workflows.run.store import RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
+from workflows.run.survey import survey
 
 GROUP = [
     "data_set",
@@ -155,7 +156,7 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
         "data_set": [data.label for data in experiment.data],
         "model": [*(model.label for model in experiment.models), GENERIC],
         "degradation": [degradation.label for degradation in experiment.degradations],
-        "method": list(experiment.methods),
+        "method": list(experiment.titles),
         "split": ["train", "control"],
     }
 

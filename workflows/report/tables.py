@@ -6,7 +6,7 @@ import pandas as pd
 from rich.measure import Measurement
 from rich.table import Table
 
-from workflows.methods import GENERIC, METHODS
+from workflows.experiment.models import GENERIC
 from workflows.terminal import console, say
 
 NARROWEST = 40
@@ -15,14 +15,15 @@ Rates = dict[tuple[str, str], Any]
 """The rates of one checkpoint and degradation, by method and split."""
 
 
-def print_rates(rates: pd.DataFrame, kind: str = "accurate") -> None:
+def print_rates(rates: pd.DataFrame, titles: dict[str, str], kind: str = "accurate") -> None:
     """Print a table for each model: a row a (train loss, degradation), for each method its rate on training images with
-    the interval, and on control images. Where the terminal is too narrow, a table for each method."""
+    the interval, and on control images. Where the terminal is too narrow, a table for each method. `titles` are those
+    of the methods by their labels."""
     for (data_set, model), of_model in rates.groupby(["data_set", "model"], sort=False):
         name = f"generic inpainting of {data_set}, without the autoencoder" if model == GENERIC else model
         title = f"{name}: {kind} recovery, % of the images (95 % interval)"
-        methods = [method for method in METHODS if (of_model["method"] == method).any()]
-        table = _table(of_model, methods, kind, [METHODS[method].title for method in methods])
+        methods = [method for method in titles if (of_model["method"] == method).any()]
+        table = _table(of_model, methods, kind, [titles[method] for method in methods])
         needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
         if max(needed, len(title)) <= console.width:
             table.title, table.min_width = title, len(title)
@@ -30,14 +31,14 @@ def print_rates(rates: pd.DataFrame, kind: str = "accurate") -> None:
             continue
         say(f"\n{title}")
         for method in methods:
-            say(f"\n{METHODS[method].title}:")
+            say(f"\n{titles[method]}:")
             console.print(_table(of_model, [method], kind, [""]), width=max(console.width, NARROWEST), crop=False)
 
 
 def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)
-    table.add_column("mask", overflow="fold")
+    table.add_column("degradation", overflow="fold")
     has_control = (rates["split"] == "control").any()
     for title in titles:
         table.add_column(f"{title}\ntrain", justify="right", no_wrap=True)
@@ -47,10 +48,12 @@ def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]
     for (loss, degradation), group in rates.fillna({"target_loss": 0}).groupby(
         ["target_loss", "degradation"], sort=False
     ):
+        rows: Rates = {(row.method, row.split): row for row in group.itertuples()}
+        if not any((method, split) in rows for method in methods for split in ("train", "control")):
+            continue
         if previous not in (None, loss):
             table.add_row()
         previous = loss
-        rows: Rates = {(row.method, row.split): row for row in group.itertuples()}
         cells = [_scientific(loss) if loss else "-", degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))

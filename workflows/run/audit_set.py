@@ -12,7 +12,7 @@ from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.errors import InputError
-from workflows.experiment.written import Data
+from workflows.experiment.data import Data
 from workflows.run.catalogue import Catalogue, Image, check_same, examples
 
 
@@ -31,7 +31,13 @@ class AuditSet:
         """Where each audited image lies among the pixels."""
         return np.flatnonzero([image.audited for image in self.catalogue.images])
 
-    def images(self, part: slice, device: str = "cpu") -> Tensor:
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, channels, height, width = self.pixels.shape
+        return channels, height, width
+
+    def images(self, part: slice | np.ndarray, device: str = "cpu") -> Tensor:
         """Some of the audited images (N, C, H, W) as float32 in [0, 1], copied to `device`."""
         return _as_floats(self.pixels[self.places[part]], device)
 
@@ -51,7 +57,9 @@ def load_split(data: Data, seed: int, split: str) -> ImageSet:
     if split == "control" and data.control_count is not None:
         count = data.control_count
     try:
-        return datasets.load(data.name, count=count, size=data.size, seed=seed, split=split, **options)
+        return datasets.load(
+            data.name, count=count, size=data.size, channels=data.channels, seed=seed, split=split, **options
+        )
     except ImageCountError as error:
         raise InputError(f"data set {data.label}: {error.found}; {_way_out(data, error)}") from error
 
@@ -83,7 +91,7 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
     if kept is None:
         catalogue = Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
     else:
-        check_same(run, str(data.label), kept.images, images)
+        check_same(run, data.label, kept.images, images)
         catalogue = kept
     return AuditSet(catalogue, pixels.mul(255).round_().byte().numpy())  # as it was read
 

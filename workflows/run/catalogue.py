@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from memrec_core.datasets.remarks import shown, some
+from memrec_core.datasets.remarks import shown_name, some
 from memrec_core.errors import InputError
 
 
@@ -121,7 +121,7 @@ def check_same(run: str, label: str, kept: Sequence[Image], now: Sequence[Image]
     changed = [name for name in were if name in are and were[name].digest != are[name].digest]
     gone, new = ([name for name in one if name not in other] for one, other in ((were, are), (are, were)))
     counted = [
-        f"{len(names)} {words} (first: {shown(names[0])})"
+        f"{len(names)} {words} (first: {shown_name(names[0])})"
         for names, words in ((changed, "have other pixels"), (gone, "are gone"), (new, "are new"))
         if names
     ]

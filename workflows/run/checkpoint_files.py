@@ -6,27 +6,29 @@ from typing import Any
 
 from torch import nn
 
-from memrec_core import checkpoints
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
-from workflows.experiment.written import Experiment, Model
+from workflows.experiment.models import Model
+from workflows.experiment.written import Experiment
 from workflows.run.store import CHECKPOINTS, Store
 
 STATE = "state"
 """How the name of a file begins, in a model's folder, in which its training stands between two checkpoints."""
-Checkpoint = tuple[str, float]
-"""A model's label and a target of the training loss."""
+Checkpoint = tuple[str, float | None]
+"""A model's label and a target of the training loss; None where the model was not trained here."""
+GIVEN = "given"
 
 
-def loss_label(loss: float) -> str:
+def loss_label(loss: float | None) -> str:
     """A training loss as the name of a file or folder: 1e-08."""
-    return f"{loss:g}"
+    return GIVEN if loss is None else f"{loss:g}"
 
 
 def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
-    """What the experiment's trainings end with."""
-    targets = sorted(experiment.training.targets, reverse=True)
-    return [(model.label, target) for model in experiment.models for target in targets]
+    """All that the experiment's networks come from: what trainings end with, and what was given."""
+    return [
+        (model.label, target) for model in experiment.models for target in model.ladder(experiment.training.targets)
+    ]
 
 
 def trained_checkpoints(
@@ -38,7 +40,7 @@ def trained_checkpoints(
     """
     found = dict(known or {})
     for model in experiment.models:
-        for target in sorted(experiment.training.targets, reverse=True):
+        for target in model.ladder(experiment.training.targets):
             name = checkpoint_file(model.label, target)
             if (model.label, target) in found:
                 continue
@@ -49,12 +51,12 @@ def trained_checkpoints(
     return found
 
 
-def load_checkpoint(store: Store, model: str, target: float) -> tuple[nn.Module, dict[str, Any]]:
+def load_checkpoint(store: Store, model: Model, target: float | None) -> tuple[nn.Module, dict[str, Any]]:
     """The network and its metadata; see checkpoints.load for the errors."""
-    return checkpoints.from_bytes(*read_checkpoint(store, model, target))
+    return model.restored(*read_checkpoint(store, model.label, target))
 
 
-def read_checkpoint(store: Store, model: str, target: float) -> tuple[bytes, bytes, str]:
+def read_checkpoint(store: Store, model: str, target: float | None) -> tuple[bytes, bytes, str]:
     """The weights and the sidecar as they are, and what to call them in error messages."""
     name = checkpoint_file(model, target)
     for file in (name, sidecar(name)):
@@ -88,14 +90,14 @@ def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
     return said
 
 
-def set_checkpoint_aside(store: Store, model: str, target: float) -> str:
+def set_checkpoint_aside(store: Store, model: str, target: float | None) -> str:
     """Move a checkpoint's files out of the way; says where they are."""
     name = checkpoint_file(model, target)
     moved = [store.set_aside(file) for file in (sidecar(name), name) if store.exists(file)]
     return f"what is left of the checkpoint is {' and '.join(moved)} now, and that network is trained again"
 
 
-def checkpoint_file(model: str, target: float) -> str:
+def checkpoint_file(model: str, target: float | None) -> str:
     return f"{CHECKPOINTS}/{model}/{loss_label(target)}.safetensors"
 
 
@@ -103,28 +105,24 @@ def sidecar(name: str) -> str:
     return name.removesuffix(".safetensors") + ".json"
 
 
-def _read_sidecar(experiment: Experiment, store: Store, label: str, target: float) -> dict[str, Any]:
+def _read_sidecar(experiment: Experiment, store: Store, label: str, target: float | None) -> dict[str, Any]:
     """Raises InputError unless it is there, whole, and of that network at that target."""
     name = checkpoint_file(label, target)
+    expected = {"model": label, "target": target, **experiment.model(label).described(experiment.seed)}
     try:
         metadata = json.loads(store.read(sidecar(name)))
         _, loss = metadata["digest"], metadata["loss"]
-        found = {key: metadata[key] for key in ("model", "target", "seed", "architecture")}
-        options = {key: metadata["options"].get(key) for key in _model(experiment, label).options}
+        found = {key: metadata[key] for key in expected}
     except (StoreError, FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StoreError) and store.is_file(sidecar(name)):
             raise
         raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
-    model = _model(experiment, label)
-    expected = {"model": label, "target": target, "seed": experiment.seed, "architecture": model.architecture}
-    if found != expected or options != model.options or not _reaches(loss, target):
+    if found != expected or not _reaches(loss, target):
         raise InputError(f"{store.show(sidecar(name))} is the sidecar of another checkpoint")
     return metadata
 
 
-def _reaches(loss: Any, target: float) -> bool:
+def _reaches(loss: Any, target: float | None) -> bool:
+    if target is None:
+        return loss is None
     return isinstance(loss, float | int) and not isinstance(loss, bool) and 0 <= loss <= target
-
-
-def _model(experiment: Experiment, label: str) -> Model:
-    return next(model for model in experiment.models if model.label == label)

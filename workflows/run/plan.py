@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import product
@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.experiment.written import Degradation, Experiment, Model
-from workflows.methods import GENERIC, METHODS
+from memrec_core.recovery import Basis
+from workflows.experiment.methods import MethodEntry
+from workflows.experiment.models import GENERIC
+from workflows.experiment.settings import plain_settings
+from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
-from workflows.run.checkpoint_files import loss_label, trained_checkpoints
-from workflows.run.schema import IMAGES, SCHEMA, UNIT, VERSION, VERSION_KEY
-from workflows.run.store import PLAN, RECOVERY, Footer, Store
+from workflows.run.checkpoint_files import Checkpoint, loss_label, trained_checkpoints
+from workflows.run.store import PLAN, RECOVERY, Store
 
 Kind = tuple[str, str, str]
 """Data set, model and method."""
@@ -38,7 +40,8 @@ SEVERAL = "several"
 @dataclass(frozen=True)
 class Unit:
     """What one task recovers, and one Parquet file holds: images start to stop of a data set under some degradations,
-    one checkpoint, one method. A method that uses no network has the model `generic` and no training loss.
+    one checkpoint, one method, by its label. A method that uses no network has the model `generic`; it has no training
+    loss, nor has a network that was not trained here.
 
     `batch_size` is how many recoveries are side by side on the device, `images` a digest of the images' names and
     pixels, `settings` one of what else the values follow from. `checkpoint` is the digest of the weights (of the prior,
@@ -79,72 +82,76 @@ class Unit:
     @property
     def folder(self) -> str:
         """The folder of all units with this checkpoint."""
-        network = GENERIC if self.target_loss is None else f"{self.model}/{loss_label(self.target_loss)}"
+        network = f"{self.model}/{loss_label(self.target_loss)}" if self.uses_network else GENERIC
         return f"{RECOVERY}/{network}"
+
+    @property
+    def uses_network(self) -> bool:
+        return self.model != GENERIC
 
     def __len__(self) -> int:
         """How many recoveries it is: an image under one degradation is one."""
         return (self.stop - self.start) * len(self.degradations)
 
 
-class Survey(NamedTuple):
-    """Of some units, those that have a valid file and those that have none; and what lies among the results that is
-    damaged, or no unit's: files, and folders where a unit's file should be."""
-
-    done: list[Unit]
-    left: list[Unit]
-    stray: list[str]
-
-
-def model_of(experiment: Experiment, unit: Unit) -> Model:
-    return next(model for model in experiment.models if model.label == unit.model)
-
-
-def degradations_of(experiment: Experiment, unit: Unit) -> list[Degradation]:
-    labelled = {entry.label: entry for entry in experiment.degradations}
-    return [labelled[label] for label in unit.degradations]
-
-
 def make_plan(
-    experiment: Experiment, catalogues: dict[str, Catalogue], sizes: Sizes, prior: str | None = None
+    experiment: Experiment, catalogues: dict[str, Catalogue], sizes: Sizes, priors: Mapping[str, str] | None = None
 ) -> list[Unit]:
     """All units, those of one checkpoint side by side, the slow methods of each first.
 
-    `catalogues` has that of each data set by its label, `prior` is the digest of ddnm's diffusion model.
+    `catalogues` has that of each data set by its label, `priors` the digest of each generic prior by its source.
     """
-
-    def of(data_set: str, model: str, target: float | None, method: str, checkpoint: str | None = None) -> list[Unit]:
-        labels = [entry.label for entry in experiment.degradations]
-        catalogue, size = catalogues[data_set], sizes((data_set, model, method))
-        digest, settings = cache(catalogue.digest), settings_digest(experiment, model, method)
-        what = (data_set, model, target, method)
-        return [
-            Unit(*what, together, *bounds, digest(*bounds), settings, size.batch_size, checkpoint)
-            for together, *bounds in shards(labels, len(catalogue), size.recoveries)
-        ]
-
     units = []
-    for method in experiment.methods:
-        if METHODS[method].generic:
-            for data in experiment.data:
-                units += of(data.label, GENERIC, None, method, prior if method == "ddnm" else "")
-    networked = [method for method in experiment.methods if not METHODS[method].generic]
+    slow_first = sorted(experiment.methods, key=lambda entry: -entry.method.evaluations())
+    generic = [entry for entry in slow_first if entry.method.rests_on is not Basis.NETWORK]
+    for data in experiment.data:
+        for entry in generic:
+            checkpoint = "" if entry.method.rests_on is Basis.NOTHING else (priors or {}).get(entry.prior)
+            units += _units(experiment, catalogues, sizes, (data.label, GENERIC, None), entry, checkpoint)
     for model in experiment.models:
-        for target in sorted(experiment.training.targets, reverse=True):
-            for method in sorted(networked, key=lambda method: method == "known_mask"):
-                units += of(model.data, model.label, target, method)
+        for target in model.ladder(experiment.training.targets):
+            for entry in [entry for entry in slow_first if entry not in generic]:
+                units += _units(experiment, catalogues, sizes, (model.data, model.label, target), entry)
     return units
 
 
-def settings_digest(experiment: Experiment, model: str, method: str) -> str:
+def _units(
+    experiment: Experiment,
+    catalogues: dict[str, Catalogue],
+    sizes: Sizes,
+    basis: tuple[str, str, float | None],
+    entry: MethodEntry,
+    checkpoint: str | None = None,
+) -> list[Unit]:
+    """The units of one method on one `basis`: the data set, the model and its training loss."""
+    data_set, model, target = basis
+    catalogue, size = catalogues[data_set], sizes((data_set, model, entry.label))
+    digest, settings = cache(catalogue.digest), settings_digest(experiment, model, entry)
+    labels = [degradation.label for degradation in experiment.under(entry.label)]
+    return [
+        Unit(
+            data_set,
+            model,
+            target,
+            entry.label,
+            together,
+            start,
+            stop,
+            digest(start, stop),
+            settings,
+            size.batch_size,
+            checkpoint,
+        )
+        for together, start, stop in shards(labels, len(catalogue), size.recoveries)
+    ]
+
+
+def settings_digest(experiment: Experiment, model: str, entry: MethodEntry) -> str:
     """Changes with whatever of the experiment, beside what a unit names, gives its rows other values."""
-    content: dict[str, Any] = {"seed": experiment.seed}
-    if not METHODS[method].generic:
-        own = next(entry for entry in experiment.models if entry.label == model)
-        first_mask = experiment.recovery.first_mask or own.first_mask
-        content |= {"recovery": experiment.recovery.model_dump(), "gamma": own.gamma, "first_mask": first_mask}
-    elif method == "ddnm" and experiment.ddnm is not None:
-        content |= {"steps": experiment.ddnm.steps, "eta": experiment.ddnm.eta}
+    content: dict[str, Any] = {"seed": experiment.seed, "method": entry.method.name, **plain_settings(entry.method)}
+    if model != GENERIC:
+        own = experiment.model(model)
+        content = {"gamma": own.gamma, "first_mask": own.first_mask, **content}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -189,12 +196,15 @@ def planned_units(experiment: Experiment, store: Store) -> tuple[list[Unit], lis
 
 def _check_whole(experiment: Experiment, store: Store, units: list[Unit]) -> None:
     """Raises InputError unless the units are the experiment's, each of its images once."""
-    methods = [method for method in experiment.methods if not METHODS[method].generic]
-    labels = [degradation.label for degradation in experiment.degradations]
-    wanted = {
-        *product([(m.data, m.label) for m in experiment.models], experiment.training.targets, methods, labels),
-        *product([(d.label, GENERIC) for d in experiment.data], [None], set(experiment.methods) - {*methods}, labels),
-    }
+    wanted = set()
+    for entry in experiment.methods:
+        labels = [degradation.label for degradation in experiment.under(entry.label)]
+        if entry.method.rests_on is Basis.NETWORK:
+            for model in experiment.models:
+                place = (model.data, model.label)
+                wanted |= {*product([place], model.ladder(experiment.training.targets), [entry.label], labels)}
+        else:
+            wanted |= {*product([(data.label, GENERIC) for data in experiment.data], [None], [entry.label], labels)}
     covered: dict[Any, list[tuple[int, int]]] = defaultdict(list)
     for unit in units:
         for label in unit.degradations:
@@ -213,53 +223,10 @@ def _end(parts: list[tuple[int, int]]) -> int:
     return stops[-1] if starts == (0, *stops[:-1]) else -1
 
 
-def with_checkpoints(units: list[Unit], digests: dict[tuple[str, float], str]) -> tuple[list[Unit], list[Unit]]:
+def with_checkpoints(units: list[Unit], digests: Mapping[Checkpoint, str]) -> tuple[list[Unit], list[Unit]]:
     """The units whose checkpoint is among `digests`, by (model, target loss), or that need none; and the others."""
     named, waiting = [], []
     for unit in units:
         digest = digests.get((unit.model, unit.target_loss), unit.checkpoint)
         (waiting if digest is None else named).append(replace(unit, checkpoint=digest))
     return named, waiting
-
-
-def survey(store: Store, units: Sequence[Unit], others: Sequence[Unit] | None = None) -> Survey:
-    """Which of the units have a valid file: one that is there, whole, of this schema, and says that it is the unit's.
-
-    With the plan's `others` all that lies below recovery/ is looked at: what belongs neither to them nor to the units
-    is stray. Those without a checkpoint have no names yet, so their folders are left alone. Without, the units are all
-    of their checkpoints', and their folders are looked at alone.
-    """
-    if others is None:
-        present = {name for folder in {unit.folder for unit in units} for name in store.names(folder, "")}
-    else:
-        present = set(store.names(RECOVERY, ""))
-    found = [unit for unit in units if unit.file in present]
-    valid = dict(zip(found, map(_fits, found, store.footers([unit.file for unit in found])), strict=True))
-    left = [unit for unit in units if not valid.get(unit)]
-    known = {unit.file for unit, fits in valid.items() if fits}
-    known |= {unit.file for unit in others or () if unit.checkpoint is not None}
-    folders = tuple({f"{unit.folder}/" for unit in others or () if unit.checkpoint is None})
-    stray = {name for name in present - known if not (name.startswith(folders) or _is_hidden(name))}
-    blocking = {unit.file for unit in left if store.is_folder(unit.file)}
-    stray = {name for name in stray if not any(name.startswith(f"{folder}/") for folder in blocking)}
-    return Survey([unit for unit in units if valid.get(unit)], left, sorted(stray | blocking))
-
-
-def _is_hidden(name: str) -> bool:
-    """Whether readers of Parquet pass a file over."""
-    return name.rpartition("/")[2].startswith("_")
-
-
-def is_done(store: Store, unit: Unit) -> bool:
-    """Whether the unit has a valid file."""
-    return not store.is_folder(unit.file) and _fits(unit, store.footer(unit.file))
-
-
-def _fits(unit: Unit, footer: Footer | None) -> bool:
-    """Whether a file, by its footer, is whole and the unit's. That its rows are is seen where they are read: see
-    `aggregate`."""
-    if footer is None:
-        return False
-    said = {key: (footer.schema.metadata or {}).get(key, b"").decode() for key in (VERSION_KEY, UNIT, IMAGES)}
-    expected = {VERSION_KEY: VERSION, UNIT: unit.name, IMAGES: unit.images}
-    return footer.rows == len(unit) and footer.schema.names == SCHEMA.names and said == expected

@@ -33,7 +33,8 @@ from fsspec.implementations.local import LocalFileSystem
 from memrec_core.atomic import write_bytes, write_new_bytes
 from memrec_core.errors import InputError, in_a_line, shown
 from workflows.errors import StoreError
-from workflows.experiment.written import Experiment, resolved
+from workflows.experiment.loading import resolved
+from workflows.experiment.written import Experiment
 from workflows.experiment.yaml_reading import decode
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"

@@ -1,35 +1,30 @@
 """What can be found wrong with an experiment before any work is done for it."""
 
-import torch
-
-from memrec_core import autoencoders, degradations, diffusion_prior
+from memrec_core import diffusion_prior
+from memrec_core.degradations import shape_of
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment, Model
+from workflows.experiment.methods import source_of
+from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_split
 
 
 def check(experiment: Experiment) -> None:
-    """Read one image of each data set, build every network and mask, open the prior; raises InputError for the first
-    that can't be.
+    """Read one image of each data set, make every degradation, build every network and try those that are given, open
+    the priors; raises InputError for the first of these that can't be.
 
     The other images are read by the job itself, once, on the cluster.
     """
-    prior = diffusion_prior.load(experiment.ddnm.source) if "ddnm" in experiment.methods else None
+    priors = [diffusion_prior.load(source_of(prior)) for prior in experiment.priors]
     for data in experiment.data:
-        image_shape = load_split(data.model_copy(update={"count": 1}), experiment.seed, "train").images.shape[1:]
+        images = load_split(data.model_copy(update={"count": 1}), experiment.seed, "train").images
+        image_shape = shape_of(images)
         for degradation in experiment.degradations:
-            degradations.mask(degradation.mask, image_shape, experiment.seed)
+            degradation.operator(image_shape, ["0"], experiment.seed)
         for model in experiment.models:
             if model.data == data.label:
-                _check_network(model, image_shape)
-        if prior is not None:
+                try:
+                    model.check_network(image_shape)
+                except InputError as error:
+                    raise InputError(f"model {model.label}: {error}") from error
+        for prior in priors:
             prior.enlargement(image_shape)
-
-
-def _check_network(model: Model, image_shape: tuple[int, ...]) -> None:
-    """Build it without its memory, for its errors alone."""
-    try:
-        with torch.device("meta"):
-            autoencoders.build(model.architecture, image_shape, **model.options)
-    except InputError as error:
-        raise InputError(f"model {model.label}: {error}") from error

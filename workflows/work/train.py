@@ -11,7 +11,8 @@ from torch import nn
 
 from memrec_core import autoencoders, checkpoints, training
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment, Model
+from workflows.experiment.models import TrainedModel
+from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.checkpoint_files import STATE, checkpoint_file, sidecar
 from workflows.run.images import catalogues_of
@@ -30,7 +31,7 @@ class StoredState:
     """A training's state in the run's folder. Its name follows from what its course does: one that was of other
     pictures or settings is not found."""
 
-    def __init__(self, experiment: Experiment, store: Store, model: Model, trained_on: str) -> None:
+    def __init__(self, experiment: Experiment, store: Store, model: TrainedModel, trained_on: str) -> None:
         settings = experiment.training.model_dump(exclude={"targets", "max_steps"})
         content = [trained_on, experiment.seed, settings, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -49,7 +50,7 @@ class StoredState:
 
 def train_model(
     experiment: Experiment,
-    model: Model,
+    model: TrainedModel,
     audit: AuditSet,
     store: Store,
     on_step: Callable[[int, float], None] | None = None,
@@ -68,7 +69,7 @@ def train_model(
         )
     _remove_halves(experiment, model, store)
     torch.manual_seed(experiment.seed)
-    network = autoencoders.build(model.architecture, tuple(images.shape[1:]), **model.options).to(images.device)
+    network = autoencoders.build(model.architecture, audit.image_shape, **model.options).to(images.device)
     state = StoredState(experiment, store, model, trained_on)
     history = training.train(
         network,
@@ -90,7 +91,7 @@ def train_model(
     return Trained(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
 
 
-def _remove_halves(experiment: Experiment, model: Model, store: Store) -> None:
+def _remove_halves(experiment: Experiment, model: TrainedModel, store: Store) -> None:
     """Weights without a sidecar are those of a writer that was killed between the two, or ones that a user no longer
     trusts."""
     for target in experiment.training.targets:
@@ -101,7 +102,7 @@ def _remove_halves(experiment: Experiment, model: Model, store: Store) -> None:
 
 def _keep(
     experiment: Experiment,
-    model: Model,
+    model: TrainedModel,
     network: nn.Module,
     reached: training.Reached,
     trained_on: str,

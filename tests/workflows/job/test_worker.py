@@ -8,10 +8,12 @@ import time
 import pytest
 import torch
 
+from memrec_core.device import is_out_of_memory
 from workflows.experiment.written import Experiment
-from workflows.job.sizes import SMALLEST_BATCH, UNIT_SECONDS, UNITS_PER_ACTOR, Cost, best_batch, sizes_of
-from workflows.job.worker import halving, is_out_of_memory
+from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
+from workflows.job.worker import halving
 from workflows.run.plan import Kind, Size
+from workflows.work.measure import SMALLEST_BATCH, Cost, best_batch
 
 
 def device_for(most: int, tried: list[int]):
@@ -51,7 +53,7 @@ def test_error_of_another_kind_is_not_tried_again():
 
 def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
     script = (
-        "import resource, torch; from workflows.job.worker import is_out_of_memory\n"
+        "import resource, torch; from memrec_core.device import is_out_of_memory\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({8 * 2**30}, {8 * 2**30}))\n"
         "try: torch.zeros(2**33)\n"
         "except RuntimeError as error: print(is_out_of_memory(error))"
@@ -62,7 +64,7 @@ def test_memory_that_a_cpu_really_lacks_is_told_from_other_errors():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
-FC10, FC10_KNOWN = ("photos", "fc10", "unknown_mask"), ("photos", "fc10", "known_mask")
+FC10, FC10_KNOWN = ("photos", "fc10-leaky_relu", "unknown_mask"), ("photos", "fc10-leaky_relu", "known_mask")
 
 
 def sizes(small: Experiment, seconds: dict[Kind, float], images: int | dict[str, int], actors: int = 1):
@@ -96,7 +98,7 @@ def test_slow_image_is_a_unit_of_its_own(small):
 
 
 def test_unit_is_no_larger_than_its_own_data_set(small):
-    other = ("svhn", "fc10", "unknown_mask")
+    other = ("svhn", "fc10-leaky_relu", "unknown_mask")
     two = small.model_copy(update={"data": [*small.data, small.data[0].model_copy(update={"label": "svhn"})]})
     found = sizes(two, {FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, actors=0)
     assert (found[FC10].recoveries, found[other].recoveries) == (50, 7)

@@ -1,0 +1,266 @@
+"""A network from outside behind memrec's interface: images (N, C, H, W) in [0, 1] in, and the same out.
+
+What builds it is code that the user has installed, named by the user. Its weights are a file of numbers.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from memrec_core.arguments import check_number, described, listed
+from memrec_core.autoencoders import factories
+from memrec_core.autoencoders.loading import check_finite, load
+from memrec_core.autoencoders.outputs import images_in
+from memrec_core.autoencoders.trial import check
+from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.weights_file import pack, read_weights, spec_of, weights_in
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is to be known of a network from outside. Its code is no part of that: its name is.
+
+    Args:
+        factory: a function without arguments that returns the network, by name (package.module:build) or itself; or the
+            network, a module or any function of a batch.
+        range: what pixels of 0 and 1 are to the network, in its input and its output.
+        mean: what is subtracted from pixels in [0, 1] on the way in, a number or one for each channel.
+        std: what they are divided by then; its output is taken back likewise. These two in place of `range`.
+        output: the key, index or attribute of the images in what the network returns; where left out, the tensor that
+            it returns, a `.sample` or `.reconstruction`, or the one entry of the input's shape.
+        deterministic: a function, by name or itself, that is given the network and returns a function of a batch that
+            always gives the same, such as a variational autoencoder's decoded mean.
+
+    Raises InputError where one of them is none.
+    """
+
+    factory: str | Callable[..., Any]
+    range: tuple[float, float] = (0.0, 1.0)
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    output: str | None = None
+    deterministic: str | Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        factories.check_name(self.factory, "the network")
+        if self.deterministic is not None:
+            factories.check_name(self.deterministic, "deterministic")
+        if self.output is not None and (not isinstance(self.output, str) or not self.output):
+            raise InputError(f"output {described(self.output)} is not text: a key, an index or an attribute's name")
+        object.__setattr__(self, "range", _interval(self.range))
+        if (self.mean is None) != (self.std is None):
+            raise InputError("mean and std belong together; give both, or range, or neither")
+        if self.mean is None:
+            return
+        if self.range != (0.0, 1.0):
+            raise InputError("range and mean with std say the same in two ways; give one of them")
+        object.__setattr__(self, "mean", _numbers("mean", self.mean, isfinite, "a finite number"))
+        object.__setattr__(self, "std", _numbers("std", self.std, lambda std: 0 < std < float("inf"), "above 0"))
+
+    @property
+    def name(self) -> str:
+        return factories.name_of(self.factory)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """All of it as JSON keeps it, for a digest."""
+        values = {"range": [*self.range]} if self.mean is None else {"mean": _json(self.mean), "std": _json(self.std)}
+        certain = None if self.deterministic is None else factories.name_of(self.deterministic)
+        return {"given": self.name, "output": self.output, "deterministic": certain, **values}
+
+    @property
+    def shift_and_scale(self) -> tuple[float | tuple[float, ...], float | tuple[float, ...]] | None:
+        """What is subtracted from pixels in [0, 1], and what they are divided by then; None where they stay."""
+        if self.mean is not None and self.std is not None:
+            return self.mean, self.std
+        low, high = self.range
+        return None if (low, high) == (0.0, 1.0) else (-low / (high - low), 1 / (high - low))
+
+
+class Wrapped(nn.Module):
+    """A network from outside as memrec applies it: (N, C, H, W) in [0, 1] -> the same.
+
+    `network` is the one from outside, whose state dict is that of its weights file.
+    """
+
+    def __init__(self, network: Callable[..., Any], given: Given) -> None:
+        super().__init__()
+        self.given, self.network = given, network
+        self.applied = network if given.deterministic is None else _made_certain(network, given.deterministic)
+        for name, value in zip(("shift", "scale"), given.shift_and_scale or (None, None), strict=True):
+            numbers = None if value is None else torch.tensor(value, dtype=torch.float32).reshape(-1, 1, 1)
+            self.register_buffer(name, numbers, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.scale is None:
+            return images_in(self.applied(x), x, self.given.output)
+        if len(self.scale) not in (1, x.shape[-3]):
+            raise InputError(
+                f"mean and std are of {len(self.scale)} channels and the images of {x.shape[-3]}; give one number, or "
+                "one for each channel"
+            )
+        shift, scale = self.shift.to(x), self.scale.to(x)
+        images = images_in(self.applied((x - shift) / scale), x, self.given.output)
+        return images * scale + shift if images.shape == x.shape else images  # the latter is refused by who called
+
+
+def given(
+    network: str | Callable[..., Any],
+    weights: str | Path | None = None,
+    *,
+    range: tuple[float, float] = (0.0, 1.0),
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    output: str | None = None,
+    deterministic: str | Callable[..., Any] | None = None,
+    allow_torch: bool = False,
+    image_shape: tuple[int, int, int] | None = None,
+) -> Wrapped:
+    """A network from outside, on the CPU, as the functions of memrec take it.
+
+    Args:
+        network: package.module:build, a function without arguments that returns the network; that function itself; or
+            the network, a module or any function of a batch, which is used as it is.
+        weights: its weights, a safetensors file; where left out, the network's own.
+        range: as `Given` has it, and so are mean, std, output and deterministic.
+        allow_torch: whether `weights` may be a state dict that torch saved. It is read with `weights_only`, but a
+            forged one might exploit that reader all the same.
+        image_shape: (C, H, W); where given, the network is tried on such images (see `check`).
+
+    Raises InputError where the network can't be built, or the weights are not its own, and as `check` does.
+    """
+    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic)
+    wrapped = build(settings, None if weights is None else read_weights(weights, allow_torch))
+    if image_shape is not None:
+        check(wrapped, image_shape, settings.name)
+    return wrapped
+
+
+def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
+    """The network, wrapped, with the weights of `tensors`, or as its factory made it where they are None.
+
+    One that was made here is in evaluation mode, without gradients, and in float32: weights in half precision become
+    float32 exactly, and those of float64 are rounded, by less than float32's own arithmetic. A module that was handed
+    over stays as it is; one that is given weights is copied first. Torch's global random state stays as it was.
+
+    Raises InputError where the factory is not there or fails, or the tensors are not the network's: one is
+    missing, too many, of another shape or kind, or not finite.
+    """
+    found = factories.function(given.factory)
+    if isinstance(found, nn.Module) or not (isinstance(given.factory, str) or factories.makes_networks(found)):
+        if tensors is None:
+            return Wrapped(found, given)
+        if not isinstance(found, nn.Module):
+            raise InputError(f"{given.name} is a function, which has no weights; leave the weights file out")
+    with torch.random.fork_rng(devices=[]):
+        network = _made(found, given.name)
+    if isinstance(network, nn.Module):
+        if tensors is not None:
+            load(network, tensors, given.name)
+        check_finite(network, given.name)
+    elif tensors is not None:
+        raise InputError(f"{given.name} returned a function, which has no weights; leave the weights file out")
+    return Wrapped(network, given)
+
+
+def to_safetensors(tensors: Mapping[str, Tensor], given: Given) -> bytes:
+    """The weights as a safetensors file, with what is to be known of the network in its header.
+
+    Its `weights_file.digest` changes with the weights, and with anything in `given`. The tensors keep their types.
+    """
+    return pack(tensors, given.spec)
+
+
+def from_safetensors(data: bytes, given: Given, name: str) -> Wrapped:
+    """The network whose weights `to_safetensors` wrote; `name` is the file's, for the error messages.
+
+    What is built is `given`, and never what the file says. Raises InputError where the two do not fit.
+    """
+    tensors = weights_in(data, name)
+    try:
+        spec = spec_of(data)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        spec = None
+    if spec != given.spec:
+        raise InputError(
+            f"{name} holds the weights of {_described(spec)}, and expected is {_described(given.spec)}; restore it, or "
+            "choose another --run"
+        )
+    return build(given, tensors)
+
+
+def _made(found: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The network that a factory returns; of one that was handed over, a copy that may be changed."""
+    try:
+        network = copy.deepcopy(found) if isinstance(found, nn.Module) else found()
+        made = network.float().eval().requires_grad_(False) if isinstance(network, nn.Module) else network
+    except (Exception, SystemExit) as error:  # whatever the user's own code does
+        raise InputError(
+            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work without "
+            "arguments"
+        ) from error
+    if not callable(made):
+        raise InputError(
+            f"{name} returned {described(made)}, and expected is a torch module; let it return the network"
+        )
+    return made
+
+
+def _made_certain(network: Callable[..., Any], deterministic: str | Callable[..., Any]) -> Callable[..., Any]:
+    name = factories.name_of(deterministic)
+    try:
+        applied = factories.function(deterministic)(network)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"deterministic {name} failed on the network ({type(error).__name__}: {in_a_line(error)}); it must take "
+            "the network, and return a function of a batch"
+        ) from error
+    if not callable(applied):
+        raise InputError(f"deterministic {name} returned {described(applied)}; let it return a function of a batch")
+    return applied
+
+
+def _described(spec: object) -> str:
+    """What a header says that the weights are of, in a sentence."""
+    if not isinstance(spec, Mapping) or "given" not in spec:
+        return "no network from outside"
+    settings = ", ".join(f"{key} {value}" for key, value in spec.items() if key != "given" and value is not None)
+    return shown(f"{spec['given']} ({settings})", quoted=False)
+
+
+def _interval(bounds: object) -> tuple[float, float]:
+    pair = listed(bounds)
+    if pair is None or len(pair) != 2:
+        raise InputError(f"range {described(bounds)} is not a pair, what pixels of 0 and 1 are, such as (-1, 1)")
+    for bound in pair:
+        check_number("range:", bound, "a finite number", isfinite)
+    if not pair[0] < pair[1]:
+        raise InputError(f"range {described(bounds)} is empty; give the lower bound first, such as (-1, 1)")
+    return float(pair[0]), float(pair[1])
+
+
+def _numbers(what: str, values: object, accept: Callable[[float], bool], expected: str) -> float | tuple[float, ...]:
+    """A number, or a tuple of one for each channel."""
+    several = listed(values)
+    for value in [values] if several is None else several:
+        check_number(f"{what}:", value, expected, accept)
+    if several == []:
+        raise InputError(f"{what} is empty; give a number, or one for each channel")
+    return float(values) if several is None else tuple(map(float, several))
+
+
+def _tuple(values: float | Sequence[float] | None) -> Any:
+    several = listed(values)
+    return values if several is None else tuple(several)
+
+
+def _json(values: Any) -> Any:
+    return list(values) if isinstance(values, tuple) else values

@@ -1,0 +1,85 @@
+"""Weights into a network from outside: all of them and no other, or a sentence that says which do not fit."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from memrec_core.arguments import dtype_name
+from memrec_core.errors import InputError, in_a_line, shown
+
+MOST_KEYS = 4
+"""How many keys of a state dict a sentence names."""
+
+
+def load(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Give `network` the tensors, each in the type that the network has for it; `name` is the network's.
+
+    What another program put before all keys (`module.`, `model.`) is left out where the rest are just the network's.
+    Raises InputError unless they are all of its tensors and no other, each of its shape and kind.
+    """
+    tensors = _without_prefix(tensors, network)
+    _check_shapes(network, tensors, name)
+    try:
+        missing, unexpected = network.load_state_dict(dict(tensors), strict=False)  # of these two the sentence is ours
+    except Exception as error:  # modules may load in ways of their own
+        raise _misfit(name, [in_a_line(error)]) from error
+    if missing or unexpected:
+        raise _misfit(name, [*_keys("missing", missing), *_keys("unexpected", sorted(unexpected))])
+
+
+def check_finite(network: nn.Module, name: str) -> None:
+    """Raise InputError for a weight that is not finite."""
+    for key, weight in network.named_parameters():
+        if not weight.isfinite().all():
+            raise InputError(f"{name}: the weight {key} is not finite; give the weights of a network that was trained")
+
+
+def _without_prefix(tensors: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+    wanted, found = set(network.state_dict()), dict(tensors)
+    while found and set(found) != wanted and all("." in key for key in found):
+        if len({key.partition(".")[0] for key in found}) > 1:
+            break
+        found = {key.partition(".")[2]: tensor for key, tensor in found.items()}
+    return found if set(found) == wanted else tensors
+
+
+def _check_shapes(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Raise InputError for a tensor of another shape, or of a kind that can't become the network's."""
+    wrong = []
+    for key, own in network.state_dict().items():
+        tensor = tensors.get(key)
+        if not isinstance(own, Tensor) or is_lazy(own) or tensor is None:
+            continue
+        if tensor.shape != own.shape:
+            wrong.append(f"{key} is {tuple(tensor.shape)} where {tuple(own.shape)} is expected")
+        elif not _becomes(tensor.dtype, own.dtype):
+            wrong.append(f"{key} is {dtype_name(tensor.dtype)} where {dtype_name(own.dtype)} is expected")
+    if wrong:
+        unexpected = sorted(set(tensors) - set(network.state_dict()))
+        missing = sorted(set(network.state_dict()) - set(tensors))
+        raise _misfit(name, [*_some(wrong), *_keys("missing", missing), *_keys("unexpected", unexpected)])
+
+
+def _becomes(dtype: torch.dtype, wanted: torch.dtype) -> bool:
+    """Whether numbers of that type can be taken as the wanted one: a float as any float, a count as a wider one."""
+    if dtype.is_floating_point or wanted.is_floating_point:
+        return dtype.is_floating_point and wanted.is_floating_point
+    return torch.promote_types(dtype, wanted) == wanted
+
+
+def _misfit(name: str, wrong: Sequence[str]) -> InputError:
+    return InputError(
+        f"the weights do not fit the network of {name}: {'; '.join(wrong)}; give the file that was saved of it"
+    )
+
+
+def _keys(what: str, keys: Sequence[str]) -> list[str]:
+    return [f"{what} {'are' if len(keys) > 1 else 'is'} {', '.join(_some(keys))}"] if keys else []
+
+
+def _some(entries: Sequence[str]) -> list[str]:
+    more = [f"{len(entries) - MOST_KEYS} more"] if len(entries) > MOST_KEYS else []
+    return [*(shown(entry, quoted=False) for entry in islice(entries, MOST_KEYS)), *more]

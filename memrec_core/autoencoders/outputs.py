@@ -1,0 +1,86 @@
+"""The images in what a network from outside returns: a tensor, a tuple, a dict, or an object of its own."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from memrec_core.arguments import described
+from memrec_core.errors import InputError, shown
+
+NAMES = ("sample", "reconstruction")
+"""What attribute other libraries keep the images in."""
+MOST_NAMED = 8
+
+
+def images_in(returned: object, batch: Tensor, output: str | None) -> Tensor:
+    """The images that a network returned for `batch` (N, C, H, W): the entry `output`, or the one that they can be.
+
+    Raises InputError where there is no such entry, or where none or several could be the images.
+    """
+    images = _only(returned, batch) if output is None else _entry(returned, output)
+    if not isinstance(images, Tensor):
+        raise InputError(
+            f"the network's output {shown(output)} is a {type(images).__name__}, not a tensor of images; it returned "
+            f"{_contents(returned)}"
+        )
+    return images
+
+
+def _entry(returned: object, output: str) -> object:
+    """The key of a dict, the index in a tuple or list, or the attribute that `output` names."""
+    if isinstance(returned, Tensor):
+        raise InputError(f"the network returns a tensor itself, without an output {shown(output)}; leave output out")
+    if isinstance(returned, list | tuple) and output.isdecimal() and int(output) < len(returned):
+        return returned[int(output)]
+    if isinstance(returned, Mapping) and output in returned:
+        return returned[output]
+    if not output.startswith("_") and hasattr(returned, output):
+        return getattr(returned, output)
+    raise InputError(f"the network has no output {shown(output)}: it returned {_contents(returned)}; choose another")
+
+
+def _only(returned: object, batch: Tensor) -> object:
+    if isinstance(returned, Tensor):
+        return returned
+    if len(named := [name for name in NAMES if isinstance(getattr(returned, name, None), Tensor)]) == 1:
+        return getattr(returned, named[0])
+    own = returned if isinstance(returned, Mapping | list | tuple) else {}
+    alike = [name for name, value in _entries(own).items() if isinstance(value, Tensor) and value.shape == batch.shape]
+    if len(alike) == 1:
+        return _entries(own)[alike[0]]
+    count = len(alike) or len(named)
+    which = (
+        f"{count} of them could be the images" if count else f"none of them is known to be images like {_shape(batch)}"
+    )
+    raise InputError(
+        f"the network returned {_contents(returned)}, and {which}; name one, such as output: "
+        f"{[*alike, *named, *_entries(returned), 'recon'][0]}"
+    )
+
+
+def _entries(returned: object) -> dict[str, object]:
+    """What is in it, by what `output` would call it."""
+    if isinstance(returned, Mapping):
+        return {str(key): value for key, value in returned.items()}
+    if isinstance(returned, tuple) and hasattr(returned, "_fields"):
+        return dict(zip(returned._fields, returned, strict=True))
+    if isinstance(returned, list | tuple):
+        return {str(index): value for index, value in enumerate(returned)}
+    own = getattr(returned, "__dict__", {})
+    return {name: value for name, value in own.items() if not name.startswith("_")}
+
+
+def _contents(returned: object) -> str:
+    if isinstance(returned, Tensor):
+        return described(returned)
+    entries = [
+        f"{shown(name, quoted=False)} {_shape(value) if isinstance(value, Tensor) else type(value).__name__}"
+        for name, value in _entries(returned).items()
+    ]
+    more = f" and {len(entries) - MOST_NAMED} more" if len(entries) > MOST_NAMED else ""
+    listed = f" of {', '.join(entries[:MOST_NAMED])}{more}" if entries else ""
+    return f"a {type(returned).__name__}{listed}"
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(tuple(tensor.shape))

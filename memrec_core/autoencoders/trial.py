@@ -1,0 +1,109 @@
+"""A network is tried before anything rests on it: the size of its images, what it returns, and whether that stands."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf, isfinite
+
+import torch
+from torch import Tensor, nn
+
+from memrec_core.arguments import check_image_shape
+from memrec_core.device import is_of_the_device
+from memrec_core.errors import InputError
+from memrec_core.network import Network, checked, evaluating
+from memrec_core.precision import full_float32
+
+IMAGES, TIMES = 16, 4
+"""In the batch, and how often it is applied: dropout of a hundredth on a few units is seen then too."""
+SAME = 1e-5
+"""Two outputs for the same batch that are so near are one: a GPU may add up in another order."""
+ALIKE = 1e-4
+"""Likewise alone and in a batch, where products of other shapes are done in another order."""
+MULTIPLES = (*range(2, 9), 10, 12, 14, 16, 20, 24, 28, 32, 48, 64)
+SIDES = (28, 32, 48, 64, 96, 128, 224, 256)
+"""Usual sides of networks that take images of one size alone."""
+
+
+def check(network: Network, image_shape: tuple[int, int, int], name: str = "the network") -> None:
+    """Raise InputError unless `network` can stand for an autoencoder of images (C, H, W) in [0, 1].
+
+    It is applied to a batch of random images, in evaluation mode, several times. It must return images of the same
+    shape, finite, always the same, and for an image alone what it returns for it in a batch. Of a size that it can't
+    take the sentence says, where that can be found out, which it could. Random states are as before afterwards.
+    """
+    channels, height, width = check_image_shape(image_shape)
+    with _undisturbed(network) as device:
+        batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
+        f = checked(network)
+        try:
+            images = f(batch)
+        except InputError as error:
+            needs = _needs(f, batch[:1])
+            if needs is None:
+                raise
+            raise InputError(f"{name} {needs}") from error
+        if not images.isfinite().all():
+            raise InputError(
+                f"{name} returns values that are not finite for images in [0, 1]; check its weights, and range or mean "
+                "and std"
+            )
+        if (apart := max(_apart(f(batch), images) for _ in range(TIMES - 1))) > SAME:
+            raise InputError(
+                f"{name} is not deterministic: what it returns for the same images differs by up to {apart:.2g} from "
+                "call to call (dropout that stays on after eval(), or a sampled latent); switch that off in evaluation "
+                "mode, or name a function that does, deterministic: package.module:function"
+            )
+        if (apart := max(_apart(f(batch[i : i + 1]), images[i : i + 1]) for i in (0, IMAGES - 1))) > ALIKE:
+            raise InputError(
+                f"{name} returns another image for the same one alone than in a batch, by up to {apart:.2g}; each must "
+                "stand for itself, as with the kept statistics of a batch normalisation in evaluation mode"
+            )
+
+
+@contextmanager
+def _undisturbed(network: Network) -> Iterator[torch.device]:
+    """The network in evaluation mode, without gradients; its device. Its random numbers have a state of their own."""
+    tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
+    device = tensors[0].device if tensors else torch.device("cpu")
+    gpus = [device] if device.type == "cuda" else []
+    with torch.no_grad(), full_float32(), evaluating(network), torch.random.fork_rng(devices=gpus):
+        yield device
+
+
+def _apart(images: Tensor, others: Tensor) -> float:
+    """The largest difference, in parts of the largest value where that is above 1."""
+    apart = ((images - others).abs().max() / others.abs().max().clamp(min=1)).item()
+    return apart if isfinite(apart) else inf
+
+
+def _needs(f: Network, image: Tensor) -> str | None:
+    """What a network that can't be applied to `image` (1, C, H, W) needs, as the rest of a sentence; None if that is
+    not known."""
+    _, channels, height, width = image.shape
+    if own := [count for count in (1, 2, 3, 4) if count != channels and _takes(f, image, count, height, width)]:
+        needed = " or ".join(map(str, own))
+        return f"takes images of {needed} channel{'s' * (needed != '1')}, not {channels}; choose data of such images"
+    for multiple in MULTIPLES:
+        up, wide = (side + -side % multiple for side in (height, width))
+        if all(_takes(f, image, channels, up + more, wide + more) for more in (0, multiple)):
+            return (
+                f"needs a height and width that {multiple} divides, such as {up} x {wide}, not {height} x {width}; "
+                "choose data of that size"
+            )
+    for side in SIDES:
+        if _takes(f, image, channels, side, side):
+            return f"takes images of {side} x {side}, not {height} x {width}; choose data of that size"
+    return None
+
+
+def _takes(f: Network, image: Tensor, *shape: int) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            f(image.new_full((1, *shape), 0.5))
+    except (InputError, RuntimeError, MemoryError) as error:
+        if isinstance(error, InputError) or is_of_the_device(error):
+            return False
+        raise
+    return True

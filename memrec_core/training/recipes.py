@@ -1,0 +1,69 @@
+"""The optimisers and their schedules, which are ours: the paper does not state its own.
+
+The learning rate warms up over the first steps and then falls with a root of the loss. At a constant rate the loss
+stalls and spikes below 1e-6; halving the rate on a plateau spends most of its steps on plateaus. Fully connected
+networks get there with Adam; a U-Net without skip connections stalls at 1e-4 with it, and gets there with SOAP.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from memrec_core.arguments import check_number
+from memrec_core.autoencoders import architecture_of
+from memrec_core.errors import unknown
+from memrec_core.training.soap import Soap
+
+WARMUP_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An optimiser, its usual learning rate, and the rate's decay: once the loss is below `decay_below`, the rate falls
+    with the power `decay_power` of it.
+
+    The host looks at the loss every `look_every` steps, since each look waits for the device. SOAP's steps are long,
+    and the troughs of its loss short: it is looked at in each.
+    """
+
+    optimiser: Callable[..., torch.optim.Optimizer]
+    learning_rate: float
+    decay_below: float
+    decay_power: float
+    look_every: int
+
+    def rate(self, step: int, loss: Tensor) -> Tensor:
+        """The learning rate of a step: a linear warm-up, times a root of the loss. Does not wait for the device."""
+        decay = (loss / self.decay_below).pow(self.decay_power).clamp(max=1.0)
+        return decay * (self.learning_rate * min(1.0, (step + 1) / WARMUP_STEPS))
+
+
+RECIPES = {
+    "adam": Recipe(partial(torch.optim.Adam, fused=True), 1e-3, 1e-4, 1 / 4, look_every=10),
+    "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1),
+}
+
+
+def recipe_for(model: nn.Module, optimiser: str | None, learning_rate: float | None) -> Recipe:
+    """The recipe of that name, the model's own where it is left out, at another learning rate where one is given.
+
+    Raises InputError for an unknown name, and for a learning rate that is none.
+    """
+    name = _own(model) if optimiser is None else optimiser
+    if not isinstance(name, str) or name not in RECIPES:
+        raise unknown("optimiser", name, sorted(RECIPES))
+    if learning_rate is None:
+        return RECIPES[name]
+    check_number("learning_rate", learning_rate, "a positive number such as 1e-3", lambda rate: 0 < rate < math.inf)
+    return replace(RECIPES[name], learning_rate=learning_rate)
+
+
+def _own(model: nn.Module) -> str:
+    """The architecture's; for a module from elsewhere soap where it has convolutions."""
+    if (architecture := architecture_of(model)) is not None:
+        return architecture.optimiser
+    return "soap" if any(isinstance(module, nn.Conv2d) for module in model.modules()) else "adam"

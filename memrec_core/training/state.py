@@ -1,0 +1,143 @@
+"""The state of a training as one file, from which it resumes as if nothing had been."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from memrec_core.arguments import described
+from memrec_core.atomic import write_bytes
+from memrec_core.errors import InputError, in_a_line
+from memrec_core.training.batches import Batches, RunningMean
+from memrec_core.training.progress import History, Progress, Reached
+from memrec_core.weights_file import pack
+
+STATE_SHARE = 0.05
+"""How much of the time keeping the state may take: where it takes more, it is kept more seldom than asked, but at least
+a tenth as often."""
+
+
+class State(Protocol):
+    """Where the state of a training is kept, as one file that appears whole or not at all."""
+
+    name: str
+
+    def read(self) -> bytes | None:
+        """What was written last; None where nothing was."""
+
+    def write(self, data: bytes) -> None: ...
+
+
+class StateFile:
+    """A state in a local file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.name = Path(path), str(path)
+
+    def read(self) -> bytes | None:
+        if self.path.is_dir():
+            raise InputError(f"{self.name} is a folder; the state of a training is a file: give one in it")
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def write(self, data: bytes) -> None:
+        write_bytes(self.path, data)
+
+
+def state_of(state: str | Path | State | None) -> State | None:
+    if isinstance(state, str | Path):
+        return StateFile(state)
+    if state is not None and not all(hasattr(state, name) for name in ("name", "read", "write")):
+        raise InputError(f"state must be the path of a file, or None, not {described(state)}")
+    return state
+
+
+@dataclass
+class Course:
+    """What a training changes as it goes: the weights, the optimiser's tensors, the loss, and the progress."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    loss: RunningMean
+    progress: Progress = field(default_factory=Progress)
+
+
+class Keeper:
+    """Keeps the state of a course every so many seconds, or not at all where there is no `state`."""
+
+    def __init__(self, state: State | None, every_s: float) -> None:
+        self.state, self.every_s = state, every_s
+        self.due = math.inf
+
+    def resume(self, course: Course, batches: Batches, targets: Sequence[float]) -> None:
+        """Take up the course that was kept, if any. Raises InputError where it was on other batches, or to other
+        targets."""
+        if self.state is None:
+            return
+        if (saved := self.state.read()) is not None:
+            _restore(saved, self.state.name, course)
+            reached = [entry.target for entry in course.progress.history.reached]
+            if course.progress.of != batches.digest or reached != targets[: len(reached)]:
+                raise InputError(
+                    f"{self.state.name} is the state of a training on other images or to other targets; remove it to "
+                    "train afresh"
+                )
+        course.progress.of = batches.digest
+        self.due = time.monotonic() + self.every_s
+
+    def keep(self, course: Course) -> None:
+        """Write the state, if it is due; the longer that takes, the later it is due again."""
+        if self.state is None or (now := time.monotonic()) <= self.due:
+            return
+        self.state.write(_to_bytes(course))
+        took = time.monotonic() - now
+        self.due = now + min(max(self.every_s, took / STATE_SHARE), 10 * self.every_s)
+
+
+def _to_bytes(course: Course) -> bytes:
+    """One safetensors file: the weights, the optimiser's tensors, the running mean of the loss, and the progress as
+    JSON in a tensor of bytes."""
+    tensors = {f"model.{name}": tensor for name, tensor in course.model.state_dict().items()}
+    for index, slots in course.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{slot}": value for slot, value in slots.items()}
+    text = json.dumps(asdict(course.progress)).encode()
+    tensors |= {"loss": course.loss.value, "progress": torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())}
+    return pack(tensors)
+
+
+def _restore(data: bytes, name: str, course: Course) -> None:
+    """Give `course` the tensors and the progress in `data`; `name` is for the error messages."""
+    import safetensors.torch  # here, so that training without a state runs on torch and numpy alone
+    from safetensors import SafetensorError
+
+    try:
+        tensors = safetensors.torch.load(data)
+        saved = json.loads(tensors.pop("progress").numpy().tobytes())
+        course.loss.value = tensors.pop("loss").to(course.loss.value.device)
+        parameters = [parameter for group in course.optimiser.param_groups for parameter in group["params"]]
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("optimiser."):
+                _, index, slot = key.split(".")
+                slots.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], tensor)
+        weights = {key: tensor for key, tensor in tensors.items() if key.startswith("model.")}
+        course.model.load_state_dict({key.removeprefix("model."): tensor for key, tensor in weights.items()})
+        course.optimiser.load_state_dict({**course.optimiser.state_dict(), "state": slots})
+        history = saved.pop("history")
+        reached = [Reached(**entry) for entry in history["reached"]]
+        course.progress = Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))
+    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{name} is not the state of this training ({in_a_line(error)}); remove it to train afresh"
+        ) from error
+
+
+def _laid_out_as(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
+    """A parameter's moment in the parameter's order in memory, which no file keeps and fused Adam relies on."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor

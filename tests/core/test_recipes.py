@@ -1,0 +1,96 @@
+"""Which optimiser a network is trained with, unless it is told another."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from memrec_core import autoencoders, training
+from memrec_core.autoencoders import ARCHITECTURES, Architecture
+from memrec_core.errors import TrainingError
+
+IMAGES = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Foreign(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+def weights_after(make: Callable[[], nn.Module], **options: object) -> Tensor:
+    torch.manual_seed(3)
+    model = make()
+    with pytest.raises(TrainingError, match="in 20 steps"):
+        training.train(model, IMAGES, [1e-12], max_steps=20, **options)
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("make", "optimiser"),
+    [
+        (lambda: autoencoders.build("unet", (3, 4, 4), channels=[4, 4]), "soap"),
+        (lambda: autoencoders.build("fc10", (3, 4, 4), width=8), "adam"),
+        (lambda: autoencoders.build("tied", (3, 4, 4), width=8), "adam"),
+        (lambda: Foreign(nn.Conv2d(3, 3, 3, padding=1)), "soap"),
+        (lambda: Foreign(nn.Linear(4, 4)), "adam"),
+    ],
+    ids=["unet", "fc10", "tied", "a convolution from elsewhere", "a matrix from elsewhere"],
+)
+def test_network_is_trained_with_its_own_optimiser(make: Callable[[], nn.Module], optimiser: str):
+    other = {"soap": "adam", "adam": "soap"}[optimiser]
+    assert torch.equal(weights_after(make), weights_after(make, optimiser=optimiser))
+    assert not torch.equal(weights_after(make), weights_after(make, optimiser=other))
+
+
+def test_network_that_joins_is_trained_with_the_optimiser_it_names():
+    def pointwise(image_shape: tuple[int, int, int]) -> nn.Module:
+        return nn.Conv2d(image_shape[0], image_shape[0], 1)
+
+    ARCHITECTURES["pointwise"] = Architecture("pointwise", build=pointwise, optimiser="adam")
+    try:
+        own = weights_after(lambda: autoencoders.build("pointwise", (3, 4, 4)))
+        adam = weights_after(lambda: autoencoders.build("pointwise", (3, 4, 4)), optimiser="adam")
+        soap = weights_after(lambda: autoencoders.build("pointwise", (3, 4, 4)), optimiser="soap")
+    finally:
+        del ARCHITECTURES["pointwise"]
+    assert torch.equal(own, adam)
+    assert not torch.equal(own, soap)
+
+
+class Bounded(nn.Module):
+    """From elsewhere, with weights that must stay small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((3, 1, 1), 0.1))
+
+    def project_(self) -> None:
+        with torch.no_grad():
+            self.weight.clamp_(max=0.12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+def test_network_that_projects_its_weights_does_so_after_every_step():
+    assert weights_after(Bounded, learning_rate=0.1).max() == torch.tensor(0.12)
+
+
+def test_training_of_a_network_that_shares_weights_resumes(tmp_path: Path):
+    def mirrored() -> nn.Module:
+        first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+        second.weight = first.weight
+        return nn.Sequential(first, second)
+
+    state = tmp_path / "state.safetensors"
+    whole = weights_after(mirrored)
+    torch.manual_seed(3)
+    with pytest.raises(TrainingError, match="in 10 steps"):
+        training.train(mirrored(), IMAGES, [1e-12], max_steps=10, state=state, save_every_s=0)
+    assert torch.equal(weights_after(mirrored, state=state), whole)

@@ -1,0 +1,175 @@
+"""Weights from files of other programs: numbers, and never a program."""
+
+import io
+import pickle
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from memrec_core import autoencoders
+from memrec_core.errors import InputError
+from memrec_core.weights_file import pack, read_weights, weights_in
+from tests.core.outside import nets
+
+STATE = {"body.weight": torch.arange(6.0).view(2, 3), "body.count": torch.tensor(3)}
+
+
+def torch_file(held: object, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(held, buffer, **options)
+    return buffer.getvalue()
+
+
+def refused(words: str, data: bytes, allow_torch: bool = True) -> str:
+    with pytest.raises(InputError, match=words) as caught:
+        weights_in(data, "x.pt", allow_torch)
+    assert "\n" not in str(caught.value)
+    assert "Re-running" not in str(caught.value)  # torch's own advice, which is to take less care
+    return str(caught.value)
+
+
+def assert_same(found: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == STATE.keys()
+    assert all(torch.equal(found[key], tensor) for key, tensor in STATE.items())
+
+
+def test_safetensors_are_read(tmp_path: Path):
+    (tmp_path / "x.safetensors").write_bytes(pack(STATE))
+    assert_same(read_weights(tmp_path / "x.safetensors"))
+    assert_same(read_weights(str(tmp_path / "x.safetensors"), allow_torch=True))
+
+
+@pytest.mark.parametrize("length", range(1, 300, 7))
+def test_safetensors_are_known_whatever_the_length_of_their_header(length: int):
+    """A header of 128 bytes begins the file as a pickle begins."""
+    data = safetensors.torch.save(STATE, {"note": "x" * length})
+    assert_same(weights_in(data, "x.safetensors"))
+
+
+def test_torch_file_is_read_only_where_that_is_allowed(tmp_path: Path):
+    (tmp_path / "x.pt").write_bytes(torch_file(STATE))
+    with pytest.raises(InputError, match=r"crafted to exploit its reader.*--allow-torch-weights"):
+        read_weights(tmp_path / "x.pt")
+    with pytest.raises(InputError, match=r"--allow-torch-weights"):
+        autoencoders.given(nets.plain, tmp_path / "x.pt")
+    assert_same(read_weights(tmp_path / "x.pt", allow_torch=True))
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"state_dict": STATE, "epoch": 3},
+        {"model": STATE, "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": []}},
+        {"epoch": torch.tensor(3), "net": STATE},
+        STATE | {"body.weight": torch.nn.Parameter(STATE["body.weight"])},
+    ],
+    ids=["lightning", "with its optimiser", "beside a tensor", "of parameters"],
+)
+@pytest.mark.parametrize("new", [True, False])
+def test_dict_of_weights_is_found_in_a_checkpoint(held: dict, new: bool):
+    found = weights_in(torch_file(held, _use_new_zipfile_serialization=new), "x.pt", allow_torch=True)
+    assert_same(found)
+    assert not any(tensor.requires_grad for tensor in found.values())
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({"state_dict": STATE, "ema": STATE}, r"several dicts of weights \(state_dict, ema\)"),
+        ({**STATE, "epoch": 3}, "holds no dict of weights by name, but epoch beside the tensors"),
+        ({}, "but an empty one"),
+        ([STATE], "but a list"),
+        (torch.zeros(2), "but a Tensor"),
+        ({"a": torch.zeros(2).to_sparse()}, "a is quantised, sparse"),
+        ({1: torch.zeros(2)}, "no dict of weights"),
+    ],
+    ids=str,
+)
+def test_checkpoint_that_is_not_clear_is_refused(held: object, words: str):
+    refused(words, torch_file(held))
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_pickled_module_is_refused_with_the_lines_that_convert_it(new: bool, tmp_path: Path):
+    module = nets.Last()
+    (tmp_path / "x.pt").write_bytes(torch_file(module, _use_new_zipfile_serialization=new))
+    with pytest.raises(InputError, match=r"more than tensors \(tests\.core\.outside\.nets\.Last\)") as caught:
+        read_weights(tmp_path / "x.pt", allow_torch=True)
+    lines = str(caught.value).split("`")[1].replace("weights.safetensors", str(tmp_path / "y.safetensors"))
+    exec(lines)
+    found = read_weights(tmp_path / "y.safetensors")
+    assert all(torch.equal(found[key], tensor) for key, tensor in module.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_is_refused_with_the_lines_that_convert_it(tmp_path: Path):
+    module = torch.jit.trace(nets.Plain(), torch.rand(1, 3, 4, 4))
+    module.save(tmp_path / "x.pt")
+    with pytest.raises(InputError, match=r"a TorchScript program.*torch\.jit\.load") as caught:
+        read_weights(tmp_path / "x.pt", allow_torch=True)
+    exec(str(caught.value).split("`")[1].replace("weights.safetensors", str(tmp_path / "y.safetensors")))
+    assert read_weights(tmp_path / "y.safetensors").keys() == module.state_dict().keys()
+
+
+class Bomb:
+    """Touches a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("form", ["pickle", "torch", "legacy", "beside weights"])
+@pytest.mark.parametrize("allow_torch", [False, True])
+@pytest.mark.parametrize("variable", [None, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"])
+def test_hostile_pickle_is_not_executed(
+    tmp_path: Path, form: str, allow_torch: bool, variable: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    bomb = Bomb(tmp_path / "exploded")
+    data = {
+        "pickle": lambda: pickle.dumps(bomb, protocol=2),
+        "torch": lambda: torch_file(bomb),
+        "legacy": lambda: torch_file(bomb, _use_new_zipfile_serialization=False),
+        "beside weights": lambda: torch_file({"state_dict": STATE, "extra": bomb}),
+    }[form]()
+    for name in ("x.pt", "x.safetensors"):  # what a file is follows from its content
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match=name):
+            autoencoders.given(nets.plain, tmp_path / name, allow_torch=allow_torch)
+    assert not (tmp_path / "exploded").exists()
+    pickle.loads(pickle.dumps(bomb))  # the test can fail
+    assert (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x80\x04",
+        b"PK\x03\x04",
+        b"PK\x03\x04" + b"\0" * 100,
+        torch_file(STATE)[:-100],
+        pack(STATE)[:-1],
+        b"\x08" + b"\0" * 7 + b"{}",
+        b"(dp0\n.",
+        pickle.dumps(STATE),
+        b'{"body.weight": [1, 2]}',
+    ],
+    ids=lambda data: str(data[:12]),
+)
+def test_file_of_another_kind_is_named(data: bytes):
+    refused("x.pt is not a", data)
+
+
+def test_path_that_is_none_is_named(tmp_path: Path):
+    for path in (tmp_path / "nothing.safetensors", tmp_path, "a\0b"):
+        with pytest.raises(InputError, match="can't be read"):
+            read_weights(path)
+    with pytest.raises(InputError, match="not the path of a file"):
+        read_weights(7)

@@ -1,0 +1,231 @@
+"""What varies, a method or a blur say, as an entry of the experiment's file, checked by the types of its own class.
+
+An entry is checked in two passes: its name, by the registry of its kind, and then its settings, by the registered
+class's own fields.
+"""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from memrec_core.degradations import FILLS, Fill
+from memrec_core.errors import InputError, shown, unknown
+
+UNKNOWN_KEY = "unknown_key"
+"""The type of pydantic's error for a key that a section does not have."""
+ELSEWHERE = "elsewhere"
+"""The context of an experiment whose files lie on other machines: its paths mean nothing on this one."""
+
+
+def whole(value: Any) -> Any:
+    """A number without a fraction is a whole one, however it is written: 2e5 steps."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
+
+
+def absolute(path: str, read: str, context: Any) -> str:
+    """A path of this machine from its root on. What `read` says of it, where it is for machines elsewhere, is in the
+    error for one that is relative."""
+    if context != ELSEWHERE:
+        return str(Path(of_somebody(path)).expanduser().absolute())
+    if not Path(path).is_absolute():
+        raise ValueError(
+            f"{shown(path)} is a path of this machine, and {read} read on the cluster; give the absolute path there"
+        )
+    return path
+
+
+def one_of(kind: str, choices: Iterable[str]) -> AfterValidator:
+    """The check that a name is one of `choices`; its error names the nearest."""
+
+    def check(name: str) -> str:
+        if name not in choices:
+            raise ValueError(str(unknown(kind, name, choices)))
+        return name
+
+    return AfterValidator(check)
+
+
+Whole = Annotated[int, BeforeValidator(whole)]
+Count = Annotated[Whole, Field(ge=1)]
+NotNegative = Annotated[Whole, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+"""A name that becomes a folder of the run."""
+Folder = Annotated[str, Field(min_length=1)]
+
+
+def of_somebody(path: str) -> str:
+    """The path, if it is one: a ~ in it may be the home folder of nobody."""
+    if "\0" in path:
+        raise ValueError(f"{shown(path)} is no path")
+    try:
+        Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{shown(path, quoted=False)} names the home folder of nobody on this machine") from error
+    return path
+
+
+class Section(BaseModel):
+    """A mapping of entries, whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, tree: Any) -> Any:
+        if isinstance(tree, dict):
+            check_keys(tree, cls.model_fields)
+        return tree
+
+
+def check_keys(tree: Mapping[Any, Any], known: Iterable[str]) -> None:
+    """Raises ValidationError for the first key that is not known; it names the nearest."""
+    known = list(known)
+    for key in tree:
+        if key not in known:
+            complaint = PydanticCustomError(UNKNOWN_KEY, "{sentence}", {"sentence": str(unknown("key", key, known))})
+            raise _invalid([InitErrorDetails(type=complaint, loc=(str(key),), input=tree[key])])
+
+
+def below(place: str, error: ValidationError) -> ValidationError:
+    """The same error, one level further down."""
+    return _invalid(
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(entry["type"], "{sentence}", {"sentence": entry["msg"]}),
+                loc=(place, *entry["loc"]),
+                input=entry["input"],
+            )
+            for entry in error.errors(include_url=False)
+        ]
+    )
+
+
+def _invalid(errors: list[InitErrorDetails]) -> ValidationError:
+    return ValidationError.from_exception_data("entry", errors)
+
+
+def arguments_of(kind: Callable[..., Any], given: Mapping[str, Any], leaving_out: int = 0) -> dict[str, Any]:
+    """The entries `given` as keyword arguments of `kind`, a dataclass or a function, but for its first few.
+
+    Raises ValidationError for one that is unknown, missing or of another type than its annotation.
+    """
+    checked = _section_of(kind, leaving_out).model_validate(dict(given))
+    return {name: getattr(checked, name) for name in checked.model_fields_set}
+
+
+@cache
+def _section_of(kind: Callable[..., Any], leaving_out: int) -> type[Section]:
+    """A section with the arguments of `kind`."""
+    parameters = list(inspect.signature(kind, eval_str=True).parameters.values())[leaving_out:]
+    fields: Any = {
+        one.name: (_strictly(one.annotation), ... if one.default is one.empty else one.default) for one in parameters
+    }
+    return create_model(getattr(kind, "__name__", "entry"), __base__=Section, **fields)
+
+
+def _strictly(annotation: Any) -> Any:
+    """An annotation as an experiment's file is checked by it: a list stands for a tuple, and an entry for an object."""
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    if annotation is inspect.Parameter.empty:
+        return Any
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        # a function can't be written in a file, its name can
+        return Union[tuple(_strictly(one) for one in arguments if get_origin(one) is not Callable)]  # noqa: UP007
+    if origin in (tuple, list, Sequence):
+        return Annotated[tuple[_strictly(arguments[0]), ...], Field(strict=False), BeforeValidator(_listed)]
+    return annotation
+
+
+def _listed(value: Any) -> Any:
+    """Text is no list of its letters."""
+    if isinstance(value, str | bytes | Mapping):
+        raise ValueError("input should be a list")
+    return value
+
+
+def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any) -> Any:
+    """The object that an entry describes: `noise`, {colour: 0.5}, {blur: {std: 1.0}} or {mask: center, fill: noise}.
+
+    The key that is in the registry says which; what it leads to is the first setting, or a mapping of them. Raises
+    ValueError, or ValidationError, for what is none.
+    """
+    if isinstance(value, str):
+        value = {value: {}}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
+    names = [key for key in value if key in registry]
+    if len(names) != 1:
+        if not names and len(value) == 1:
+            raise unknown(kind, next(iter(value)), registry)
+        first = next((key for key in value if key not in registry), None)
+        guess = f": {unknown('key', first, registry)}" if not names and first is not None else ""
+        raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}{guess}")
+    made, rest = registry[names[0]], {key: own for key, own in value.items() if key != names[0]}
+    settings = value[names[0]]
+    if not isinstance(settings, Mapping):
+        settings = {_first(made): settings}
+    return made(**arguments_of(made, {**settings, **rest}))
+
+
+def as_written(name: str, thing: Any) -> dict[str, Any]:
+    """The entry that describes a dataclass which is registered under that name: the inverse of `made_from`."""
+    settings = plain_settings(thing)
+    first = _first(type(thing)) if settings else None
+    if first not in settings:
+        return {name: settings}
+    return {name: settings.pop(first), **settings}
+
+
+def plain_settings(thing: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not None, as YAML and JSON have them."""
+    values = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if dataclasses.is_dataclass(value):
+        [name] = [name for name, made in FILLS.items() if type(value) is made]
+        return as_written(name, value) if plain_settings(value) else name
+    if not isinstance(value, str | int | float | bool):
+        raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
+    return value
+
+
+def _first(made: Callable[..., Any]) -> str:
+    """The name of the first setting."""
+    return next(iter(inspect.signature(made).parameters), "")
+
+
+def _fill(value: Any) -> Any:
+    return value if isinstance(value, tuple(FILLS.values())) else made_from("fill", FILLS, value)
+
+
+_PLAIN: dict[Any, Any] = {
+    int: Whole,
+    float: Finite,
+    Fill: Annotated[Any, PlainValidator(_fill)],
+}
+"""The annotations that say less than a file must keep to."""
