@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getattr__ loads
     from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, training
-    from memrec_core.autoencoders import build
+    from memrec_core.autoencoders import build, given
     from memrec_core.datasets import ImageSet
     from memrec_core.degradations import degrade, mask
     from memrec_core.errors import InputError, TrainingError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
         iterate_autoencoder,
         recover_ddnm,
         recover_known_mask,
+        recover_known_operator,
         recover_unknown_mask,
     )
     from memrec_core.training import train
@@ -45,6 +46,7 @@ __all__ = [
     "datasets",
     "degradations",
     "degrade",
+    "given",
     "inpaint_biharmonic",
     "iterate_autoencoder",
     "mask",
@@ -53,6 +55,7 @@ __all__ = [
     "psnr",
     "recover_ddnm",
     "recover_known_mask",
+    "recover_known_operator",
     "recover_unknown_mask",
     "recovery",
     "recovery_rate",
@@ -60,7 +63,6 @@ __all__ = [
     "training",
 ]
 
-_SUBMODULES = frozenset({"autoencoders", "checkpoints", "datasets", "degradations", "metrics", "recovery", "training"})
 _HOMES = {
     "ImageSet": "datasets",
     "InputError": "errors",
@@ -69,6 +71,7 @@ _HOMES = {
     "TrainingError": "errors",
     "build": "autoencoders",
     "degrade": "degradations",
+    "given": "autoencoders",
     "inpaint_biharmonic": "recovery",
     "iterate_autoencoder": "recovery",
     "mask": "degradations",
@@ -76,21 +79,22 @@ _HOMES = {
     "psnr": "metrics",
     "recover_ddnm": "recovery",
     "recover_known_mask": "recovery",
+    "recover_known_operator": "recovery",
     "recover_unknown_mask": "recovery",
     "recovery_rate": "metrics",
     "train": "training",
 }
-"""The module below this package that each name is from."""
+"""The module below this package that each name is from; the other public names are modules themselves."""
 
 
 def __getattr__(name: str) -> Any:
     """A public name, at its first use."""
-    if name in _SUBMODULES:
+    if name in _HOMES:
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return value
+    if name in __all__:
         return import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ order of axes or precision would go unseen into the results. Figures, such as th
 from collections.abc import Callable, Mapping, Sequence, Set
 from math import inf
 from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -41,18 +42,18 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def check_number(name: str, value: object, expected: str, accept: Callable[[float], bool]) -> None:
     """Raise InputError unless `value` is a real number that `accept` accepts; `expected` says which are."""
-    if not _is(Real, value) or not accept(float(value)):
+    if not _is_number(value) or not accept(float(value)):
         raise InputError(f"{name} {described(value)} is not {expected}")
 
 
 def check_counts(**counts: object) -> None:
     """Raise InputError unless each is a whole number of at least 1."""
     for name, value in counts.items():
-        if not _is(Integral, value) or value < 1:
+        if not _is_count(value) or value < 1:
             raise InputError(f"{name} {described(value)} is not a whole number of at least 1")
 
 
-def listed(values: object) -> list | None:
+def listed(values: Any) -> list | None:
     """The entries of a list or of anything like one; None where it is not, or has no order."""
     if isinstance(values, str | bytes | Set | Mapping):
         return None
@@ -62,15 +63,16 @@ def listed(values: object) -> list | None:
         return None
 
 
-def is_whole(numbers: object) -> bool:
+def is_whole(numbers: object) -> TypeGuard[Sequence[int]]:
     """Whether it is a list or another sequence of whole numbers, or of none."""
-    sequence = isinstance(numbers, Sequence) and not isinstance(numbers, str | bytes)
-    return sequence and all(_is(Integral, number) for number in numbers)
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str | bytes):
+        return False
+    return all(_is_count(number) for number in numbers)
 
 
 def check_seed(seed: object) -> None:
     """Raise InputError unless `seed` is a whole number in [0, 2^63), as in an experiment file."""
-    if not _is(Integral, seed) or not 0 <= seed <= LARGEST_SEED:
+    if not _is_count(seed) or not 0 <= seed <= LARGEST_SEED:
         raise InputError(f"seed {described(seed)} is not a whole number from 0 to {LARGEST_SEED}, such as 42")
 
 
@@ -81,8 +83,8 @@ def check_called(**functions: object) -> None:
             raise InputError(f"{name} must be a function or None, not {described(value)}")
 
 
-def check_batch(images: object, what: str) -> None:
-    """Raise InputError unless `images` is a tensor of shape (N, C, H, W), float32 or float64; N may be 0."""
+def check_batch(images: object, what: str) -> Tensor:
+    """`images`. Raises InputError unless they are a tensor of shape (N, C, H, W), float32 or float64; N may be 0."""
     if (
         not isinstance(images, Tensor)
         or images.ndim != 4
@@ -96,18 +98,18 @@ def check_batch(images: object, what: str) -> None:
             f"{what} must be a tensor of floats (float32 or float64) of shape (N, C, H, W), not "
             f"{described(images)}{hint}"
         )
+    return images
 
 
 def check_clean(images: object, what: str) -> None:
     """Raise InputError unless `images` is a batch of images in [0, 1]."""
-    check_batch(images, what)
-    _check_range(images, what, -OVERSHOOT, 1 + OVERSHOOT, "divide 0 to 255 by 255")
+    _check_range(check_batch(images, what), what, -OVERSHOOT, 1 + OVERSHOOT, "divide 0 to 255 by 255")
 
 
 def check_degraded(images: object, what: str) -> None:
     """Raise InputError unless `images` is a batch of images of the range [0, 1], with noise perhaps."""
-    check_batch(images, what)
-    _check_range(images, what, -FARTHEST, FARTHEST, "degrade images in [0, 1]: divide 0 to 255 by 255")
+    advice = "degrade images in [0, 1]: divide 0 to 255 by 255"
+    _check_range(check_batch(images, what), what, -FARTHEST, FARTHEST, advice)
 
 
 def _check_range(images: Tensor, what: str, low: float, high: float, advice: str) -> None:
@@ -131,7 +133,8 @@ def check_image_shape(shape: object) -> tuple[int, int, int]:
             f"image shape {described(shape)} is not (channels, height, width), three whole numbers from 1 to "
             f"{LARGEST_SIDE}, such as (3, 32, 32)"
         )
-    return tuple(int(side) for side in shape)
+    channels, height, width = map(int, shape)
+    return channels, height, width
 
 
 def ids_of(ids: object, count: int, repeats: int = 1) -> list[str | int]:
@@ -143,14 +146,15 @@ def ids_of(ids: object, count: int, repeats: int = 1) -> list[str | int]:
     if count % repeats:
         raise InputError(f"{count} images are not {repeats} times the same ones; give repeats as it is")
     if ids is None:
-        return list(range(count // repeats)) * repeats
+        places: list[str | int] = [*range(count // repeats)]
+        return places * repeats
     own = listed(ids)
     if own is None:
         raise InputError(f"ids must be a list with one id for each image, not {described(ids)}")
     if len(own) * repeats != count:
         times = "" if repeats == 1 else f", {repeats} times,"
         raise InputError(f"{len(own)} ids{times} do not fit {count} images; give one id for each image")
-    if odd := [id_ for id_ in own if not isinstance(id_, str) and not _is(Integral, id_)]:
+    if odd := [id_ for id_ in own if not isinstance(id_, str) and not _is_count(id_)]:
         raise InputError(f"ids must be strings or whole numbers, not {described(odd[0])}")
     seen: set[str] = set()
     for id_ in map(str, own):  # what random numbers follow from
@@ -165,24 +169,25 @@ def masks_of(mask: object, images: Tensor) -> Tensor:
 
     Raises InputError where it is of another size, or has other entries than 0 and 1 (False and True will do).
     """
-    check_binary(mask)
-    if mask.shape not in (images.shape[1:], images.shape):
+    binary = check_binary(mask)
+    if binary.shape not in (images.shape[1:], images.shape):
         raise InputError(
-            f"the mask is of size {tuple(mask.shape)} but the images are of size {tuple(images.shape[1:])}; "
+            f"the mask is of size {tuple(binary.shape)} but the images are of size {tuple(images.shape[1:])}; "
             "give one for the images' (channels, height, width)"
         )
-    return mask.to(images).expand_as(images)
+    return binary.to(images).expand_as(images)
 
 
-def check_binary(mask: object) -> None:
-    """Raise InputError unless `mask` is a tensor of zeros and ones."""
+def check_binary(mask: object) -> Tensor:
+    """`mask`. Raises InputError unless it is a tensor of zeros and ones."""
     if not isinstance(mask, Tensor) or mask.is_meta or mask.layout != torch.strided:
         raise InputError(f"the mask must be a tensor (C, H, W) of zeros and ones, not {described(mask)}")
     if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
         raise InputError("the mask has other entries than 0 (missing) and 1 (kept); use mask > 0.5, say")
+    return mask
 
 
-def check_device(device: object) -> None:
+def check_device(device: Any) -> None:
     """Raise InputError unless `device` is one that torch has here, or None."""
     if device is None:
         return
@@ -195,6 +200,11 @@ def check_device(device: object) -> None:
         raise InputError(f"device {place} is not there: torch sees {torch.cuda.device_count()} GPUs here; try cpu")
 
 
-def _is(kind: type, value: object) -> bool:
-    """Whether `value` is a number of that kind; True and False are none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _is_count(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, numpy's too; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, numpy's too; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class DiffusionPrior:
         """The noise that the model sees in `x` (N, C, S, S) at a time in [0, T)."""
         return self.model(x, time).sample
 
-    def enlargement(self, image_shape: tuple[int, int, int]) -> int:
+    def enlargement(self, image_shape: Sequence[int]) -> int:
         """By how much images of shape (C, H, W) must grow. Raises InputError where no whole factor fits."""
         channels, height, width = image_shape
         if channels != self.channels or height != width or self.side % height:
@@ -44,7 +45,7 @@ class DiffusionPrior:
 
     def enlarge(self, images: Tensor) -> Tensor:
         """`images` (N, C, H, W) at the prior's own size, (N, C, S, S), by repeating pixels."""
-        factor = self.enlargement(tuple(images.shape[1:]))
+        factor = self.enlargement(images.shape[1:])
         return images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
     def to(self, device: str | torch.device) -> "DiffusionPrior":
@@ -61,7 +62,8 @@ def load(source: str | Path) -> DiffusionPrior:
     """
     try:
         import_torchvision()  # which diffusers needs
-        from diffusers import DDPMScheduler, UNet2DModel
+        from diffusers.models.unets.unet_2d import UNet2DModel
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     except ImportError as error:
         raise InputError(
             "method ddnm needs diffusers, which is not installed; in memrec's folder, "
@@ -78,7 +80,8 @@ def load(source: str | Path) -> DiffusionPrior:
         model = UNet2DModel.from_pretrained(
             model_folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
         )
-        abar = DDPMScheduler.from_config(scheduler).alphas_cumprod
+        known: Any = DDPMScheduler.from_config(scheduler)  # a scheduler alone, unless it is asked for more
+        abar = known.alphas_cumprod
     except Exception as error:  # diffusers and safetensors fail in many ways over a damaged folder
         raise InputError(f"{source} can't be loaded as {KIND} ({in_a_line(error)}); fetch or train it again") from error
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()

@@ -20,7 +20,10 @@ def evaluating(model: object) -> Iterator[None]:
     A method of a module counts as that module. Of any other function the modules are not known: they stay as they are.
     """
     owner = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
-    before = [(module, module.training) for module in owner.modules()] if isinstance(owner, nn.Module) else []
+    if not isinstance(owner, nn.Module):
+        yield
+        return
+    before = [(module, module.training) for module in owner.modules()]
     if any(training for _, training in before):
         owner.eval()
     try:

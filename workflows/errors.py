@@ -10,9 +10,10 @@ class StoreError(JobError):
 
 
 class CheckpointError(JobError):
-    """The files of a checkpoint (`model`, `target`) are damaged, or don't fit each other: it must be trained again."""
+    """The files of a checkpoint (`model`, `target`; None for a network that is given) are damaged, or don't fit each
+    other: it must be trained again."""
 
-    def __init__(self, message: str, model: str, target: float) -> None:
+    def __init__(self, message: str, model: str, target: float | None) -> None:
         super().__init__(message, model, target)
         self.model, self.target = model, target
 

@@ -101,6 +101,7 @@ def standing(run: Path) -> dict:
     return json.loads(file.read_text()) if file.exists() else {"actors": 0}
 
 
+@pytest.mark.long
 def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path):
     slow = ("--set", "recovery.inner_iterations=1000")
     job = Job(experiment_file, tmp_path / "run", *slow, "--address", nodes.address, actors=None)
@@ -113,7 +114,8 @@ def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Pat
         kill_driver(job, nodes, random.Random(0))
 
 
-@pytest.mark.parametrize("actors", [2, pytest.param(None, marks=pytest.mark.chaos)])
+@pytest.mark.long
+@pytest.mark.parametrize("actors", [2, None])
 def test_trainer_that_dies_goes_on_from_its_last_state(
     experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path, actors: int | None
 ):
@@ -126,6 +128,7 @@ def test_trainer_that_dies_goes_on_from_its_last_state(
     assert results(job.run).equals(results(calm))
 
 
+@pytest.mark.long
 def test_share_of_a_gpu_makes_room_for_as_many_actors(experiment_file: Path, tmp_path: Path, nodes: Nodes, calm: Path):
     """The GPU is Ray's book-keeping alone: there is none on most machines that run this."""
     node = nodes.cluster.add_node(**{**NODE, "num_cpus": 2, "num_gpus": 1})

@@ -142,6 +142,7 @@ def test_unit_damaged_within_a_sound_footer_is_named_set_aside_and_recovered_aga
     assert results(run).equals(results(undisturbed))
 
 
+@pytest.mark.long
 def test_two_drivers_on_one_run_lose_and_duplicate_nothing(start, undisturbed: Path, tmp_path: Path):
     jobs = [start(tmp_path / "run", log=tmp_path / f"{name}.log") for name in ("first", "second")]
     assert [job.wait() for job in jobs] == [0, 0], [job.log.read_text() for job in jobs]

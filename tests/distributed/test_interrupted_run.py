@@ -4,6 +4,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import SMALL, results
 from tests.distributed.conftest import Job, trained
 
@@ -14,11 +16,12 @@ def checkpoints(job: Job) -> int:
 
 MOMENTS: dict[str, Callable[[Job], bool]] = {
     "claiming the folder": lambda job: (job.run / "experiment.yaml").exists(),
-    "training": lambda job: checkpoints(job) == 1,
+    "training": lambda job: checkpoints(job) >= 1,  # the next may come between two looks
     "recovery": lambda job: len(job.units()) >= 5,
 }
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_and_started_again_ends_with_the_same_rows(start, undisturbed: Path, tmp_path: Path):
     done: dict[Path, int] = {}
     for number, (moment, happened) in enumerate(MOMENTS.items()):
@@ -57,6 +60,7 @@ def test_damaged_units_are_computed_again_and_no_other(run_small, undisturbed: P
     assert results(undisturbed).equals(before)
 
 
+@pytest.mark.long
 def test_unit_that_keeps_killing_its_actor_is_given_up_named_and_done_later(memrec, start, tmp_path: Path):
     one_unit = tmp_path / "one.yaml"
     slow = "recovery: {max_autoencoder_iterations: 1000000}"  # an actor at work long enough to be killed

@@ -19,6 +19,8 @@ from tests.distributed.proxy import Proxy, unreliable
 from workflows.run.store import Store
 
 RUN, GOOGLES_RUN = f"s3://{s3.BUCKET}/run", f"gs://{s3.BUCKET}/run"
+LAST = ("rates.parquet", "thresholds.parquet", "report/index.html", "progress.json")
+"""What a run writes in the end, or as it goes."""
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +48,36 @@ def call(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def test_bucket_gives_the_rows_rates_and_page_of_a_folder(bucket: Proxy, small_file: Path, undisturbed: Path):
-    called = call("run", small_file, "--run", RUN, "--actors", 2)
+def put(run: Path, store: Store, *without: str) -> None:
+    """Put the files of a run into a bucket, without those whose names begin so."""
+    for path in run.rglob("*"):
+        name = path.relative_to(run).as_posix()
+        if path.is_file() and not name.startswith(without):
+            store.write(name, path.read_bytes())
+
+
+@pytest.mark.parametrize("begun", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_bucket_gives_the_rows_rates_and_page_of_a_folder(
+    bucket: Proxy, small_file: Path, undisturbed: Path, begun: bool
+):
+    run = f"s3://{s3.BUCKET}/{'begun' if begun else 'new'}"
+    if begun:  # with all that comes of the last checkpoint still to do
+        put(undisturbed, Store(run), "recovery/fc10-leaky_relu/0.001", *LAST)
+    called = call("run", small_file, "--run", run, "--actors", 2)
     assert called.returncode == 0, called
     assert bucket.injected > 5
-    rows = pd.read_parquet(f"{RUN}/recovery").drop(columns="seconds").sort_values(KEY, ignore_index=True)
+    rows = pd.read_parquet(f"{run}/recovery").drop(columns="seconds").sort_values(KEY, ignore_index=True)
     pd.testing.assert_frame_equal(rows, results(undisturbed))
-    rates = pd.read_parquet(f"{RUN}/rates.parquet").drop(columns="seconds")
+    rates = pd.read_parquet(f"{run}/rates.parquet").drop(columns="seconds")
     pd.testing.assert_frame_equal(rates, pd.read_parquet(undisturbed / "rates.parquet").drop(columns="seconds"))
-    with fsspec.open(f"{RUN}/report/index.html", "r") as file:
+    with fsspec.open(f"{run}/report/index.html", "r") as file:
         page = file.read()
-    assert page.replace(RUN, str(undisturbed)) == (undisturbed / "report/index.html").read_text()
+    assert page.replace(run, str(undisturbed)) == (undisturbed / "report/index.html").read_text()
 
-    status = call("status", RUN)
+    status = call("status", run)
     assert status.returncode == 0, status
     assert re.search(r"recovery units\s+│\s+36 │\s+0", status.stdout)
-    with fsspec.open(f"{RUN}/progress.json") as file:
+    with fsspec.open(f"{run}/progress.json") as file:
         assert json.load(file)["units_done"] == 36
 
 
@@ -72,9 +88,7 @@ def test_bucket_of_google_is_a_runs_folder_as_any_other(
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         monkeypatch.setenv("NO_GCE_CHECK", "true")  # else it looks for credentials where Google's machines have them
         google = Store(GOOGLES_RUN)
-        for path in undisturbed.rglob("*"):
-            if path.is_file() and path.name not in ("rates.parquet", "thresholds.parquet", "index.html"):
-                google.write(path.relative_to(undisturbed).as_posix(), path.read_bytes())
+        put(undisturbed, google, *LAST)
         called = call("run", small_file, "--run", GOOGLES_RUN)
         assert (called.returncode, "all 36 units are done" in called.stdout) == (0, True), called
         rates = google.read_table("rates.parquet").to_pandas()

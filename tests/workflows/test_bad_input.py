@@ -15,7 +15,9 @@ from PIL import Image
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.job.worker import read_weights
+from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import Unit
+from workflows.run.store import Store, claim
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
     """A run whose network is trained, and nothing more."""
     from workflows.experiment import loading as experiment
     from workflows.run.audit_set import load_audit_set
-    from workflows.run.store import Store, claim
     from workflows.work.train import train_model
 
     run = tmp_path_factory.mktemp("runs") / "trained"
@@ -161,13 +162,11 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-def test_pickle_in_the_place_of_a_checkpoint_is_not_opened(
-    memrec, cluster: str, small_file: Path, run: Path, tmp_path: Path
-):
+def test_pickle_in_the_place_of_a_checkpoint_is_not_opened(run: Path, tmp_path: Path):
     file = run / "checkpoints" / "fc10-leaky_relu" / "0.001.safetensors"
     file.write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
-    called = memrec("recover", small_file, "--run", run, "--actors", 1, "--address", cluster)
-    assert_one_sentence(called, "0.001.safetensors", "pickle")
+    with pytest.raises(InputError, match=r"0\.001\.safetensors.*pickle"):
+        load_checkpoint(Store(str(run)), "fc10-leaky_relu", 1e-3)
     assert not (tmp_path / "exploded").exists()
 
 

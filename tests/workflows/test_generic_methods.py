@@ -42,6 +42,7 @@ def file(prior: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_generic_methods_run_once_and_stand_beside_every_checkpoint(memrec, cluster: str, file: Path, tmp_path: Path):
     run = tmp_path / "run"
     called = memrec("run", file, "--run", run, "--actors", 1, "--address", cluster)

@@ -11,6 +11,7 @@ from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
 from workflows.experiment.models import TrainedModel
+from workflows.run.store import Store, claim
 
 OWN = ("demo", "tiny-imagenet-100")
 PAPER = [name for name in experiments.shipped() if name not in OWN]
@@ -78,8 +79,8 @@ def test_download_of_what_cannot_be_fetched_is_refused(memrec, data: Path):
     assert "can fetch cifar10 and svhn, not tiny_imagenet" in called.err
 
 
-def test_run_has_a_folder_of_its_own_name(memrec, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_run_has_a_folder_of_its_own_name(memrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "mine.yaml").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
-    assert memrec("train", "mine.yaml", "--address", cluster).status == 0
-    assert (tmp_path / "runs" / "small" / "experiment.yaml").is_file()
+    claim(Store("runs/small"), experiments.load("mine.yaml"))
+    assert "run:        runs/small: 0 of 2 checkpoints" in memrec("plan", "mine.yaml").out

@@ -106,7 +106,7 @@ class Cluster:
         """What Ray reserves for each training: a whole GPU, or its CPUs."""
         return {"num_gpus": max(self.gpus, 1.0) if self.gpus else 0, "num_cpus": self.training_threads(trainings)}
 
-    def actor_resources(self) -> dict[str, float]:
+    def actor_resources(self) -> dict[str, Any]:
         return {"num_gpus": self.gpus, "num_cpus": self.cpus}
 
     def actor_words(self) -> str:

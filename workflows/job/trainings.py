@@ -11,7 +11,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from memrec_core.errors import InputError, TrainingError
 from workflows.errors import StoreError, first_line
-from workflows.experiment.models import Model
+from workflows.experiment.models import TrainedModel
 from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.worker import device
@@ -36,7 +36,7 @@ STARTING = Standing(0, math.inf)
 class Trainer:
     """Trains one network. It answers `standing` while it does, so it runs with a concurrency of two."""
 
-    def __init__(self, experiment: Experiment, model: Model, run: str, audit: AuditSet, threads: int) -> None:
+    def __init__(self, experiment: Experiment, model: TrainedModel, run: str, audit: AuditSet, threads: int) -> None:
         self.experiment, self.model, self.audit, self.threads = experiment, model, audit, threads
         self.store, self.now = Store(run), STARTING
 
@@ -56,14 +56,14 @@ class Trainer:
 class TrainingEnd(NamedTuple):
     """The end of a model's training: it reached its last target, or was given up for a reason."""
 
-    model: Model
+    model: TrainedModel
     trained: Trained | None = None
     reason: str = ""
 
 
 @dataclass
 class _Training:
-    model: Model
+    model: TrainedModel
     actor: Any = None
     end: ray.ObjectRef | None = None
     reserved: float = 0.0
@@ -90,7 +90,7 @@ class Trainings:
     def __len__(self) -> int:
         return len(self.running)
 
-    def start(self, models: list[Model]) -> None:
+    def start(self, models: list[TrainedModel]) -> None:
         self.running += [_Training(model) for model in models]
         for entry in self.running:
             self._start(entry)
@@ -135,7 +135,7 @@ class Trainings:
         self._start(entry)
         return None
 
-    def standings(self) -> Iterator[tuple[Model, Standing]]:
+    def standings(self) -> Iterator[tuple[TrainedModel, Standing]]:
         """Where each training stood when it answered last; asks those that have answered anew."""
         for entry in self.running:
             question = entry.question
