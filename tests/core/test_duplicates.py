@@ -149,6 +149,12 @@ def test_pictures_with_one_centre_are_two_pictures(photographs):
     assert not len(near_pairs(images, others))
 
 
+def test_turned_centre_of_long_pictures_does_not_make_them_one(photographs):
+    images, others = (in_shape(photographs[part], (10, 40), 1) for part in (slice(8), slice(8, 16)))
+    others[..., 15:25] = orientation(images[..., 15:25], 1)
+    assert not len(near_pairs(images, others))
+
+
 def test_colour_under_transparent_pixels_makes_no_other_picture(photographs):
     images = in_shape(photographs, (28, 20), 4)
     images[:, 3, :10] = 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from scipy.io import savemat
 
 from memrec_core import datasets
@@ -136,6 +136,19 @@ def test_grey_levels_are_kept_in_one_channel_and_in_three(tmp_path: Path, channe
     pixels, remarks = loaded(tmp_path, 16, channels)
     assert np.array_equal(pixels, np.broadcast_to(levels[..., None], (16, 16, channels)))
     assert not remarks
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
+def test_grey_of_other_colour_spaces_is_that_of_their_colours(tmp_path: Path, mode: str):
+    image = Image.new("RGB", (20, 28), (250, 5, 5))
+    if mode == "LAB":
+        to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+        image = ImageCms.applyTransform(image, to_lab)
+    image.convert(mode).save(tmp_path / "p.tif")
+    red, green, blue = loaded(tmp_path)[0][0, 0]
+    for channels in (1, 2):
+        grey = loaded(tmp_path, channels=channels)[0][0, 0, 0]
+        assert abs(grey - (0.299 * red + 0.587 * green + 0.114 * blue)) < 1
 
 
 @pytest.mark.parametrize("depth", [8, 16])

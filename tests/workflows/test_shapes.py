@@ -101,6 +101,13 @@ def test_grey_in_a_drawing_is_that_of_the_picture(tmp_path: Path, monkeypatch: p
     assert ((original > 170) & (original < 240)).mean() < 0.02  # but for the edges of its letters
 
 
+def test_drawing_of_a_mask_shows_what_is_missing_where_pictures_have_alpha(tmp_path: Path):
+    experiment = experiment_with("data.channels=4", "degradations=[{mask: bottom}]")
+    [_, mask] = draw_course(experiment, make_run(experiment, tmp_path, lambda kind: Size(8, 8)))
+    drawn = np.asarray(Image.open(tmp_path / mask).convert("L"))
+    assert (drawn[:, int(drawn.shape[1] * 0.8) :] < 10).mean() > 0.1  # half of the true mask, which is the last one
+
+
 def test_size_is_written_as_it_was_given():
     assert "size: 32\n" in experiment_with("data.size=32").to_yaml()
     experiment = experiment_with()
