@@ -12,7 +12,7 @@ import pytest
 
 from tests.distributed.nodes import workers
 
-DEADLINE_S = 120
+DEADLINE_S = 240  # also on a machine that is busy with something else
 
 
 class Job:
