@@ -41,6 +41,14 @@ def shown(value: object, quoted: bool = True) -> str:
     return cut
 
 
+def shown_name(name: object, width: int = 400) -> str:
+    """A file's name as part of a line: escaped where it would break the line, its middle left out where it is long."""
+    text = str(name)
+    text = text if text.isprintable() else ascii(text)
+    half = width // 2
+    return text if len(text) <= width else f"{text[:half]}...{text[-half:]}"
+
+
 _abridged = Repr()
 _abridged.maxlevel = 2
 

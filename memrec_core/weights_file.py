@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from memrec_core.arguments import described
-from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.errors import InputError, in_a_line, shown, shown_name
 
 SPEC = "memrec"
 """The key in the safetensors file's header of what it is the weights of, as JSON."""
@@ -36,7 +36,7 @@ def read_weights(path: str | Path, allow_torch: bool = False) -> dict[str, Tenso
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        raise InputError(f"{shown(str(path), quoted=False)} can't be read ({in_a_line(error)}); check it") from error
+        raise InputError(f"{shown_name(path)} can't be read ({in_a_line(error)}); check it") from error
     return weights_in(data, str(path), allow_torch)
 
 

@@ -37,7 +37,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 """By name. A network from outside joins them: `ARCHITECTURES["mine"] = Architecture("mine", build=...)`."""
 
 # What workflows still asks for, until it asks ARCHITECTURES.
-BUILDERS = {name: architecture.build for name, architecture in ARCHITECTURES.items()}
 
 
 def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Module:
@@ -70,11 +69,6 @@ def architecture_of(model: object) -> Architecture | None:
     spec = getattr(model, "spec", None)
     name = spec.get("architecture") if isinstance(spec, Mapping) else None
     return ARCHITECTURES.get(name) if isinstance(name, str) else None
-
-
-def default_activation(name: str) -> str | None:
-    """The activation that `build` gives an autoencoder unless it is told another."""
-    return _architecture(name).default_activation
 
 
 def _architecture(name: object) -> Architecture:

@@ -9,10 +9,9 @@ from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_folder import IMAGE_FOLDER
 from memrec_core.datasets.image_set import SPLITS, ImageCountError, ImageSet
 from memrec_core.datasets.photos import PHOTOS
-from memrec_core.datasets.remarks import shown_name
 from memrec_core.datasets.svhn import SVHN
 from memrec_core.datasets.tiny_imagenet import TINY_IMAGENET
-from memrec_core.errors import InputError, in_a_line, unknown
+from memrec_core.errors import InputError, in_a_line, shown_name, unknown
 
 DATA_SETS: dict[str, DataSet] = {
     "photos": PHOTOS,

@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 from memrec_core.datasets.image_file import read, refuse_large
 from memrec_core.datasets.listing import is_leaving, list_files
-from memrec_core.datasets.remarks import Remarks, shown_name
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.datasets.remarks import Remarks
+from memrec_core.errors import InputError, in_a_line, shown_name
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ZIPS = (".zip",)

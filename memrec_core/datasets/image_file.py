@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from memrec_core.datasets.depth import to_8_bits
-from memrec_core.datasets.remarks import Note, shown_name
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.datasets.remarks import Note
+from memrec_core.errors import InputError, in_a_line, shown_name
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python prints its errors, which decode raises
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from memrec_core.datasets.image_file import is_picture
-from memrec_core.datasets.remarks import Remarks, shown_name
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.datasets.remarks import Remarks
+from memrec_core.errors import InputError, in_a_line, shown_name
 
 LEAVINGS = {
     "@eadir", "@tmp", "@recycle", "@recently-snapshot", "@sharebin", "#recycle", "#snapshot",  # Synology, QNAP

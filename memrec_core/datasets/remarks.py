@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from memrec_core.errors import shown_name
+
 NAMED = 3
 """How many names a remark gives as examples."""
 KINDS = 6
@@ -12,14 +14,6 @@ WIDTH = 60
 
 Note = Callable[[str], None]
 """Takes what is odd about one picture: what follows "3 pictures", in words that fit one picture too."""
-
-
-def shown_name(name: object, width: int = 400) -> str:
-    """A file's name as part of a line: escaped where it would break the line, its middle left out where it is long."""
-    text = str(name)
-    text = text if text.isprintable() else ascii(text)
-    half = width // 2
-    return text if len(text) <= width else f"{text[:half]}...{text[-half:]}"
 
 
 def some(names: Iterable[str]) -> str:

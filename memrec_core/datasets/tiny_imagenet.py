@@ -9,8 +9,8 @@ from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_file import decode, is_picture, pixels_of
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import refuse_odd_names
-from memrec_core.datasets.remarks import Remarks, shown_name
-from memrec_core.errors import InputError
+from memrec_core.datasets.remarks import Remarks
+from memrec_core.errors import InputError, shown_name
 
 SIDE = 64
 FOLDER = "tiny-imagenet-200"

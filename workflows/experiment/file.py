@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memrec_core.datasets.remarks import shown_name
-from memrec_core.errors import InputError, in_a_line, shown, unknown
+from memrec_core.errors import InputError, in_a_line, shown, shown_name, unknown
 from workflows.experiment import yaml_reading
 
 SHIPPED = Path(__file__).parent.parent / "experiments"

@@ -31,6 +31,8 @@ from workflows.experiment.settings import (
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
+USUAL_GAMMA = 1.0
+"""Of networks that are given, of which nothing is known: smaller ones let the recovery from some diverge."""
 Shape = tuple[int, int, int]
 """(channels, height, width)."""
 
@@ -197,7 +199,12 @@ class GivenModel(Model):
         settings = arguments_of(Given, {key: value for key, value in settings.items() if value is not None}, 1)
         if not isinstance(tree["given"], str):
             raise ValueError(f"given: {shown(tree['given'])} is not of the form package.module:function")
-        return {"gamma": 0.1, "first_mask": FIRST_MASKS[0], **given, "network": Given(tree["given"], **settings)}
+        return {
+            "gamma": USUAL_GAMMA,
+            "first_mask": FIRST_MASKS[0],
+            **given,
+            "network": Given(tree["given"], **settings),
+        }
 
     @field_validator("weights")
     @classmethod

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from memrec_core.datasets.remarks import shown_name, some
-from memrec_core.errors import InputError
+from memrec_core.datasets.remarks import some
+from memrec_core.errors import InputError, shown_name
 
 
 class Image(NamedTuple):
