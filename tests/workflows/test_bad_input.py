@@ -14,6 +14,7 @@ from PIL import Image
 
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
+from workflows.experiment.written import Experiment
 from workflows.job.worker import read_weights
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import Unit
@@ -146,12 +147,12 @@ def test_checkpoint_that_does_not_fit_its_sidecar(memrec, cluster: str, small_fi
     assert (folder / "0.01.safetensors").exists()
 
 
-def test_checkpoint_replaced_since_its_unit_was_planned_is_not_recovered_from(run: Path):
+def test_checkpoint_replaced_since_its_unit_was_planned_is_not_recovered_from(small: Experiment, run: Path):
     sidecar = json.loads((run / "checkpoints" / "fc10-leaky_relu" / "0.01.json").read_text())
     unit = Unit("photos", "fc10-leaky_relu", 1e-2, "unknown_mask", ("center",), 0, 6, "", "", 6, sidecar["digest"])
-    assert read_weights(str(run), unit)[1].data.size
+    assert read_weights(small, str(run), unit)[1].data.size
     with pytest.raises(InputError, match=r"fc10-leaky_relu 0\.01 was replaced; give the command again"):
-        read_weights(str(run), replace(unit, checkpoint="another"))
+        read_weights(small, str(run), replace(unit, checkpoint="another"))
 
 
 class Bomb:
@@ -162,11 +163,11 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-def test_pickle_in_the_place_of_a_checkpoint_is_not_opened(run: Path, tmp_path: Path):
+def test_pickle_in_the_place_of_a_checkpoint_is_not_opened(small: Experiment, run: Path, tmp_path: Path):
     file = run / "checkpoints" / "fc10-leaky_relu" / "0.001.safetensors"
     file.write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
     with pytest.raises(InputError, match=r"0\.001\.safetensors.*pickle"):
-        load_checkpoint(Store(str(run)), "fc10-leaky_relu", 1e-3)
+        load_checkpoint(Store(str(run)), small.models[0], 1e-3)
     assert not (tmp_path / "exploded").exists()
 
 
@@ -187,7 +188,7 @@ def test_step_before_its_turn(memrec, run: Path, command: str, word: str):
 
 def test_network_that_no_memory_could_hold(memrec, small_file: Path, tmp_path: Path):
     called = memrec("run", small_file, "--run", tmp_path / "run", "--set", "models.0.width=99999999999")
-    assert_one_sentence(called, "fc10-leaky_relu", "choose a smaller one")
+    assert_one_sentence(called, "models.0: autoencoder fc10", "choose a smaller one")
 
 
 def test_more_gpus_than_this_machine_has(small_file: Path, tmp_path: Path):

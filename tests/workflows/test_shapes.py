@@ -17,7 +17,7 @@ from memrec_core.errors import InputError
 from tests.conftest import make_run
 from tests.core.test_data_set import stripes
 from workflows.experiment import data_folder
-from workflows.experiment import written as experiments
+from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.report import write_report
 from workflows.report.course import draw_course
