@@ -11,12 +11,10 @@ ROOT = Path(__file__).parents[2]
 LARGE = ["torch", "numpy", "ray", "pandas", "pyarrow", "duckdb", "fsspec", "matplotlib", "scipy", "yaml"]
 """Pydantic is typer's own, which it needs once a command has arguments."""
 SCRIPT = f"""
-import sys
+import atexit, sys
+atexit.register(lambda: print("loaded:", *(name for name in {LARGE} if name in sys.modules), file=sys.stderr))
 from workflows import entry
-try:
-    entry.main()
-finally:
-    print("loaded:", *(name for name in {LARGE} if name in sys.modules), file=sys.stderr)
+entry.main()
 """
 
 

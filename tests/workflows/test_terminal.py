@@ -180,12 +180,15 @@ def rates(model: str = "fc10-leaky_relu") -> pd.DataFrame:
     )
 
 
+TITLES = {"unknown_mask": "unknown mask", "known_mask": "known mask", "autoencoder_iterations": "AE iterations"}
+
+
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
 def test_rows_of_the_rates_can_be_told_apart_at_any_width(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], width: int
 ):
     monkeypatch.setattr(console, "width", width)
-    print_rates(rates())
+    print_rates(rates(), TITLES)
     out = capfd.readouterr().out
     assert "…" not in out
     tables = 1 if width == 200 else 3  # a table for each method where the terminal is narrow
@@ -199,7 +202,7 @@ def test_rows_of_the_rates_can_be_told_apart_at_any_width(
 
 def test_wide_terminal_has_one_table_a_model(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     monkeypatch.setattr(console, "width", 200)
-    print_rates(pd.concat([rates(), rates("fc20-prelu")]))
+    print_rates(pd.concat([rates(), rates("fc20-prelu")]), TITLES)
     out = capfd.readouterr().out
     assert out.count("unknown mask") == 2
     assert out.index("fc10-leaky_relu: accurate") < out.index("fc20-prelu: accurate")
