@@ -11,7 +11,7 @@ import pyarrow as pa
 from benchmarks.rows import Row
 from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue, Image
-from workflows.run.checkpoint_files import checkpoint_file, sidecar
+from workflows.run.checkpoint_files import checkpoint_file, sidecar_file
 from workflows.run.images import keep_catalogues
 from workflows.run.plan import Size, Unit, make_plan, save_plan, with_checkpoints
 from workflows.run.schema import SCHEMA, schema_of
@@ -66,7 +66,7 @@ def write_run(store: Store) -> int:
     for number, target in enumerate(experiment.training.targets):
         digests[model.label, target] = f"{number:016}"
         entry = {"digest": f"{number:016}", "model": model.label, "target": target, "loss": target}
-        store.write(sidecar(checkpoint_file(model.label, target)), json.dumps(entry).encode())
+        store.write(sidecar_file(checkpoint_file(model.label, target)), json.dumps(entry).encode())
     units, _ = with_checkpoints(plan, digests)
     random = np.random.default_rng(42)
     for unit in units:

@@ -42,7 +42,7 @@ def run_marked(run: str) -> dict[str, float]:
     from workflows import cli
     from workflows.job.driver import _Job
     from workflows.job.pool import Pool
-    from workflows.job.trainings import Trainings
+    from workflows.job.training_pool import TrainingPool
     from workflows.report import rates as aggregate
 
     marks: dict[str, float] = {}
@@ -62,7 +62,7 @@ def run_marked(run: str) -> dict[str, float]:
         setattr(owner, name, marked)
 
     mark(ray, "init", "imports and checks", "Ray's start")
-    mark(Trainings, "start", "reading the images")
+    mark(TrainingPool, "start", "reading the images")
     mark(_Job, "_account_training", after="training, with the start of its actor")
     mark(Pool, "assign", "the start of the actors")
     mark(ray, "shutdown", "recovery", "Ray's end")

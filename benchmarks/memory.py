@@ -21,7 +21,12 @@ from workflows.experiment.data_folder import default_root
 
 SCALE = Path(__file__).parent / "scale.yaml"
 SAMPLE_S = 0.5
-ROLES = {"workflows.cli": "driver", "Recoverer": "actor", "Trainer": "trainer", "read_images": "reading the images"}
+ROLES = {
+    "workflows.cli": "driver",
+    "Recoverer": "actor",
+    "TrainingActor": "trainer",
+    "read_images": "reading the images",
+}
 
 
 def rows() -> list[Row]:

@@ -42,7 +42,7 @@ Costs = Callable[[], dict[Kind, Cost]]
 SIZES = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
-class Standing(NamedTuple):
+class Progress(NamedTuple):
     """The checkpoints that are there, how many units are done, and the units that are left."""
 
     checkpoints: Collection[Checkpoint]
@@ -84,7 +84,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))
     planned = _planned(experiment, store, audits, costs, machine)
-    standing = _standing(experiment, store, planned)
+    progress = _progress(experiment, store, planned)
     say(f"{experiment.name}: {experiment.description or 'an experiment without a description'}")
     for data in experiment.data:
         known = audits[data.label].catalogue
@@ -93,7 +93,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
         for sentence in known.sentences(data.label):
             say(f"            {sentence}")
     for model in experiment.trained_models:
-        say(f"training:   {_training(experiment, model, audits[model.data], machine, standing)}")
+        say(f"training:   {_training(experiment, model, audits[model.data], machine, progress)}")
     for model in experiment.given_models:
         size = model.size(audits[model.data].image_shape) / 1e6
         say(f"given:      {model.label}, asked of {model.data}, {size:.1f} million weights")
@@ -101,9 +101,9 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     for sentence in experiment.left_out():
         say(f"            {sentence}")
     say(f"disk:       about {_disk(experiment, audits, planned)}")
-    say(f"time:       {_time(experiment, standing, costs, machine)}")
+    say(f"time:       {_time(experiment, progress, costs, machine)}")
     wanted = len(all_checkpoints(experiment))
-    said = f"{len(standing.checkpoints)} of {wanted} checkpoints and {standing.done} of {len(planned)} units are done"
+    said = f"{len(progress.checkpoints)} of {wanted} checkpoints and {progress.done} of {len(planned)} units are done"
     say(f"run:        {store.uri}: {said if claimed else 'not begun'}")
 
 
@@ -134,13 +134,13 @@ def _planned(
     return make_plan(experiment, catalogues, sizes_of(costs(), images, experiment, machine.workers).__getitem__)
 
 
-def _standing(experiment: Experiment, store: Store, planned: list[Unit]) -> Standing:
+def _progress(experiment: Experiment, store: Store, planned: list[Unit]) -> Progress:
     digests = trained_checkpoints(experiment, store)
     if not store.exists(PLAN):
-        return Standing(digests, 0, planned)
+        return Progress(digests, 0, planned)
     ready, waiting = with_checkpoints(planned, digests)
     seen = survey(store, ready, waiting)
-    return Standing(digests, len(seen.done), [*seen.left, *waiting])
+    return Progress(digests, len(seen.done), [*seen.left, *waiting])
 
 
 def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
@@ -156,11 +156,11 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     return f"{images} images, {_count(len(experiment.degradations), 'degradation')}, {' and '.join(parts)}"
 
 
-def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, standing: Standing) -> str:
+def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, progress: Progress) -> str:
     targets = model.ladder(experiment.training.targets)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
     said = f"{model.label} on {model.data}, {model.size(audit.image_shape) / 1e6:.1f} million weights, {ladder}"
-    if all((model.label, target) in standing.checkpoints for target in targets):
+    if all((model.label, target) in progress.checkpoints for target in targets):
         return f"{said}: done"
     seconds, most = _step_seconds(experiment, model, audit, machine), experiment.training.max_steps
     step = f"{1000 * seconds:.0f} ms" if seconds < 1 else duration(seconds)
@@ -219,10 +219,10 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
     return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 
 
-def _time(experiment: Experiment, standing: Standing, costs: Costs, machine: Machine) -> str:
-    if not standing.left:
+def _time(experiment: Experiment, progress: Progress, costs: Costs, machine: Machine) -> str:
+    if not progress.left:
         return "nothing is left to recover"
-    seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in standing.left) / machine.workers
+    seconds = sum(len(unit) * costs()[unit.kind].seconds for unit in progress.left) / machine.workers
     taken = ", ".join(f"{entry.method.evaluations()} by {entry.label}" for entry in experiment.methods)
     return (
         f"recovery about {duration(seconds)} on the {machine} here, as just measured, for so many "

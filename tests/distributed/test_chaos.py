@@ -42,7 +42,7 @@ def calm(nodes: Nodes, experiment_file: Path, tmp_path_factory: pytest.TempPathF
 
 
 def kill_actor(job: Job, nodes: Nodes, chance: random.Random) -> None:
-    for worker in workers("Recoverer") or workers("Trainer"):
+    for worker in workers("Recoverer") or workers("TrainingActor"):
         worker.kill()
         return
 
@@ -121,8 +121,8 @@ def test_trainer_that_dies_goes_on_from_its_last_state(
 ):
     """Also where actors wait for the place that the trainer leaves."""
     job = Job(experiment_file, tmp_path / "run", "--address", nodes.address, actors=actors)
-    job.wait_for(lambda: bool(workers("Trainer")))
-    for worker in workers("Trainer"):
+    job.wait_for(lambda: bool(workers("TrainingActor")))
+    for worker in workers("TrainingActor"):
         worker.kill()
     assert job.wait() == 0, job.log.read_text()
     assert results(job.run).equals(results(calm))

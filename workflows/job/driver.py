@@ -24,7 +24,7 @@ from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
 from workflows.job.standing import Standing
 from workflows.job.tasks import start, wait_for
-from workflows.job.trainings import TrainingEnd, Trainings
+from workflows.job.training_pool import TrainingEnd, TrainingPool
 from workflows.job.weights import WeightsInMemory
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.catalogue import Catalogue
@@ -185,7 +185,7 @@ class _Job:
         self.ledger = Ledger()
         self.weights = WeightsInMemory(experiment, store.location)
         self.pool = Pool(experiment, store.location, audits, cluster)
-        self.trainings = Trainings(experiment, store.location, audits, cluster)
+        self.trainings = TrainingPool(experiment, store.location, audits, cluster)
         self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
         self.recovering_since: float | None = None

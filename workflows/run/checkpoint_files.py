@@ -44,7 +44,7 @@ def trained_checkpoints(
             name = checkpoint_file(model.label, target)
             if (model.label, target) in found:
                 continue
-            if store.exists(sidecar(name)):
+            if store.exists(sidecar_file(name)):
                 found[model.label, target] = _read_sidecar(experiment, store, model.label, target)["digest"]
             elif known is not None:
                 break
@@ -59,17 +59,17 @@ def load_checkpoint(store: Store, model: Model, target: float | None) -> tuple[n
 def read_checkpoint(store: Store, model: str, target: float | None) -> tuple[bytes, bytes, str]:
     """The weights and the sidecar as they are, and what to call them in error messages."""
     name = checkpoint_file(model, target)
-    for file in (name, sidecar(name)):
+    for file in (name, sidecar_file(name)):
         if not store.is_file(file):
             raise InputError(f"{store.show(file)} does not exist; memrec run trains that network again")
-    return store.read(name), store.read(sidecar(name)), store.show(name)
+    return store.read(name), store.read(sidecar_file(name)), store.show(name)
 
 
 def sidecars_of(experiment: Experiment, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name and the sidecar's contents of each checkpoint of the experiment that is there."""
     for model, target in all_checkpoints(experiment):
         name = checkpoint_file(model, target)
-        if store.exists(sidecar(name)):
+        if store.exists(sidecar_file(name)):
             yield name, _read_sidecar(experiment, store, model, target)
 
 
@@ -79,7 +79,7 @@ def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
     said = []
     for model, target in all_checkpoints(experiment):
         name = checkpoint_file(model, target)
-        if not store.exists(sidecar(name)):
+        if not store.exists(sidecar_file(name)):
             continue
         try:
             if not store.is_file(name):
@@ -93,7 +93,7 @@ def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
 def set_checkpoint_aside(store: Store, model: str, target: float | None) -> str:
     """Move a checkpoint's files out of the way; says where they are."""
     name = checkpoint_file(model, target)
-    moved = [store.set_aside(file) for file in (sidecar(name), name) if store.exists(file)]
+    moved = [store.set_aside(file) for file in (sidecar_file(name), name) if store.exists(file)]
     return f"what is left of the checkpoint is {' and '.join(moved)} now, and that network is trained again"
 
 
@@ -101,7 +101,7 @@ def checkpoint_file(model: str, target: float | None) -> str:
     return f"{CHECKPOINTS}/{model}/{loss_label(target)}.safetensors"
 
 
-def sidecar(name: str) -> str:
+def sidecar_file(name: str) -> str:
     return name.removesuffix(".safetensors") + ".json"
 
 
@@ -110,15 +110,15 @@ def _read_sidecar(experiment: Experiment, store: Store, label: str, target: floa
     name = checkpoint_file(label, target)
     expected = {"model": label, "target": target, **experiment.model(label).described(experiment.seed)}
     try:
-        metadata = json.loads(store.read(sidecar(name)))
+        metadata = json.loads(store.read(sidecar_file(name)))
         _, loss = metadata["digest"], metadata["loss"]
         found = {key: metadata[key] for key in expected}
     except (StoreError, FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, StoreError) and store.is_file(sidecar(name)):
+        if isinstance(error, StoreError) and store.is_file(sidecar_file(name)):
             raise
-        raise InputError(f"{store.show(sidecar(name))} is not the sidecar of a run's checkpoint") from error
+        raise InputError(f"{store.show(sidecar_file(name))} is not the sidecar of a run's checkpoint") from error
     if found != expected or not _reaches(loss, target):
-        raise InputError(f"{store.show(sidecar(name))} is the sidecar of another checkpoint")
+        raise InputError(f"{store.show(sidecar_file(name))} is the sidecar of another checkpoint")
     return metadata
 
 

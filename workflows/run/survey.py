@@ -29,7 +29,7 @@ def survey(store: Store, units: Sequence[Unit], others: Sequence[Unit] | None = 
     else:
         present = set(store.names(RECOVERY, ""))
     found = [unit for unit in units if unit.file in present]
-    valid = dict(zip(found, map(_fits, found, store.footers([unit.file for unit in found])), strict=True))
+    valid = dict(zip(found, map(_is_of, found, store.footers([unit.file for unit in found])), strict=True))
     left = [unit for unit in units if not valid.get(unit)]
     known = {unit.file for unit, fits in valid.items() if fits}
     known |= {unit.file for unit in others or () if unit.checkpoint is not None}
@@ -47,10 +47,10 @@ def _is_hidden(name: str) -> bool:
 
 def is_done(store: Store, unit: Unit) -> bool:
     """Whether the unit has a valid file."""
-    return not store.is_folder(unit.file) and _fits(unit, store.footer(unit.file))
+    return not store.is_folder(unit.file) and _is_of(unit, store.footer(unit.file))
 
 
-def _fits(unit: Unit, footer: Footer | None) -> bool:
+def _is_of(unit: Unit, footer: Footer | None) -> bool:
     """Whether a file, by its footer, is whole and the unit's. That its rows are is seen where they are read: see
     `aggregate`."""
     if footer is None:

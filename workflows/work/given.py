@@ -11,7 +11,7 @@ from memrec_core.errors import InputError
 from workflows.experiment.models import GivenModel
 from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
-from workflows.run.checkpoint_files import checkpoint_file, sidecar
+from workflows.run.checkpoint_files import checkpoint_file, sidecar_file
 from workflows.run.store import Store
 
 
@@ -22,10 +22,10 @@ def keep_given(experiment: Experiment, store: Store, catalogues: Mapping[str, Ca
     """
     for model in experiment.given_models:
         name = checkpoint_file(model.label, None)
-        if not store.exists(sidecar(name)):
+        if not store.exists(sidecar_file(name)):
             _keep(experiment, model, store, name, catalogues[model.data].fingerprint("train"))
             continue
-        now, kept = _weights_now(model), json.loads(store.read(sidecar(name)))["digest"]
+        now, kept = _weights_now(model), json.loads(store.read(sidecar_file(name)))["digest"]
         if now is not None and weights_file.digest(now) != kept:
             raise InputError(
                 f"the weights of model {model.label} are not those that {store.uri} was begun with; restore "
@@ -66,4 +66,4 @@ def _keep(experiment: Experiment, model: GivenModel, store: Store, name: str, as
         **model.described(experiment.seed),
     }
     store.write_new(name, weights)
-    store.write_new(sidecar(name), json.dumps(metadata, indent=2).encode())
+    store.write_new(sidecar_file(name), json.dumps(metadata, indent=2).encode())

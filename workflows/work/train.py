@@ -14,12 +14,12 @@ from memrec_core.errors import InputError
 from workflows.experiment.models import TrainedModel
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
-from workflows.run.checkpoint_files import STATE, checkpoint_file, sidecar
+from workflows.run.checkpoint_files import STATE, checkpoint_file, sidecar_file
 from workflows.run.images import catalogues_of
 from workflows.run.store import CHECKPOINTS, Store
 
 
-class Trained(NamedTuple):
+class TrainingSummary(NamedTuple):
     """The end of a training."""
 
     loss: float
@@ -55,7 +55,7 @@ def train_model(
     store: Store,
     on_step: Callable[[int, float], None] | None = None,
     device: str = "cpu",
-) -> Trained:
+) -> TrainingSummary:
     """Train one network on the training images, with a checkpoint at each target.
 
     Raises TrainingError, after whatever targets were reached, when it can't reach the next.
@@ -85,10 +85,10 @@ def train_model(
         on_step=on_step,
     )
     state.remove()
-    if not all(store.exists(sidecar(checkpoint_file(model.label, target))) for target in settings.targets):
+    if not all(store.exists(sidecar_file(checkpoint_file(model.label, target))) for target in settings.targets):
         # The state counted a target as reached whose checkpoint has been removed since.
         return train_model(experiment, model, audit, store, on_step, device)
-    return Trained(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
+    return TrainingSummary(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
 
 
 def _remove_halves(experiment: Experiment, model: TrainedModel, store: Store) -> None:
@@ -96,7 +96,7 @@ def _remove_halves(experiment: Experiment, model: TrainedModel, store: Store) ->
     trusts."""
     for target in experiment.training.targets:
         name = checkpoint_file(model.label, target)
-        if not store.exists(sidecar(name)):
+        if not store.exists(sidecar_file(name)):
             store.remove(name)
 
 
@@ -127,14 +127,16 @@ def _keep(
     weights, metadata = checkpoints.to_bytes(network, metadata)
     if not store.write_new(name, weights):
         metadata["digest"] = checkpoints.digest(store.read(name))
-    store.write_new(sidecar(name), json.dumps(metadata, indent=2).encode())
-    if not _fits(store, name):  # two drivers were between the two files at once
+    store.write_new(sidecar_file(name), json.dumps(metadata, indent=2).encode())
+    if not _belong_together(store, name):  # two drivers were between the two files at once
         store.write(name, weights)
-        store.write(sidecar(name), json.dumps(metadata | {"digest": checkpoints.digest(weights)}, indent=2).encode())
+        store.write(
+            sidecar_file(name), json.dumps(metadata | {"digest": checkpoints.digest(weights)}, indent=2).encode()
+        )
 
 
-def _fits(store: Store, name: str) -> bool:
+def _belong_together(store: Store, name: str) -> bool:
     try:
-        return json.loads(store.read(sidecar(name)))["digest"] == checkpoints.digest(store.read(name))
+        return json.loads(store.read(sidecar_file(name)))["digest"] == checkpoints.digest(store.read(name))
     except FileNotFoundError:
         return False

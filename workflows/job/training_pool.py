@@ -17,47 +17,47 @@ from workflows.job.cluster import Audits, Cluster
 from workflows.job.worker import device
 from workflows.run.audit_set import AuditSet
 from workflows.run.store import Store
-from workflows.work.train import Trained, train_model
+from workflows.work.train import TrainingSummary, train_model
 
 ATTEMPTS = 5
 """How often a training may break off without having got further, before it is given up."""
 
 
-class Standing(NamedTuple):
+class TrainingStanding(NamedTuple):
     """Where a training stands."""
 
     step: int
     loss: float
 
 
-STARTING = Standing(0, math.inf)
+STARTING = TrainingStanding(0, math.inf)
 
 
-class Trainer:
+class TrainingActor:
     """Trains one network. It answers `standing` while it does, so it runs with a concurrency of two."""
 
     def __init__(self, experiment: Experiment, model: TrainedModel, run: str, audit: AuditSet, threads: int) -> None:
         self.experiment, self.model, self.audit, self.threads = experiment, model, audit, threads
         self.store, self.now = Store(run), STARTING
 
-    def standing(self) -> Standing:
+    def standing(self) -> TrainingStanding:
         return self.now
 
-    def train(self) -> Trained:
+    def train(self) -> TrainingSummary:
         """Train to the last target, from the state that an earlier process left."""
         self.store.check_shared()
         torch.set_num_threads(self.threads)  # Ray sets OMP_NUM_THREADS from num_cpus; and threads are a thread's own
         return train_model(self.experiment, self.model, self.audit, self.store, self._note, device())
 
     def _note(self, step: int, loss: float) -> None:
-        self.now = Standing(step, loss)
+        self.now = TrainingStanding(step, loss)
 
 
 class TrainingEnd(NamedTuple):
     """The end of a model's training: it reached its last target, or was given up for a reason."""
 
     model: TrainedModel
-    trained: Trained | None = None
+    trained: TrainingSummary | None = None
     reason: str = ""
 
 
@@ -67,20 +67,20 @@ class _Training:
     actor: Any = None
     end: ray.ObjectRef | None = None
     reserved: float = 0.0
-    standing: Standing = STARTING
+    standing: TrainingStanding = STARTING
     question: ray.ObjectRef | None = None
     breaks: int = 0
     furthest: int = 0
     """The last step that any of its processes has told of."""
 
-    def note(self, standing: Standing) -> None:
+    def note(self, standing: TrainingStanding) -> None:
         """It stands there now; once it is further than ever, no break before that counts."""
         self.standing = standing
         if standing.step > self.furthest:
             self.breaks, self.furthest = 0, standing.step
 
 
-class Trainings:
+class TrainingPool:
     """The trainings that are under way. One whose process dies goes on in another, from its last state."""
 
     def __init__(self, experiment: Experiment, run: str, audits: Audits, cluster: Cluster) -> None:
@@ -135,7 +135,7 @@ class Trainings:
         self._start(entry)
         return None
 
-    def standings(self) -> Iterator[tuple[TrainedModel, Standing]]:
+    def standings(self) -> Iterator[tuple[TrainedModel, TrainingStanding]]:
         """Where each training stood when it answered last; asks those that have answered anew."""
         for entry in self.running:
             question = entry.question
@@ -156,7 +156,7 @@ class Trainings:
     def _start(self, entry: _Training) -> None:
         resources = self.cluster.training_resources(len(self.running))
         threads = self.cluster.training_threads(len(self.running))
-        actor_class = ray.remote(Trainer).options(max_concurrency=2, **resources)
+        actor_class = ray.remote(TrainingActor).options(max_concurrency=2, **resources)
         entry.reserved = resources["num_gpus"] or resources["num_cpus"]
         audit = self.audits[entry.model.data]
         entry.actor = actor_class.remote(self.experiment, entry.model, self.run, audit, threads)
