@@ -1,6 +1,8 @@
 """One HTML page of a run: the rates against the training loss, pictures, and the numbers. Opens without a network."""
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -50,7 +52,7 @@ def write_report(experiment: Experiment, store: Store) -> None:
     store.write(REPORT, page.encode())
 
 
-def _rows(rates: pd.DataFrame, titles: dict[str, str]) -> list[dict[str, object]]:
+def _rows(rates: pd.DataFrame, titles: dict[str, str]) -> list[dict[Hashable, Any]]:
     """The rates as the page's table shows them."""
     titled = rates.assign(method=rates["method"].map(titles)).astype(object)
     return titled.where(rates.notna(), None).to_dict("records")

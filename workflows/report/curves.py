@@ -82,8 +82,9 @@ def _figure(
             ]
             if not chosen.empty:
                 line = _line(chosen, titles[method], COLOURS[place % len(COLOURS)], split, x, value)
-                line.showlegend = line.legendgroup not in in_legend
-                in_legend.add(line.legendgroup)
+                group = str(line.legendgroup)
+                line.showlegend = group not in in_legend
+                in_legend.add(group)
                 figure.add_trace(line, row, column)
     figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(title_text=unit, col=1)

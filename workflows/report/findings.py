@@ -1,5 +1,8 @@
 """What a run found, in a few sentences."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from memrec_core.recovery import Basis
@@ -14,19 +17,19 @@ def findings(rates: pd.DataFrame, titles: dict[str, str]) -> list[str]:
     for (data_set, model, degradation), group in rates.groupby(["data_set", "model", "degradation"], sort=False):
         lowest = group["target_loss"].min()
         last = group if pd.isna(lowest) else group[group["target_loss"] == lowest]
-        trained = last[last["split"] == "train"].set_index("method")
-        control = last[last["split"] == "control"].set_index("method")
-        parts = [_share(trained.loc[method], title) for method, title in titles.items() if method in trained.index]
+        trained = {row["method"]: row for row in last[last["split"] == "train"].to_dict("records")}
+        control = last[last["split"] == "control"].to_dict("records")
+        parts = [_share(trained[method], title) for method, title in titles.items() if method in trained]
         if model == GENERIC:
             what = f"Generic inpainting of {data_set}, which uses no autoencoder, {degradation}"
         else:
             trained_to = ", which was not trained here" if pd.isna(lowest) else f", at a training loss of {lowest:g}"
             what = f"{model}, {degradation}{trained_to}"
         sentence = f"{what}: {'; '.join(parts)}."
-        if not control.empty:
-            best = control.loc[control["accurate_count"].idxmax()]
-            count = f"at most {int(best.accurate_count)}" if best.accurate_count else "none"
-            sentence += f" Of the {int(best.images)} control images: {count}."
+        if control:
+            best = max(control, key=lambda row: row["accurate_count"])
+            count = f"at most {int(best['accurate_count'])}" if best["accurate_count"] else "none"
+            sentence += f" Of the {int(best['images'])} control images: {count}."
         sentences.append(sentence)
     return sentences
 
@@ -41,5 +44,5 @@ def prior_words(experiment: Experiment) -> str:
     )
 
 
-def _share(row: pd.Series, title: str) -> str:
-    return f"{title} {int(row.accurate_count)} of {int(row.images)} ({100 * row.accurate_rate:.0f} %)"
+def _share(row: Mapping[Hashable, Any], title: str) -> str:
+    return f"{title} {int(row['accurate_count'])} of {int(row['images'])} ({100 * row['accurate_rate']:.0f} %)"

@@ -1,6 +1,7 @@
 """Before, degraded and recovered: pictures from the results at the lowest training loss."""
 
 import base64
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,7 @@ def picture_rows(experiment: Experiment, store: Store, done: list[Unit]) -> list
         ladder = {unit.target_loss for unit in done if unit.model == model.label}
         if not ladder:
             continue
-        lowest = None if None in ladder else min(ladder)
+        lowest = min((loss for loss in ladder if loss is not None), default=None)
         trained_to = "given" if lowest is None else f"training loss {lowest:g}"
         own = ((model.label, lowest), (GENERIC, None))
         units = [unit for unit in done if (unit.model, unit.target_loss) in own and unit.data_set == model.data]
@@ -82,23 +83,23 @@ def _kept(store: Store, files: list[str]) -> pd.DataFrame:
 def rows_of(kept: pd.DataFrame, titles: dict[str, str]) -> list[PictureRow]:
     """From results that have pictures, each image in a column of its own; where a method has none of it, the place
     stays empty."""
-    images = kept.drop_duplicates("image_id").sort_values("image_id").set_index("image_id")
-    if images.empty:
+    images = kept.drop_duplicates("image_id").sort_values("image_id").to_dict("records")
+    if not images:
         return []
     rows = [
-        PictureRow("original", [Picture(_uri(row.original), row.Index, "none") for row in images.itertuples()]),
-        PictureRow("degraded", [Picture(_uri(row.degraded), "", "none") for row in images.itertuples()]),
+        PictureRow("original", [Picture(_uri(row["original"]), row["image_id"], "none") for row in images]),
+        PictureRow("degraded", [Picture(_uri(row["degraded"]), "", "none") for row in images]),
     ]
     for method in [method for method in titles if (kept["method"] == method).any()]:
-        found = {row.image_id: row for row in kept[kept["method"] == method].itertuples()}
-        rows.append(PictureRow(titles[method], [_recovered(found.get(id_)) for id_ in images.index]))
+        found = {row["image_id"]: row for row in kept[kept["method"] == method].to_dict("records")}
+        rows.append(PictureRow(titles[method], [_recovered(found.get(row["image_id"])) for row in images]))
     return rows
 
 
-def _recovered(row: Any) -> Picture:
+def _recovered(row: Mapping[Hashable, Any] | None) -> Picture:
     if row is None:
         return Picture("", "no result", "none")
-    return Picture(_uri(row.recovered), f"MSE {row.mse:.0e}", _outcome(row.mse))
+    return Picture(_uri(row["recovered"]), f"MSE {row['mse']:.0e}", _outcome(row["mse"]))
 
 
 def _outcome(mse: float) -> str:

@@ -1,7 +1,7 @@
 """From the rows of a run to its recovery rates."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import duckdb
 import pandas as pd
@@ -144,15 +144,18 @@ def _add_excess(rates: pd.DataFrame, kind: str) -> None:
     identity = [column for column in GROUP if column != "split"]
     control = rates[rates["split"] == "control"][[*identity, *columns]]
     both = rates.merge(control, "left", identity, suffixes=("", "_control")).where(rates["split"] == "train")
-    counts = (both[column].astype("float64") for column in (*columns, *(f"{column}_control" for column in columns)))
-    for name, values in zip(("excess", "excess_low", "excess_high"), rate_difference(*counts), strict=True):
+    found, images, found_control, images_control = (
+        both[column].astype("float64") for column in (*columns, *(f"{column}_control" for column in columns))
+    )
+    bounds = rate_difference(found, images, found_control, images_control)
+    for name, values in zip(("excess", "excess_low", "excess_high"), bounds, strict=True):
         rates[f"{kind}_{name}"] = values
 
 
 def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """Sorted as the experiment lists its models, degradations and methods, from the highest training loss down, and
     from the highest threshold."""
-    places = {
+    places: dict[Hashable, list[str]] = {
         "data_set": [data.label for data in experiment.data],
         "model": [*(model.label for model in experiment.models), GENERIC],
         "degradation": [degradation.label for degradation in experiment.degradations],

@@ -1,5 +1,6 @@
 """Recovery rates as tables for the terminal."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,8 @@ from workflows.terminal import console, say
 
 NARROWEST = 40
 """Columns of a terminal that a table is made for; a narrower one breaks its lines itself."""
-Rates = dict[tuple[str, str], Any]
+Row = dict[Hashable, Any]
+Rates = dict[tuple[str, str], Row]
 """The rates of one checkpoint and degradation, by method and split."""
 
 
@@ -45,10 +47,10 @@ def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]
         if has_control:
             table.add_column("\ncontrol", justify="right", no_wrap=True)
     previous = None
-    for (loss, degradation), group in rates.fillna({"target_loss": 0}).groupby(
-        ["target_loss", "degradation"], sort=False
-    ):
-        rows: Rates = {(row.method, row.split): row for row in group.itertuples()}
+    for _, group in rates.fillna({"target_loss": 0}).groupby(["target_loss", "degradation"], sort=False):
+        records = group.to_dict("records")
+        loss, degradation = records[0]["target_loss"], records[0]["degradation"]
+        rows: Rates = {(row["method"], row["split"]): row for row in records}
         if not any((method, split) in rows for method in methods for split in ("train", "control")):
             continue
         if previous not in (None, loss):
@@ -67,12 +69,12 @@ def _scientific(loss: float) -> str:
     return f"{float(mantissa):g}e{exponent}"
 
 
-def _percent(row: Any, kind: str) -> str:
-    return "-" if row is None else f"{100 * getattr(row, f'{kind}_rate'):.0f}"
+def _percent(row: Row | None, kind: str) -> str:
+    return "-" if row is None else f"{100 * row[f'{kind}_rate']:.0f}"
 
 
-def _with_interval(row: Any, kind: str) -> str:
+def _with_interval(row: Row | None, kind: str) -> str:
     if row is None:
         return "-"
-    low, high = (100 * getattr(row, f"{kind}_{part}") for part in ("low", "high"))
+    low, high = (100 * row[f"{kind}_{part}"] for part in ("low", "high"))
     return f"{_percent(row, kind)} ({low:.0f}-{high:.0f})"
