@@ -102,7 +102,16 @@ def rate_difference(
     """One share minus another, of independent images, and the bounds of its interval, element by element.
 
     The interval is Newcombe's, from the two Wilson score intervals (1998, method 10); it holds for shares of 0 and 1.
-    NaN where a count is NaN or 0. Raises InputError as `clopper_pearson`.
+    NaN where a count is NaN or 0.
+
+    Args:
+        successes: how many of the one kind.
+        count: of how many.
+        other_successes: how many of the other kind.
+        other_count: of how many.
+        confidence: of the interval, between 0 and 1.
+
+    Raises InputError as `clopper_pearson`.
     """
     (share, low, high), (other, other_low, other_high) = (
         _wilson(successes, count, confidence),

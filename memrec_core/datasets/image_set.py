@@ -93,9 +93,18 @@ class ImageCountError(InputError):
 def balanced_choice(
     groups: dict[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
 ) -> list[tuple[str, Entry]]:
-    """`count` pairs (group, entry), drawn in turn from the shuffled groups, so that no group gives two more than
-    another that still has some. Raises ImageCountError, which names the split and its source, if there are
-    fewer."""
+    """Pairs (group, entry), drawn in turn from the shuffled groups, so that no group gives two more than another that still
+    has some.
+
+    Args:
+        groups: the entries of each group, by its name.
+        count: how many pairs; all where None.
+        seed: of the shuffles.
+        split: train or control, for the error message.
+        source: where they are from, likewise.
+
+    Raises ImageCountError where there are fewer.
+    """
     available = sum(len(entries) for entries in groups.values())
     if available < (1 if count is None else count):
         raise ImageCountError(source, split, available, count)

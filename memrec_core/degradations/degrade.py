@@ -16,13 +16,19 @@ def degrade(
     seed: int = 42,
     ids: Sequence[str | int] | None = None,
 ) -> Tensor:
-    """Erase the masked pixels of `images` (N, C, H, W), then add Gaussian noise to every entry.
+    """Erase the masked pixels of images, then add Gaussian noise to every entry.
 
-    `mask` is (C, H, W), or (N, C, H, W) for one of its own for each image: 1 kept, 0 missing. The noise has standard
-    deviation `noise_std` in units of the pixel range [0, 1] and depends on the seed and on the image's id (its index
-    where no ids are given), so an image gets the same noise in whatever batch it stands. Raises InputError where the
-    images are not float32 or float64 in [0, 1] (give or take what resampling does), the mask is of another size or not
-    of zeros and ones, the noise is negative, or there is not one id, a string or a whole number, for each image.
+    An image gets the same noise in whatever batch it stands.
+
+    Args:
+        images: (N, C, H, W) float32 or float64, in [0, 1].
+        mask: (C, H, W), or (N, C, H, W) for one of its own for each image: 1 kept, 0 missing.
+        noise_std: the noise's standard deviation, for pixels in [0, 1].
+        seed: of the noise, from 0 on.
+        ids: the images' names, which the noise depends on; their indices where left out.
+
+    Raises InputError for images outside [0, 1] (give or take what resampling does), a mask of another size or not of
+    zeros and ones, negative noise, and where there is not one id, a string or a whole number, for each image.
     """
     check_clean(images, "images")
     check_number("noise_std", noise_std, "a standard deviation, a finite number from 0 on", lambda std: 0 <= std < inf)

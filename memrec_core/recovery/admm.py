@@ -10,15 +10,21 @@ from memrec_core.network import Network
 
 @torch.no_grad()
 def solve(f: Network, y: Tensor, theta: Tensor, gamma: float, iterations: int = 40) -> tuple[Tensor, Tensor]:
-    """Estimate x from y = theta x, with the autoencoder `f` as the prior.
+    """Estimate x from y = theta x, with an autoencoder as the prior.
 
-    From v = 0 and u = 0, each of the `iterations` does
+    From v = 0 and u = 0, each iteration does
         xi = argmin_x ||theta x - y||^2 + gamma/2 ||x - (v - u)||^2    (12), in closed form (17)
         v  = f(xi + u)                                                 (16)
         u  = u + xi - v                                                (14)
 
-    `y` and `theta` are (N, C, H, W), theta 0 or 1; gamma > 0. Returns the last xi and the one before it, zeros where
-    there is none. What follows the last xi is left out, so that f is applied once less than there are iterations.
+    Args:
+        f: the autoencoder.
+        y: (N, C, H, W).
+        theta: the mask, (N, C, H, W), 0 or 1.
+        gamma: over 0.
+        iterations: how many xi there are; f is applied once less, for what follows the last xi is left out.
+
+    Returns the last xi and the one before it, zeros where there is none.
 
     With s = xi + u, the input of f, u is s - v. So with w = theta / (1 + gamma/2), (17) is
         xi = (2v - s) + w (y + s - 2v)
@@ -42,9 +48,18 @@ def solve(f: Network, y: Tensor, theta: Tensor, gamma: float, iterations: int = 
 def solve_operator(
     f: Network, y: Tensor, operator: Operator, gamma: float, iterations: int = 40
 ) -> tuple[Tensor, Tensor]:
-    """Estimate x from y = H x for any known `operator` H, as `solve` does for a mask, which it calls where H is one.
+    """Estimate x from y = H x for any known operator H, as `solve` does for a mask, which it calls where H is one.
 
     (12) is the operator's own to solve. As u is s - v, with s = xi + u the input of f, its point v - u is 2v - s.
+
+    Args:
+        f: the autoencoder.
+        y: (N, C, H, W).
+        operator: H, for these N images.
+        gamma: over 0.
+        iterations: how many xi there are.
+
+    Returns the last xi and the one before it, zeros where there is none.
     """
     if operator.kept is not None:
         return solve(f, y, operator.kept.to(y), gamma, iterations)

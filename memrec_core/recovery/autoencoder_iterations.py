@@ -62,13 +62,23 @@ def iterate_autoencoder(
     batch_size: int | None = None,
     device: torch.device | str | None = None,
 ) -> Recovery:
-    """Apply x = f(x) from x = `degraded` (N, C, H, W) until each image has come to rest.
+    """Apply x = f(x) from x = `degraded` until each image has come to rest.
 
-    The tolerance on the MSE between successive iterates is stricter than the unknown-mask method's 1e-9: these
-    iterations approach a training image slowly, and at 1e-9 most stop short of the accurate threshold, which would
-    count against the rival. `mask` of the result is None: the method has no notion of one. `on_iteration` is called
-    with the images of each iteration that are in the batch; clone what is to be kept. `model`, `batch_size`,
-    `device` and the errors are as for `recover_unknown_mask`.
+    `mask` of the result is None: the method has no notion of one.
+
+    Args:
+        model: as for `recover_unknown_mask`.
+        degraded: (N, C, H, W) float32 or float64, of the pixel range [0, 1] but for noise.
+        max_iterations: the most applications.
+        tolerance: on the MSE between successive iterates. It is stricter than the unknown-mask method's 1e-9: these
+            iterations approach a training image slowly, and at 1e-9 most stop short of the accurate threshold, which
+            would count against the rival.
+        patience: for how many iterations in a row the change must be under it.
+        on_iteration: called with the images of each iteration that are in the batch; clone what is to be kept.
+        batch_size: how many images are in the batch at a time; all where left out.
+        device: where they lie for that time, the model's; where `degraded` lies where left out.
+
+    Raises InputError as `recover_unknown_mask` does.
     """
     check_arguments(degraded, batch_size, device)
     check_called(on_iteration=on_iteration)

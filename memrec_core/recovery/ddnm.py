@@ -83,18 +83,30 @@ def recover_ddnm(
     device: torch.device | str | None = None,
     repeats: int = 1,
 ) -> Recovery:
-    """Fill the missing pixels of `degraded` (N, C, H, W) with what `prior` expects there, given the kept ones.
+    """Fill the missing pixels with what a diffusion model expects there, given the kept ones.
 
-    `mask` is (C, H, W) or (N, C, H, W): 1 kept, 0 missing. With data in [-1, 1] and abar the cumulative product of
-    1 - beta, each of the `steps` goes from time t to the next time s:
+    With data in [-1, 1] and abar the cumulative product of 1 - beta, each step goes from time t to the next time s:
         x0  = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)
         xh  = m y + (1 - m) x0
         x_s = sqrt(abar_s) xh + sqrt(1 - abar_s) (eta z + sqrt(1 - eta^2) eps)
-    and the last one returns xh; this eta is not that of DDIM. The noise depends on the seed and the image's id (its
-    index where no ids are given), so that neither batch nor order matters. Images smaller than the prior's are enlarged
-    by repeating pixels, and averaged back. `ids`, `repeats`, `batch_size` and `device` are as for
-    `recover_unknown_mask`. Raises InputError where the prior's size is no multiple of the images', the mask is of
-    another size or not of zeros and ones, or an argument is out of range.
+    and the last one returns xh; this eta is not that of DDIM. Images smaller than the prior's are enlarged by repeating
+    pixels, and averaged back.
+
+    Args:
+        prior: what `diffusion_prior.load` returns.
+        degraded: (N, C, H, W) float32 or float64, of the pixel range [0, 1].
+        mask: (C, H, W) or (N, C, H, W): 1 kept, 0 missing.
+        ids: the images' names, which the noise depends on, so that neither batch nor order matters; as for
+            `recover_unknown_mask`.
+        seed: of the noise, from 0 on.
+        steps: at most the prior's own number, 1,000 as a rule.
+        eta: how much of the noise is fresh, in [0, 1].
+        batch_size: how many images are side by side; all where left out.
+        device: where they lie then, the prior's; that of `degraded` where left out.
+        repeats: how many times the batch holds the same images.
+
+    Raises InputError where the prior's size is no multiple of the images', the mask is of another size or not of zeros
+    and ones, or an argument is out of range.
     """
     _check(prior, degraded, seed, steps, eta, batch_size, device)
     theta = masks_of(mask, degraded)

@@ -36,13 +36,23 @@ def recover_known_mask(
     device: torch.device | str | None = None,
     iterations: int | None = None,
 ) -> Recovery:
-    """Recover images from `degraded` (N, C, H, W) with the true `mask`, (C, H, W) or (N, C, H, W).
+    """Recover images from degraded ones with the true mask.
 
-    One run of Algorithm 1 with `inner_iterations`, then equation (31) where there is no noise: kept pixels are those of
-    `degraded`. `noise_std` is that of all images, or one for each.
-    `converged` means that the MSE between the last two iterates is under `tolerance`. `model`, `batch_size` and
-    `device` are as for `recover_unknown_mask`. Raises InputError as that does, and where the mask is of another size
-    than the images or not of zeros and ones. `iterations` is an older name of `inner_iterations`.
+    One run of Algorithm 1, then equation (31) where there is no noise: kept pixels are those of `degraded`.
+
+    Args:
+        model: as for `recover_unknown_mask`.
+        degraded: (N, C, H, W) float32 or float64, of the pixel range [0, 1] but for noise.
+        mask: (C, H, W) or (N, C, H, W): 1 kept, 0 missing.
+        gamma: the penalty weight of (12), over 0.
+        noise_std: that of all images, or one for each; only whether it is 0 matters.
+        inner_iterations: of Algorithm 1.
+        tolerance: an image has converged where the MSE between its last two iterates is under it.
+        batch_size: how many images are recovered at a time; all where left out.
+        device: where they lie meanwhile, the model's; that of `degraded` where left out.
+        iterations: an older name of `inner_iterations`.
+
+    Raises InputError as `recover_unknown_mask` does, and for a mask of another size or not of zeros and ones.
     """
     if iterations is not None:
         warnings.warn("recover_known_mask: iterations is inner_iterations now", DeprecationWarning, stacklevel=4)

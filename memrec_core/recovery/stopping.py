@@ -47,10 +47,16 @@ def iterate(
 ) -> Iterated:
     """Call `step(*inputs) -> (estimates, next inputs)` until every image has stopped.
 
-    `start` (N, C, H, W) is the estimate before the first step, `inputs` are tensors with N rows each. The step sees
-    `batch_size` images at a time (all N where left out), on `device`, and only such that still move: one that has
-    stopped leaves its place to one that waits, so that the batch stays full as long as any do. An image whose estimate
-    is not finite stops too, and keeps its last finite estimate.
+    Only images that still move are in the batch: one that has stopped leaves its place to one that waits, so that the
+    batch stays full as long as any do. An image whose estimate is not finite stops too, and keeps its last finite one.
+
+    Args:
+        step: is given the inputs of those images that are in the batch.
+        start: (N, C, H, W), the estimates before the first step.
+        inputs: of the first step, tensors with N rows each.
+        rule: when an image stops.
+        batch_size: how many images the step sees at a time; all N where left out.
+        device: where they lie then; where `start` lies where left out.
     """
     batch = _Batch(start, inputs, rule, batch_size or len(start), device or start.device)
     while batch.places:

@@ -96,24 +96,33 @@ def recover_unknown_mask(
     device: torch.device | str | None = None,
     repeats: int = 1,
 ) -> Recovery:
-    """Recover images from `degraded` (N, C, H, W) without knowing which pixels are missing.
+    """Recover images from degraded ones without knowing which pixels are missing.
 
-    Alternates (6), Algorithm 1 from v = u = 0 with `inner_iterations`, and (7), the mask estimate (20), until the MSE
-    between an image's successive estimates stays under `tolerance` for `patience` iterations in a row (appendix D.1).
-    The paper states no cap; `max_iterations` is ours. `first_mask` is `zeros` for a U-Net, otherwise `coin_flips`,
-    drawn from the seed and the image's id (its index where no ids are given), so that neither batch nor order
-    matters. Ids are strings or whole numbers, no two the same; where the batch holds the same images under `repeats`
-    degradations, one after the other, they name them once. The paper's gamma is 0.5 for fc10 with LeakyReLU and 0.1
-    with PReLU. An image that does not converge is a result, not an error.
+    Alternates (6), Algorithm 1 from v = u = 0, and (7), the mask estimate (20), until the MSE between an image's
+    successive estimates has stayed under `tolerance` for `patience` iterations in a row (appendix D.1). An image that
+    does not converge is a result, not an error. Neither batch nor order matters to a result.
 
-    `model` is a module or any function of a batch, whose output is of its input's shape, type and device. A module is
-    in evaluation mode for the length of the call. Raises InputError for another model, for arguments out of range, and
-    for `degraded` that is no finite float32 or float64, or farther from [0, 1] than noise takes it.
+    Args:
+        model: a module, or any function of a batch whose output is of its input's shape, type and device. A module is
+            in evaluation mode for the length of the call.
+        degraded: (N, C, H, W) float32 or float64, of the pixel range [0, 1] but for noise.
+        gamma: the penalty weight of (12), over 0. The paper's is 0.5 for fc10 with LeakyReLU, 0.1 with PReLU.
+        ids: the images' names, strings or whole numbers, no two the same; their indices where left out. Where the batch
+            holds the same images under several degradations, one after the other, they are named once.
+        seed: of the first masks, from 0 on.
+        first_mask: `coin_flips`, drawn from the seed and each image's id, or `zeros`, the paper's for a U-Net.
+        inner_iterations: of Algorithm 1.
+        max_iterations: of the alternation. The paper states no cap; this one is ours.
+        tolerance: an MSE, from 0 on.
+        patience: how many iterations in a row the change must be small.
+        on_iteration: called with the images and masks of each outer iteration, of those images that are in the batch;
+            clone what is to be kept.
+        batch_size: how many images are in the batch at a time; all where left out. One that has stopped leaves its
+            place to the next.
+        device: where they lie for that time, the model's; where `degraded` lies where left out.
+        repeats: how many times the batch holds the same images.
 
-    `batch_size` images are in the batch at a time, all where left out; one that has stopped leaves its place to the
-    next. They lie on `device` for that time, the model's, where `degraded` lies elsewhere. `on_iteration` is called
-    with the images and masks of each outer iteration, of those images that are in the batch; clone what is
-    to be kept.
+    Raises InputError for another model, arguments out of range, and `degraded` that is no finite batch of such images.
     """
     check_arguments(degraded, batch_size, device, inner_iterations=inner_iterations)
     check_gamma(gamma)

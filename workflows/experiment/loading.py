@@ -26,13 +26,19 @@ def load(
     elsewhere: bool = False,
     run: str | None = None,
 ) -> Experiment:
-    """The experiment in the YAML file `source`, or the shipped one of that name, with `key=value` overrides.
+    """The experiment in a YAML file, or the shipped one of that name.
 
-    `variant` is one of the file's own, such as `cpu`: a smaller form of the experiment. A data set whose root the file
-    leaves open is looked for where data_folder says; not where the experiment is for machines `elsewhere`, whose paths
-    are left as they are. What `overrides` change is said in the description, and a shipped experiment that they change
-    has the name of its `run`'s folder. Raises InputError, in one sentence, for a file that is missing or not YAML, and
-    for any wrong key or value.
+    A data set whose root the file leaves open is looked for where data_folder says. What `overrides` change is said in
+    the description, and a shipped experiment that they change has the name of its run's folder.
+
+    Args:
+        source: the file, or the name of a shipped experiment.
+        overrides: `key=value`, with dotted keys.
+        variant: one of the file's own, such as `cpu`: a smaller form of the experiment.
+        elsewhere: whether it is for other machines, where paths mean what they mean there.
+        run: the run's folder.
+
+    Raises InputError, in one sentence, for a file that is missing or not YAML, and for any wrong key or value.
     """
     found = experiment_file.find(source)
     experiment = parse(found.text, found.origin, overrides, variant, found.folder, elsewhere)
@@ -61,8 +67,18 @@ def parse(
     folder: Path | None = None,
     elsewhere: bool = False,
 ) -> Experiment:
-    """The experiment that the YAML `text` describes; `origin` names it in error messages. Its relative paths start from
-    `folder`, the working directory where left out; those of `overrides` always from the working directory."""
+    """The experiment that a YAML text describes.
+
+    Args:
+        text: the YAML.
+        origin: what to call it in error messages.
+        overrides: `key=value`, with dotted keys; their relative paths start from the working directory.
+        variant: one of the text's own.
+        folder: where the text's relative paths start; the working directory where left out.
+        elsewhere: whether it is for other machines, whose paths are left as they are.
+
+    Raises InputError as `load`.
+    """
     context = ELSEWHERE if elsewhere else None
     written = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
     tree = written.tree if variant is None else written.smaller(variant)

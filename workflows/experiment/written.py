@@ -239,5 +239,5 @@ def _import(modules: Any) -> None:
         except Exception as error:  # of the user's own code, of any kind
             raise ValueError(
                 f"imports: module {shown(name)} can't be imported ({type(error).__name__}: {in_a_line(error)}); "
-                "install it where memrec runs, or correct its name"
+                "install its package where memrec runs, on every node, or put its folder on PYTHONPATH"
             ) from error

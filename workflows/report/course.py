@@ -35,7 +35,14 @@ class Course(NamedTuple):
 def draw_course(
     experiment: Experiment, store: Store, degradation: str | None = None, image: int = 0, model: str | None = None
 ) -> list[str]:
-    """Recover image number `image` of the audit set at the lowest training loss and draw how; returns the files' names.
+    """Recover one image at the lowest training loss and draw how; returns the files' names.
+
+    Args:
+        experiment: the run's.
+        store: the run's folder.
+        degradation: the label of one; the first where left out.
+        image: its number in the audit set, training images first.
+        model: the label of one; the first where left out.
 
     Raises InputError for a degradation, model or image that the run does not have, a missing checkpoint, and where none
     of the experiment's methods has a course.

@@ -42,8 +42,15 @@ def measured_places(experiment: Experiment) -> list[tuple[str, str]]:
 def measure(
     experiment: Experiment, model: str, audit: AuditSet, device: str, within_s: float = math.inf
 ) -> dict[str, Cost]:
-    """What a recovery costs by each method that uses `model`, by the methods' labels; the weights don't matter to that.
-    After `within_s` seconds no larger batch is tried."""
+    """What a recovery costs by each method that uses a model, by the methods' labels.
+
+    Args:
+        experiment: with the methods and the model.
+        model: a model's label, or `generic`; the weights don't matter to the cost.
+        audit: the images that it is asked of.
+        device: cpu or cuda.
+        within_s: after so many seconds no larger batch is tried.
+    """
     images = audit.images(slice(0, min(len(audit), SMALLEST_BATCH)), device)
     if model == GENERIC:
         generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]

@@ -86,7 +86,13 @@ def recover_unit(
 ) -> pa.Table:
     """The unit's rows in the schema of the results, in the order in which they are posed.
 
-    What is held lies on `device`; `batch_size` recoveries are there at a time, the unit's own number where left out.
+    Args:
+        unit: which images, under which degradations, by which method.
+        experiment: what the unit's names stand for.
+        audit: the images of the unit's data set.
+        held: what the unit's method rests on, on `device`.
+        device: cpu or cuda.
+        batch_size: how many recoveries are there at a time; the unit's own number where left out.
     """
     began = time.perf_counter()
     posed, method = pose(unit, experiment, audit), experiment.method(unit.method)

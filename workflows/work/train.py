@@ -58,7 +58,16 @@ def train_model(
 ) -> TrainingSummary:
     """Train one network on the training images, with a checkpoint at each target.
 
-    Raises TrainingError, after whatever targets were reached, when it can't reach the next.
+    Args:
+        experiment: with the targets and the optimiser.
+        model: the network.
+        audit: the images of its data set.
+        store: the run's folder, where checkpoints go and the state from which an interrupted training goes on.
+        on_step: called with each step's number and the loss that was seen last.
+        device: cpu or cuda.
+
+    Raises TrainingError, after whatever targets were reached, when it can't reach the next, and InputError for other
+    pictures than the run was begun with.
     """
     settings, began, images = experiment.training, time.monotonic(), audit.training_images(device)
     trained_on = audit.catalogue.fingerprint("train")
