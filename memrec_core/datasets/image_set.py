@@ -93,8 +93,9 @@ class ImageCountError(InputError):
 def balanced_choice(
     groups: dict[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
 ) -> list[tuple[str, Entry]]:
-    """Pairs (group, entry), drawn in turn from the shuffled groups, so that no group gives two more than another that still
-    has some.
+    """Pairs (group, entry), drawn in turn from the shuffled groups.
+
+    No group gives two more than another that still has some.
 
     Args:
         groups: the entries of each group, by its name.
