@@ -1,7 +1,7 @@
 """What a method of recovery is: an object whose fields are its settings, and that solves a problem."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from enum import Enum
 from typing import Any, ClassVar, Protocol
 
@@ -70,6 +70,8 @@ class Method(Protocol):
     One from outside derives from this class, for what it leaves open, and is added with `METHODS[name] = its class`.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    """Its settings: what the decorator `dataclass` makes."""
     name: ClassVar[str]
     """What an experiment calls it, its key in METHODS."""
     title: ClassVar[str]

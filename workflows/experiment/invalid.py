@@ -23,8 +23,10 @@ def sentence(error: ValidationError, tree: Any) -> str:
 
 def _as_written(location: Location, tree: Any) -> Location:
     """One mapping may stand for a list of one."""
-    alone = len(location) > 1 and location[1] == 0 and not isinstance(tree[location[0]], list)
-    return (location[0], *location[2:]) if alone else location
+    match location:
+        case (entry, 0, *below) if not isinstance(tree[entry], list):
+            return (entry, *below)
+    return location
 
 
 def _complaint(error: ErrorDetails) -> str:

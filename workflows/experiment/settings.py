@@ -101,7 +101,7 @@ def check_keys(tree: Mapping[Any, Any], known: Iterable[str]) -> None:
     known = list(known)
     for key in tree:
         if key not in known:
-            complaint = PydanticCustomError(UNKNOWN_KEY, "{sentence}", {"sentence": str(unknown("key", key, known))})
+            complaint = _complaint(UNKNOWN_KEY, str(unknown("key", key, known)))
             raise _invalid([InitErrorDetails(type=complaint, loc=(str(key),), input=tree[key])])
 
 
@@ -110,13 +110,18 @@ def below(place: str, error: ValidationError) -> ValidationError:
     return _invalid(
         [
             InitErrorDetails(
-                type=PydanticCustomError(entry["type"], "{sentence}", {"sentence": entry["msg"]}),
+                type=_complaint(entry["type"], entry["msg"]),
                 loc=(place, *entry["loc"]),
                 input=entry["input"],
             )
             for entry in error.errors(include_url=False)
         ]
     )
+
+
+def _complaint(kind: str, sentence: str) -> PydanticCustomError:
+    # Pydantic asks for a literal, and gives the kinds of its own errors out as mere strings.
+    return PydanticCustomError(kind, "{sentence}", {"sentence": sentence})  # pyright: ignore[reportArgumentType]
 
 
 def _invalid(errors: list[InitErrorDetails]) -> ValidationError:

@@ -56,7 +56,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         BaseResolver.__init__(self)
         self.depth = self.nodes = 0
 
-    def compose_node(self, parent: Node | None, index: object) -> Node:
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         if self.depth > DEEPEST:
             _refuse(self.peek_event(), TOO_DEEP)
         self.nodes += 1
@@ -143,6 +143,7 @@ class _Construction:
             _refuse(node, f"has the tag {shown(node.tag.removeprefix(_TAG))}, which is not read here; leave it out")
         if isinstance(node, ScalarNode):
             return _scalar(node)
+        assert isinstance(node, SequenceNode | MappingNode)  # there is no other kind
         self.open.append(node)
         made = self._list(node) if isinstance(node, SequenceNode) else self._mapping(node)
         self.open.pop()
