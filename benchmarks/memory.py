@@ -22,7 +22,7 @@ from workflows.experiment.data_folder import default_root
 SCALE = Path(__file__).parent / "scale.yaml"
 SAMPLE_S = 0.5
 ROLES = {
-    "workflows.cli": "driver",
+    "-m workflows": "driver",
     "Recoverer": "actor",
     "TrainingActor": "trainer",
     "read_images": "reading the images",
@@ -75,7 +75,7 @@ def main() -> int:
 def watch(arguments: list[str], stdout: int | None = None) -> tuple[int, dict[str, float]]:
     """The exit status of `memrec run` with these arguments, and by their role the peak memory of its processes, in
     bytes."""
-    process = psutil.Popen([sys.executable, "-m", "workflows.cli", "run", *arguments], stdout=stdout)
+    process = psutil.Popen([sys.executable, "-m", "workflows", "run", *arguments], stdout=stdout)
     peaks: dict[str, float] = defaultdict(float)
     while process.poll() is None:
         for member in [process, *process.children(recursive=True)]:

@@ -20,6 +20,7 @@ LAYERS = (
     {"commands"},
     {"cli"},
     {"entry"},
+    {"__main__"},
 )
 """The parts of workflows, from below; each imports of itself and of those below alone."""
 CORE_NEEDS = {"torch", "numpy"}

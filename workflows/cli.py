@@ -4,11 +4,6 @@ interrupted.
 What a command needs is imported in it: torch, Ray and pandas take seconds, which --help must not.
 """
 
-if __name__ == "__main__":  # before anything that takes its time to import
-    from workflows.entry import main
-
-    main()
-
 import sys
 from typing import Annotated, Any
 

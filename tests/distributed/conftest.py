@@ -22,7 +22,7 @@ class Job:
         self, experiment: Path, run: Path, *options: object, actors: int | None = 2, log: Path | None = None
     ) -> None:
         self.run, self.log = run, log or run.with_suffix(".log")
-        command = [sys.executable, "-m", "workflows.cli", "run", experiment, "--run", run, *options]
+        command = [sys.executable, "-m", "workflows", "run", experiment, "--run", run, *options]
         command += [] if actors is None else ["--actors", actors]
         with self.log.open("ab") as log:
             self.process = psutil.Popen(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT)

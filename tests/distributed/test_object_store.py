@@ -38,7 +38,7 @@ def bucket(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
 
 def call(*arguments: object) -> subprocess.CompletedProcess:
     """What `memrec` did with the arguments; fails with the place where each of its threads is, should it hang."""
-    command = [sys.executable, "-X", "faulthandler", "-m", "workflows.cli", *map(str, arguments)]
+    command = [sys.executable, "-X", "faulthandler", "-m", "workflows", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         out, err = process.communicate(timeout=240)

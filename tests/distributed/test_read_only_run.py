@@ -21,7 +21,7 @@ def test_its_tables_are_printed_and_what_can_not_be_written_is_named(
 ):
     run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
-    program = [*as_another_user(), sys.executable, "-m", "workflows.cli", command, run]
+    program = [*as_another_user(), sys.executable, "-m", "workflows", command, run]
     called = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert (called.returncode, called.stderr.count("\n")) == (status, 1 if file else 0), called
     assert f"{file} can't be written (Permission denied)" in called.stderr or not file

@@ -216,7 +216,7 @@ def test_run_on_a_cluster_that_asks_for_a_token_says_so(head: Head, small_file: 
     environment = {name: value for name, value in head.environment.items() if not name.startswith("RAY_AUTH")}
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text(head.environment["RAY_AUTH_TOKEN"])
-    command = [sys.executable, "-m", "workflows.cli", "run", small_file, "--run", tmp_path / "run"]
+    command = [sys.executable, "-m", "workflows", "run", small_file, "--run", tmp_path / "run"]
     command += ["--address", head.address]
 
     def call(**more: str) -> subprocess.CompletedProcess:

@@ -193,7 +193,7 @@ def test_network_that_no_memory_could_hold(memrec, small_file: Path, tmp_path: P
 
 def test_more_gpus_than_this_machine_has(small_file: Path, tmp_path: Path):
     # In a process of its own: one that has been on this machine's own Ray gets no actors on another cluster any more.
-    command = [sys.executable, "-m", "workflows.cli", "run", small_file, "--run", tmp_path / "run"]
+    command = [sys.executable, "-m", "workflows", "run", small_file, "--run", tmp_path / "run"]
     called = subprocess.run([*command, "--gpus-per-actor", "64"], capture_output=True, text=True, check=False)
     assert (called.returncode, called.stderr.count("\n")) == (2, 1), called
     assert "--gpus-per-actor 64 is more than the" in called.stderr

@@ -13,7 +13,7 @@ SENTENCE = "error: interrupted; what is done stays, and the same command goes on
 ROOT = Path(__file__).parents[2]
 
 
-def start(*arguments: object, options: tuple[str, ...] = (), module: str = "workflows.cli") -> subprocess.Popen:
+def start(*arguments: object, options: tuple[str, ...] = (), module: str = "workflows") -> subprocess.Popen:
     command = [sys.executable, *options, "-m", module, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
@@ -42,7 +42,7 @@ def test_signal_while_a_command_imports_ends_it_with_the_sentence(
     assert (process.returncode, rest) == (130, [SENTENCE])
 
 
-@pytest.mark.parametrize("module", ["workflows.cli", "workflows.entry"])
+@pytest.mark.parametrize("module", ["workflows", "workflows.entry"])
 def test_both_ways_to_call_the_commands_answer(tmp_path: Path, module: str):
     out, err = start("status", tmp_path, module=module).communicate(timeout=60)
     assert (out, err.count("\n"), "is not a run of memrec" in err) == ("", 1, True)

@@ -94,7 +94,7 @@ def test_full_disk_behind_the_output_ends_no_work(
 def test_shell_that_closes_what_it_likes_gets_the_whole_work_all_the_same(
     run: Path, small_file: Path, tmp_path: Path, redirections: str
 ):
-    script = f'set -o pipefail; "$0" -m workflows.cli run "$1" --run "$2" {redirections}'
+    script = f'set -o pipefail; "$0" -m workflows run "$1" --run "$2" {redirections}'
     called = subprocess.run(
         ["bash", "-c", script, sys.executable, small_file, run], capture_output=True, text=True, check=False
     )
@@ -115,7 +115,7 @@ def test_locale_without_utf_8_leaves_the_page_in_utf_8(run: Path, tmp_path: Path
     plain = Path(shutil.copytree(run, tmp_path / "plain"))
     mine = tmp_path / "mine.yaml"
     mine.write_text(small_file.read_text(encoding="utf-8") + "description: Äpfel\n", encoding="utf-8")
-    words = [sys.executable, "-m", "workflows.cli", "run", mine, "--run", plain]
+    words = [sys.executable, "-m", "workflows", "run", mine, "--run", plain]
     called = subprocess.run(words, capture_output=True, text=True, check=False)
     assert called.returncode == 0, called
     assert "Äpfel" in (plain / "report" / "index.html").read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def test_locale_without_utf_8_leaves_the_page_in_utf_8(run: Path, tmp_path: Path
 @pytest.mark.long
 @pytest.mark.usefixtures("old_locale")
 def test_folder_whose_name_the_locale_can_not_hold_is_refused_before_the_work(run: Path):
-    words = [sys.executable, "-m", "workflows.cli", "report", run]
+    words = [sys.executable, "-m", "workflows", "report", run]
     called = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (called.returncode, called.stderr.count("\n")) == (2, 1)
     assert "PYTHONUTF8=1" in called.stderr

@@ -91,7 +91,7 @@ def test_place_of_another_user_is_left_alone(short: Path, monkeypatch: pytest.Mo
 
 def test_machine_without_any_folder_for_ray_says_so_in_a_sentence(small_file: Path, tmp_path: Path):
     mounts = "; ".join(f"mount -t tmpfs -o ro tmpfs {place}" for place in ("/var/tmp", "/dev/shm"))
-    program = f"{sys.executable} -m workflows.cli run {tmp_path.name}/small.yaml --run {tmp_path.name}/run"
+    program = f"{sys.executable} -m workflows run {tmp_path.name}/small.yaml --run {tmp_path.name}/run"
     # What the command needs lies under the temporary folder: it is reached from within, and can't be written.
     script = (
         f"{mounts}; mount --bind -o ro {tmp_path.parent} /tmp && mount -o remount,bind,ro /tmp && cd /tmp; {program}"

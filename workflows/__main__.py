@@ -1,0 +1,5 @@
+"""`python -m workflows` is `memrec`."""
+
+from workflows.entry import main
+
+main()
