@@ -18,11 +18,20 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
     from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, training
     from memrec_core.autoencoders import build, given
     from memrec_core.datasets import ImageSet
-    from memrec_core.degradations import degrade, mask
+    from memrec_core.degradations import Blur, Custom, Downsample, Erasure, degrade, mask
     from memrec_core.errors import InputError, TrainingError
     from memrec_core.metrics import Rate, mse, psnr, recovery_rate
     from memrec_core.recovery import (
+        AutoencoderIterations,
+        Biharmonic,
+        Ddnm,
+        Denoiser,
+        KnownMask,
+        KnownOperator,
+        Method,
+        Problem,
         Recovery,
+        UnknownMask,
         inpaint_biharmonic,
         iterate_autoencoder,
         recover_ddnm,
@@ -34,11 +43,24 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
 
 __version__ = "0.1.0"
 __all__ = [
+    "AutoencoderIterations",
+    "Biharmonic",
+    "Blur",
+    "Custom",
+    "Ddnm",
+    "Denoiser",
+    "Downsample",
+    "Erasure",
     "ImageSet",
     "InputError",
+    "KnownMask",
+    "KnownOperator",
+    "Method",
+    "Problem",
     "Rate",
     "Recovery",
     "TrainingError",
+    "UnknownMask",
     "__version__",
     "autoencoders",
     "build",
@@ -64,11 +86,24 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AutoencoderIterations": "recovery",
+    "Biharmonic": "recovery",
+    "Blur": "degradations",
+    "Custom": "degradations",
+    "Ddnm": "recovery",
+    "Denoiser": "recovery",
+    "Downsample": "degradations",
+    "Erasure": "degradations",
     "ImageSet": "datasets",
     "InputError": "errors",
+    "KnownMask": "recovery",
+    "KnownOperator": "recovery",
+    "Method": "recovery",
+    "Problem": "recovery",
     "Rate": "metrics",
     "Recovery": "recovery",
     "TrainingError": "errors",
+    "UnknownMask": "recovery",
     "build": "autoencoders",
     "degrade": "degradations",
     "given": "autoencoders",
