@@ -60,7 +60,8 @@ def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Mo
         ) from error
     if not isinstance(model, nn.Module):
         raise InputError(f"the builder of autoencoder {name} returned {described(model)}; let it return a torch module")
-    model.spec = {"architecture": name, "image_shape": list(shape), "options": options}
+    spec = {"architecture": name, "image_shape": list(shape), "options": options}
+    model.spec = spec  # pyright: ignore[reportArgumentType] (a module keeps any attribute)
     return model
 
 

@@ -89,6 +89,9 @@ class Wrapped(nn.Module):
     `network` is the one from outside, whose state dict is that of its weights file.
     """
 
+    shift: Tensor | None
+    scale: Tensor | None
+
     def __init__(self, network: Callable[..., Any], given: Given) -> None:
         super().__init__()
         self.given, self.network = given, network
@@ -98,7 +101,7 @@ class Wrapped(nn.Module):
             self.register_buffer(name, numbers, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.scale is None:
+        if self.shift is None or self.scale is None:
             return images_in(self.applied(x), x, self.given.output)
         if len(self.scale) not in (1, x.shape[-3]):
             raise InputError(
@@ -247,7 +250,7 @@ def _interval(bounds: object) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-def _numbers(what: str, values: object, accept: Callable[[float], bool], expected: str) -> float | tuple[float, ...]:
+def _numbers(what: str, values: Any, accept: Callable[[float], bool], expected: str) -> float | tuple[float, ...]:
     """A number, or a tuple of one for each channel."""
     several = listed(values)
     for value in [values] if several is None else several:

@@ -62,8 +62,8 @@ def _entries(returned: object) -> dict[str, object]:
     """What is in it, by what `output` would call it."""
     if isinstance(returned, Mapping):
         return {str(key): value for key, value in returned.items()}
-    if isinstance(returned, tuple) and hasattr(returned, "_fields"):
-        return dict(zip(returned._fields, returned, strict=True))
+    if isinstance(returned, tuple) and (names := getattr(returned, "_fields", None)) is not None:
+        return dict(zip(names, returned, strict=True))
     if isinstance(returned, list | tuple):
         return {str(index): value for index, value in enumerate(returned)}
     own = getattr(returned, "__dict__", {})

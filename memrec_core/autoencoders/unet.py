@@ -37,14 +37,16 @@ class UNet(nn.Module):
         )
         self.last = nn.Sequential(nn.Conv2d(channels[0], image_shape[0], 3, padding=1), activation_layer(activation))
         self.reset_parameters()
-        self.to(memory_format=torch.channels_last)  # convolutions on a CPU are faster so
+        # Convolutions on a CPU are faster so.
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (torch's stubs lack this form)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.orthogonal_(module.weight, gain=sqrt(2.0))
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         encoded, x = [], x.contiguous(memory_format=torch.channels_last)

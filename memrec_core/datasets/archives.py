@@ -63,7 +63,10 @@ def open_files(root: Path, top: str, remarks: Remarks) -> Iterator[Files]:
             f"{shown_name(root)} is not a readable {kind} ({in_a_line(error)}); fetch it again, or give another file"
         ) from error
     with archive:
-        yield (_Zip if zipped else _Tar)(archive, root, top, remarks)
+        if isinstance(archive, zipfile.ZipFile):
+            yield _Zip(archive, root, top, remarks)
+        else:
+            yield _Tar(archive, root, top, remarks)
 
 
 class _Folder:

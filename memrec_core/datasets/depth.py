@@ -44,7 +44,7 @@ def to_8_bits(image: ImageFile.ImageFile, data: bytes, note: Note) -> Image.Imag
 
 def _samples(image: ImageFile.ImageFile, data: bytes) -> np.ndarray | None:
     """The samples (H, W, C) of more than 8 bits; None where Pillow's 8 bits of each are all that there are to keep."""
-    tile, raw = (image.tile or [None])[0], _raw_mode(image)
+    tile, raw = image.tile[0] if image.tile else None, _raw_mode(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)[..., None]
         unsigned = values.dtype == np.int32 and getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT) == (1,)
@@ -52,14 +52,14 @@ def _samples(image: ImageFile.ImageFile, data: bytes) -> np.ndarray | None:
     if raw == "LA;16B":
         return _grey_and_alpha(data)
     deep = raw.partition(";")[0] in ("RGB", "RGBX", "RGBA") and raw.partition(";")[2] in OTHER_BYTE
-    plain = tile is not None and (tile.codec_name, tile.args) == ("ppm", ("RGB", 2**16 - 1))
+    plain = tile if tile and (tile.codec_name, tile.args) == ("ppm", ("RGB", 2**16 - 1)) else None
     if not deep and not plain:
         return None
     upper = np.asarray(image)
     if upper[..., :3].max() >= 64 and "transparency" not in image.info:  # more than 14 bits: the upper 8 are at hand
         return None
     if plain:
-        return np.frombuffer(data, ">u2", upper.size, tile.offset).reshape(upper.shape)
+        return np.frombuffer(data, ">u2", upper.size, plain.offset).reshape(upper.shape)
     return upper.astype(np.uint16) << 8 | _lower_bytes(image, data)
 
 
@@ -70,7 +70,7 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 
 
 def _lower_bytes(image: ImageFile.ImageFile, data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data), formats=[image.format]) as again:
+    with Image.open(io.BytesIO(data), formats=[image.format or ""]) as again:
         raw = _raw_mode(again)
         other = f"{raw.partition(';')[0]};{OTHER_BYTE[raw.partition(';')[2]]}"
         again.tile = [
@@ -94,13 +94,14 @@ def _stated_bits(image: ImageFile.ImageFile, data: bytes) -> int:
     if image.format == "PNG":
         return _significant_bits(data)
     if image.format == "TIFF":
-        tag = image.tag_v2
+        tag = getattr(image, "tag_v2", {})
         room = max(tag.get(BITS_PER_SAMPLE, (1,)))
         top = tag.get(MAX_SAMPLE_VALUE, 0)
         top = max(top) if isinstance(top, tuple) else top
         return int(top).bit_length() if top else room if room < 16 else 0
     if image.format == "PPM":  # Pillow has scaled the values to 16 bits by the largest that the header names
-        return 16 if image.tile and image.tile[0].codec_name != "raw" and image.tile[0].args[-1] != 2**16 - 1 else 0
+        tile = image.tile[0] if image.tile else None
+        return 16 if tile and tile.codec_name != "raw" and tile.args and tile.args[-1] != 2**16 - 1 else 0
     if image.format == "JPEG2000":  # likewise
         size = data.find(b"\xff\x4f\xff\x51")
         return 16 if 0 <= size < len(data) - 42 and data[size + 42] & 0x7F < 15 else 0

@@ -137,7 +137,7 @@ def _in_channels(image: Image.Image, channels: int, note: Note) -> Image.Image:
     seen = image.convert("RGBA")
     if channels in (2, 4):
         return _converted(seen, channels)
-    if seen.getextrema()[3][0] == 255:
+    if seen.getchannel("A").getextrema()[0] == 255:
         return _converted(image, channels)
     note("laid over white where transparent")
     return _converted(Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen), channels)

@@ -1,7 +1,7 @@
 """A set of images in memory, and the choice of a subset that all data sets share."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -91,7 +91,7 @@ class ImageCountError(InputError):
 
 
 def balanced_choice(
-    groups: dict[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
+    groups: Mapping[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
 ) -> list[tuple[str, Entry]]:
     """Pairs (group, entry), drawn in turn from the shuffled groups.
 

@@ -126,12 +126,12 @@ class _Batch:
         for tensor, source in zip(tensors, (self.first_estimates, *self.first_inputs), strict=True):
             _put(tensor, taken, source[fresh])
             _put(tensor, holes, tensor[_index(movers, tensor)])
-        for own, first in ((self.rows, np.arange(fresh.start, fresh.start + count)), (self.counts, 0), (self.calm, 0)):
-            own[taken] = first
+        self.rows[taken], self.counts[taken], self.calm[taken] = np.arange(fresh.start, fresh.start + count), 0, 0
+        for own in (self.rows, self.counts):
             own[holes] = own[movers]
-        self.rows, self.counts, self.calm = (own[:end] for own in (self.rows, self.counts, self.calm))
-        estimate, *inputs = (tensor[:end] for tensor in tensors)
-        return estimate, tuple(inputs)
+        self.calm[holes] = self.calm[movers]
+        self.rows, self.counts, self.calm = self.rows[:end], self.counts[:end], self.calm[:end]
+        return estimate[:end], tuple(tensor[:end] for tensor in inputs)
 
 
 def _index(places: np.ndarray, tensor: Tensor) -> Tensor:

@@ -38,10 +38,10 @@ class Soap(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    self._update(parameter, parameter.grad, group)
 
-    def _update(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
-        gradient = parameter.grad.reshape(len(parameter), -1) if parameter.ndim > 1 else parameter.grad[None]
+    def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+        gradient = gradient.reshape(len(parameter), -1) if parameter.ndim > 1 else gradient[None]
         state = self.state[parameter]
         if not state:
             _start(state, gradient, vector=parameter.ndim < 2)
