@@ -44,7 +44,7 @@ def test_an_override_changes_its_own_entry_and_not_the_one_that_an_alias_shares_
         "[&first {architecture: fc10, width: 48}, {<<: *first, label: other}, *first]",
     )
     changed = experiment.parse(text, "exp.yaml", ["models.2.width=7", "models.2.label=third"])
-    assert [model.width for model in changed.models] == [48, 48, 7]
+    assert [model.options["width"] for model in changed.models] == [48, 48, 7]
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
