@@ -148,6 +148,13 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]
     networked = [entry for entry in experiment.methods if entry not in generic]
     images = sum(map(len, audits.values()))
+    pairs = {entry.label: len(experiment.under(entry.label)) for entry in experiment.methods}
+    if any(count < len(experiment.degradations) for count in pairs.values()):
+        at_each, once = (sum(pairs[entry.label] for entry in entries) for entries in (networked, generic))
+        return (
+            f"{images} images, {_count(at_each, 'pair')} of a method and a degradation at each checkpoint and {once} "
+            "without a network"
+        )
     parts = []
     if networked:
         parts.append(f"{_count(len(networked), 'method')} at each checkpoint")

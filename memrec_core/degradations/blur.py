@@ -17,8 +17,8 @@ from memrec_core.degradations.noise import check_noise_std, noise_label, number_
 from memrec_core.degradations.operator import Shape
 from memrec_core.errors import InputError
 
-WIDEST = 1000
-"""The largest standard deviation and the longest motion, in pixels."""
+NARROWEST, WIDEST = 0.1, 1000
+"""The smallest standard deviation, which leaves images as they are; the largest, and the longest motion; in pixels."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Blur:
     """Pixels are blurred: by a Gaussian, or by a motion along a line.
 
     Args:
-        std: of the Gaussian, in pixels, over 0. Give this or `length`.
+        std: of the Gaussian, in pixels, from 0.1 on. Give this or `length`.
         length: of the motion, in pixels, a whole number from 2 on.
         angle: of the motion, in degrees from the horizontal, anticlockwise, from 0 to under 180.
         noise_std: of Gaussian noise on every entry, from 0 to 1.
@@ -47,8 +47,8 @@ class Blur:
         expected = "a number of degrees from 0 to under 180; a line at -45 is one at 135"
         check_number("angle", self.angle, expected, lambda angle: 0 <= angle < 180)
         if self.std is not None:
-            expected = f"a standard deviation in pixels, over 0 and at most {WIDEST}"
-            check_number("std", self.std, expected, lambda std: 0 < std <= WIDEST)
+            expected = f"a standard deviation in pixels, from {NARROWEST} to {WIDEST}"
+            check_number("std", self.std, expected, lambda std: NARROWEST <= std <= WIDEST)
         if self.std is not None and self.angle:
             raise InputError(f"a Gaussian blur has no angle, but angle {self.angle:g} is given; leave it out")
         if self.length is not None:

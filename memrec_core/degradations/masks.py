@@ -96,12 +96,15 @@ def mask(
 def mask_name(name: str | int) -> str:
     """The name of a mask, for its name or the paper's number. Raises InputError where there is no such mask."""
     text = str(name)
+    if odd := [own for own in PATTERNS if own.isdecimal() or _RANDOM.fullmatch(own)]:
+        raise InputError(f"the pattern {odd[0]!r} in PATTERNS has the name of another mask; choose another")
     if text.isdecimal() and len(text) < 10 and int(text) in MASKS:
         return MASKS[int(text)]
     if text not in PATTERNS and not is_random(text):
         others = "another per cent from 1 to 99, or the paper's number, 1 to 6"
         raise InputError(f"{unknown('mask', text, [*PATTERNS, 'random_80'])}, {others}")
-    return text
+    random = _RANDOM.fullmatch(text)
+    return text if random is None else f"random_{int(random[1])}"
 
 
 def is_random(name: str) -> bool:

@@ -25,7 +25,8 @@ def check_noise_std(noise_std: object) -> None:
 
 def noise_label(noise_std: float) -> str:
     """What the noise adds to a degradation's label."""
-    return f"-noise_{noise_std:g}" if noise_std else ""
+    short = f"{noise_std:g}"
+    return f"-noise_{short if float(short) == noise_std else number_label(noise_std)}" if noise_std else ""
 
 
 def number_label(number: float) -> str:

@@ -51,6 +51,9 @@ class Ddnm(Method):
         """It fills what is missing."""
         return degradation.erases
 
+    def check(self, basis: DiffusionPrior) -> None:
+        _check_steps(self.steps, basis)
+
     def evaluations(self) -> int:
         return self.steps
 
@@ -140,6 +143,10 @@ def _check(
     check_arguments(degraded, batch_size, device, steps=steps)
     check_seed(seed)
     _check_eta(eta)
+    _check_steps(steps, prior)
+
+
+def _check_steps(steps: int, prior: DiffusionPrior) -> None:
     if steps > len(prior.abar):
         raise InputError(f"ddnm takes at most the prior's {len(prior.abar)} steps, not {steps}")
 

@@ -89,6 +89,9 @@ class Method(Protocol):
         """Whether the method makes sense under that degradation."""
         return True
 
+    def check(self, basis: Any) -> None:
+        """Raises InputError where its settings do not fit the generic prior that it rests on."""
+
     def evaluations(self) -> int:
         """How many applications of its basis an image takes, as expected."""
         return 1

@@ -1,7 +1,7 @@
 """The methods of an experiment, and where their settings may stand."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,6 +20,7 @@ from workflows.experiment.settings import (
     Section,
     arguments_of,
     below,
+    check_registered,
     of_somebody,
     one_of,
     plain_settings,
@@ -69,16 +70,23 @@ def method_of(tree: Any, info: ValidationInfo) -> MethodEntry:
     tree = {"name": tree} if isinstance(tree, str) else tree
     if not isinstance(tree, dict):
         raise ValueError(f"input should be a method's name, or a mapping such as {{name: ...}}, not {shown(tree)}")
-    name = tree.get("name")
+    if "name" not in tree:
+        raise ValueError("a method's mapping has a name, such as {name: unknown_mask, max_iterations: 200}")
+    name = tree["name"]
     if not isinstance(name, str) or name not in METHODS:
         raise unknown("method", name, METHODS)
     kind = METHODS[name]
-    named = _Named.model_validate({key: tree[key] for key in ("name", "label") if key in tree})
+    check_registered("method", name, kind)
+    named = _Named.model_validate({"name": name, "label": tree.get("label", name)})
+    if named.label != name and named.label in METHODS:
+        raise ValueError(f"label {named.label} is another method's name; choose another")
     settings = {key: value for key, value in tree.items() if key not in ("name", "label")}
     if isinstance(prior := settings.get("prior"), str):
         settings["prior"] = _place_of_prior(prior, info.context)
     try:
-        return MethodEntry(named.label or name, kind(**arguments_of(kind, settings)))
+        entry = MethodEntry(named.label, kind(**arguments_of(kind, settings)))
+        written_method(entry)  # raises where a file could not hold it
+        return entry
     except ValidationError as error:
         for one in error.errors():
             if one["type"] == "missing":
@@ -91,7 +99,7 @@ class _Named(Section):
     """What is not a setting in a method's entry."""
 
     name: str
-    label: Label | None = None
+    label: Label
 
 
 def written_method(entry: MethodEntry) -> dict[str, Any]:
@@ -115,16 +123,17 @@ def source_of(prior: str) -> str:
     return str(PRIORS / prior) if (PRIORS / prior).is_dir() else prior
 
 
-def with_settings_in_place(tree: dict[str, Any]) -> dict[str, Any]:
-    """An experiment whose methods have the settings that stand elsewhere: in the section of a method's name, or in
+def with_settings_in_place(tree: dict[str, Any], usual: Sequence[str]) -> dict[str, Any]:
+    """An experiment, with the `usual` methods where it names none, whose methods have the settings that stand elsewhere: in the section of a method's name, or in
     `recovery`, for all that have them. Raises ValidationError, or ValueError, for what is wrong in such a section."""
     sections = {name: tree[name] for name in tree if name in METHODS and tree[name] is not None}
     for name, section in sections.items():
+        check_registered("method", name, METHODS[name])
         _check_section(name, section)
     shared = _shared(tree.get(SHARED_SETTINGS))
-    methods = tree.get("methods", USUAL_METHODS)
+    methods = tree.get("methods", usual)
     if isinstance(methods, list):
-        _check_effect(shared, methods)
+        _check_effect(shared, sections, [one for one in methods if _name_in(one) in METHODS])
         methods = [_with_settings(one, shared, sections) for one in methods]
     elsewhere = {*METHODS, SHARED_SETTINGS}
     return {**{key: value for key, value in tree.items() if key not in elsewhere}, "methods": methods}
@@ -147,15 +156,40 @@ def _check_section(name: str, section: Any) -> None:
         raise below(name, error) from error
 
 
-def _check_effect(shared: SharedSettings, methods: list[Any]) -> None:
-    """Raises ValueError for a shared setting that each method which has it gives itself: it would do nothing."""
+def _check_effect(shared: SharedSettings, sections: Mapping[str, Any], methods: list[Any]) -> None:
+    """Raises ValueError for a setting in a section that changes no method of those that have it: each gives its own."""
+    for name, section in sections.items():
+        entries = [one for one in methods if _name_in(one) == name]
+        listed = {_name_in(one) for one in methods}
+        if not entries and METHODS[name].other_form in listed:
+            raise ValueError(
+                f"{name}: it does nothing, since methods names {METHODS[name].other_form}; name both there"
+            )
+        _check_taken(name, section, entries, {})
     for setting in shared.model_fields_set:
         only = SharedSettings(**{setting: getattr(shared, setting)})
-        own = [(one, only.of(METHODS[name])) for one in methods if (name := _name_in(one)) in METHODS]
-        having = [isinstance(one, dict) and taken.keys() <= one.keys() for one, taken in own if taken]
-        if having and all(having):
+        having = [one for one in methods if only.of(METHODS[_name_in(one)])]
+        _check_taken(SHARED_SETTINGS, [setting], having, sections, only)
+
+
+def _check_taken(
+    section: str,
+    settings: Iterable[str],
+    entries: list[Any],
+    sections: Mapping[str, Any],
+    shared: SharedSettings | None = None,
+) -> None:
+    """Raises ValueError for one of the settings of a section that all of the methods' `entries`, or the `sections` of
+    their own, give themselves."""
+    for setting in settings:
+        given = []
+        for one in entries:
+            names = {setting} if shared is None else shared.of(METHODS[_name_in(one)]).keys()
+            own = {**sections.get(_name_in(one), {}), **(one if isinstance(one, dict) else {})}
+            given.append(names <= own.keys())
+        if given and all(given):
             raise ValueError(
-                f"{SHARED_SETTINGS}.{setting} does nothing: each method gives its own; change that instead"
+                f"{section}.{setting} does nothing: each method gives its own, under methods; change that instead"
             )
 
 
@@ -187,10 +221,20 @@ def fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation])
         if other is not None and other not in given and any(map(other.accepts, degradations)):
             label = other.name if entry.label == own.name else f"{entry.label}-{other.name}" if fits else entry.label
             yield MethodEntry(label, other(**vars(entry.method)))
-        elif not fits and other not in given:
+        elif not fits:
             would = [name for name, kind in METHODS.items() if any(map(kind.accepts, degradations))]
             raise ValueError(
-                f"methods.{number}: {entry.method.name} accepts none of the degradations "
+                f"methods.{number}: {own.name} accepts none of the degradations "
                 f"({', '.join(one.label for one in degradations)}); choose among {', '.join(would)}, or add a "
                 "degradation that it accepts, such as {mask: center}"
             )
+
+
+def usual_methods(degradations: Sequence[Degradation]) -> list[str]:
+    """Those of an experiment that names none: of the paper's three, those that apply, in whatever form."""
+    forms = {name: [METHODS[name], METHODS.get(METHODS[name].other_form or "")] for name in USUAL_METHODS}
+    return [
+        name
+        for name, kinds in forms.items()
+        if any(kind is not None and any(map(kind.accepts, degradations)) for kind in kinds)
+    ]

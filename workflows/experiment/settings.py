@@ -67,7 +67,8 @@ Count = Annotated[Whole, Field(ge=1)]
 NotNegative = Annotated[Whole, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Label = Annotated[str, Field(pattern=LABEL, max_length=80)]
 """A name that becomes a folder of the run."""
 Folder = Annotated[str, Field(min_length=1)]
 
@@ -140,7 +141,12 @@ def arguments_of(kind: Callable[..., Any], given: Mapping[str, Any], leaving_out
 @cache
 def _section_of(kind: Callable[..., Any], leaving_out: int) -> type[Section]:
     """A section with the arguments of `kind`."""
-    parameters = list(inspect.signature(kind, eval_str=True).parameters.values())[leaving_out:]
+    try:
+        parameters = list(inspect.signature(kind, eval_str=True).parameters.values())[leaving_out:]
+    except NameError as error:
+        raise InputError(
+            f"the types of the settings of {kind.__name__} can't be read ({error}); import what they name at run time"
+        ) from error
     fields: Any = {
         one.name: (_strictly(one.annotation), ... if one.default is one.empty else one.default) for one in parameters
     }
@@ -186,10 +192,15 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any)
         first = next((key for key in value if key not in registry), None)
         guess = f": {unknown('key', first, registry)}" if not names and first is not None else ""
         raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}{guess}")
+    check_registered(kind, names[0], registry[names[0]])
     made, rest = registry[names[0]], {key: own for key, own in value.items() if key != names[0]}
     settings = value[names[0]]
     if not isinstance(settings, Mapping):
-        settings = {_first(made): settings}
+        if not (first := _first(made)):
+            raise ValueError(f"{kind} {names[0]} has no settings; give its name alone")
+        settings = {first: settings}
+    if twice := [key for key in settings if key in rest]:
+        raise ValueError(f"{twice[0]} is given twice; leave one out")
     return made(**arguments_of(made, {**settings, **rest}))
 
 
@@ -202,10 +213,27 @@ def as_written(name: str, thing: Any) -> dict[str, Any]:
     return {name: settings.pop(first), **settings}
 
 
+def check_registered(kind: str, name: str, made: Any) -> None:
+    """Raises InputError for a class that is no dataclass, or is registered under another name than its own."""
+    if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
+        raise InputError(f"{kind} {name} is no dataclass; put @dataclass(frozen=True) above its class")
+    own = getattr(made, "key", getattr(made, "name", None))
+    if own != name:
+        raise InputError(f"{kind} {name} is registered under another name than its class's own, {own}; use that one")
+
+
 def plain_settings(thing: Any) -> dict[str, Any]:
-    """The fields of a dataclass that are not None, as YAML and JSON have them."""
-    values = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-    return {name: _plain(value) for name, value in values.items() if value is not None}
+    """The fields of a dataclass as YAML and JSON have them, but for those that are None where that is the default.
+
+    Raises InputError for a value that these can't hold.
+    """
+    fields = dataclasses.fields(thing)
+    values = {one.name: getattr(thing, one.name) for one in fields if one.default is not None or _is_set(thing, one)}
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:
+    return getattr(thing, field.name) is not None
 
 
 def _plain(value: Any) -> Any:
@@ -214,7 +242,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         [name] = [name for name, made in FILLS.items() if type(value) is made]
         return as_written(name, value) if plain_settings(value) else name
-    if not isinstance(value, str | int | float | bool):
+    if value is not None and not isinstance(value, str | int | float | bool):
         raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
     return value
 

@@ -3,8 +3,10 @@
 import hashlib
 import importlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, PlainValidator, field_serializer, field_validator, model_validator
@@ -20,11 +22,13 @@ from workflows.experiment.methods import (
     MethodEntry,
     fitting,
     method_of,
+    usual_methods,
     with_settings_in_place,
     written_method,
 )
 from workflows.experiment.models import GivenModel, Model, TrainedModel, model_of
 from workflows.experiment.settings import (
+    LABEL,
     Count,
     Label,
     NotNegative,
@@ -54,7 +58,20 @@ def _degradation(tree: Any) -> Degradation:
         return tree
     if not isinstance(tree, Mapping):
         raise ValueError(f"input should be a mapping such as {{mask: center}}, not {shown(tree)}")
-    return made_from("degradation", DEGRADATIONS, tree)
+    made: Degradation = made_from("degradation", DEGRADATIONS, tree)
+    if not re.fullmatch(LABEL, made.label):
+        raise ValueError(f"label {shown(made.label)} of a degradation can't name a folder; mend what makes it")
+    _written_degradation(made)  # raises where a file could not hold it
+    return made
+
+
+def _degradations_in(tree: dict[str, Any]) -> list[Degradation]:
+    """Those of an experiment's entries that are right; the others are told of by their own field."""
+    found = []
+    for one in tree["degradations"] if isinstance(tree.get("degradations"), list) else []:
+        with suppress(ValueError):
+            found.append(_degradation(one))
+    return found
 
 
 def _written_degradation(degradation: Degradation) -> dict[str, Any]:
@@ -98,7 +115,7 @@ class Experiment(Section):
             return tree
         _import(tree.get("imports"))
         check_keys(tree, [*cls.model_fields, SHARED_SETTINGS, *METHODS])
-        return with_settings_in_place(tree)
+        return with_settings_in_place(tree, usual_methods(_degradations_in(tree)))
 
     @field_validator("data", mode="before")
     @classmethod
@@ -134,7 +151,8 @@ class Experiment(Section):
             ("training.targets", [f"{target:g}" for target in self.training.targets]),
         ):
             if twice := [label for label, times in Counter(labels).items() if times > 1]:
-                raise ValueError(f"{what} has an entry twice ({shown(twice[0])}); give each once, or its own label")
+                own = "" if what in ("degradations", "training.targets") else ", or its own label"
+                raise ValueError(f"{what} has an entry twice ({shown(twice[0])}); give each once{own}")
         return self
 
     @model_validator(mode="after")
@@ -233,7 +251,7 @@ class Experiment(Section):
 
 def _import(modules: Any) -> None:
     """Import what registers methods, masks and the like of the user's own. Raises ValueError where that fails."""
-    for name in modules if isinstance(modules, list) else []:
+    for name in modules if isinstance(modules, list) and all(isinstance(one, str) for one in modules) else []:
         try:
             importlib.import_module(name)
         except Exception as error:  # of the user's own code, of any kind

@@ -1,6 +1,5 @@
 """Recovery rates as curves: a panel for each degradation, a line for each method, as in figures 3 and F.2 to F.4."""
 
-import re
 from collections.abc import Sequence
 from itertools import product
 
@@ -29,7 +28,7 @@ def rate_curves(rates: pd.DataFrame, degradations: list[str], titles: dict[str, 
         ):
             figure = _figure(of_model, degradations, titles, "target_loss", value, unit)
             figure.update_xaxes(autorange="reversed", title_text="training loss")
-            figures.append(_titled(f"{title}: {model}", figure))
+            figures.append(_titled(f"{title}: {model}", figure, f"{value}-{len(figures)}"))
     return figures
 
 
@@ -45,7 +44,7 @@ def threshold_curves(
         figure = _figure(of_model, degradations, titles, "threshold", "recovery", "%")
         figure.update_xaxes(autorange="reversed", title_text="MSE threshold")
         trained_to = "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
-        figures.append(_titled(f"Recovery{trained_to}: {model}", figure))
+        figures.append(_titled(f"Recovery{trained_to}: {model}", figure, f"thresholds-{len(figures)}"))
     return figures
 
 
@@ -59,9 +58,8 @@ def _at_every_loss(generic: pd.DataFrame, losses: Sequence[float]) -> pd.DataFra
     return generic.drop(columns="target_loss").merge(pd.DataFrame({"target_loss": losses}), "cross")
 
 
-def _titled(title: str, figure: go.Figure) -> tuple[str, Markup]:
-    """The title, and the figure as HTML whose id follows from it, so that the same rates give the same page."""
-    id_ = re.sub(r"\W+", "-", title).lower()
+def _titled(title: str, figure: go.Figure, id_: str) -> tuple[str, Markup]:
+    """The title, and the figure as HTML; its id, its own on the page, is the same each time."""
     return title, Markup(
         figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False}, div_id=id_)
     )

@@ -27,7 +27,6 @@ GROUP = [
     "train_loss",
     "checkpoint",
     "degradation",
-    "fraction_missing",
     "noise_std",
     "method",
     "split",
@@ -48,6 +47,8 @@ _PARTS = f"""
            count(*) FILTER (status = 'max_iterations')    AS max_iterations,
            count(*) FILTER (status = 'non_finite')        AS non_finite,
            {", ".join(f"sum({mean}) AS {mean}, count({mean}) AS {mean}_count" for mean in MEANS)},
+           sum(fraction_missing)                          AS missing,
+           count(fraction_missing)                        AS missing_count,
            sum(seconds)                                   AS seconds,
            {", ".join(f'count(*) FILTER (mse < {threshold}) AS "{threshold}"' for threshold in THRESHOLDS)}
     FROM results
@@ -58,6 +59,7 @@ _COUNTS = ("images", "copies", "accurate_count", "approximate_count")
 _STATUS = ("converged", "max_iterations", "non_finite")
 _RATES = f"""
     SELECT {", ".join(GROUP)},
+           round(sum(missing) / sum(missing_count), 12)   AS fraction_missing,
            {", ".join(f"sum({count})::BIGINT AS {count}" for count in _COUNTS)},
            {", ".join(f"sum({mean}) / sum({mean}_count) AS mean_{mean}" for mean in MEANS)},
            {", ".join(f"sum({count})::BIGINT AS {count}" for count in _STATUS)},
@@ -89,8 +91,10 @@ def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     below = list(map(str, THRESHOLDS))
-    thresholds = rates.melt([*GROUP, "images"], below, "threshold", "recovered").astype({"threshold": "float64"})
-    thresholds = thresholds[[*GROUP, "threshold", "images", "recovered"]]
+    thresholds = rates.melt([*GROUP, "fraction_missing", "images"], below, "threshold", "recovered").astype(
+        {"threshold": "float64"}
+    )
+    thresholds = thresholds[[*GROUP, "fraction_missing", "threshold", "images", "recovered"]]
     rates = rates.drop(columns=below)
     for kind in ("accurate", "approximate"):
         _add_rate(rates, kind, f"{kind}_count")

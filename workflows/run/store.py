@@ -315,7 +315,7 @@ def _difference(other: Experiment, experiment: Experiment) -> str:
 
 def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
     if isinstance(then, dict) and isinstance(now, dict):
-        pairs = [(key, then.get(key), now.get(key)) for key in then]
+        pairs = [(key, then.get(key), now.get(key)) for key in {**then, **now}]
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         pairs = [(str(place), *values) for place, values in enumerate(zip(then, now, strict=True))]
     elif then != now:

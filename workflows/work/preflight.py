@@ -1,5 +1,7 @@
 """What can be found wrong with an experiment before any work is done for it."""
 
+import torch
+
 from memrec_core import diffusion_prior
 from memrec_core.degradations import shape_of
 from memrec_core.errors import InputError
@@ -9,22 +11,26 @@ from workflows.run.audit_set import load_split
 
 
 def check(experiment: Experiment) -> None:
-    """Read one image of each data set, make every degradation, build every network and try those that are given, open
+    """Read one image of each data set, degrade it in each way, build every network and try those that are given, open
     the priors; raises InputError for the first of these that can't be.
 
     The other images are read by the job itself, once, on the cluster.
     """
-    priors = [diffusion_prior.load(source_of(prior)) for prior in experiment.priors]
+    priors = {prior: diffusion_prior.load(source_of(prior)) for prior in experiment.priors}
+    for entry in experiment.methods:
+        if entry.prior:
+            entry.method.check(priors[entry.prior])
     for data in experiment.data:
         images = load_split(data.model_copy(update={"count": 1}), experiment.seed, "train").images
         image_shape = shape_of(images)
         for degradation in experiment.degradations:
-            degradation.operator(image_shape, ["0"], experiment.seed)
+            others = torch.cat([images, 1 - images])  # a fill may want another picture
+            degradation.degrade(images, ["0"], experiment.seed, others)
         for model in experiment.models:
             if model.data == data.label:
                 try:
                     model.check_network(image_shape)
                 except InputError as error:
                     raise InputError(f"model {model.label}: {error}") from error
-        for prior in priors:
+        for prior in priors.values():
             prior.enlargement(image_shape)

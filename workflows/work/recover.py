@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from memrec_core import degradations, metrics, recovery
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
+from memrec_core.errors import InputError
 from memrec_core.recovery import Denoiser
+from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
@@ -107,6 +109,7 @@ def recover_unit(
         device=device,
     )
     found = method.recover(held.basis, problem)
+    _check_found(unit.method, found, problem.degraded)
     part, count, times = slice(unit.start, unit.stop), len(unit), len(unit.degradations)
     known, error = audit.catalogue.audited[part], metrics.mse(found.images, posed.images)
     columns = {
@@ -136,6 +139,19 @@ def recover_unit(
         columns[name] = [_png(image) if keep else None for image, keep in zip(images, pictured, strict=True)]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
     return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images))
+
+
+def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> None:
+    """Raises InputError where a method, of the user's own perhaps, has returned what no rows can be made of."""
+    images = (
+        isinstance(found, recovery.Recovery) and found.images.shape == degraded.shape and found.images.isfinite().all()
+    )
+    known = images and set(found.status) <= {CONVERGED, MAX_ITERATIONS, NON_FINITE}
+    if not known or not len(found.status) == len(found.iterations) == len(found.evaluations) == len(degraded):
+        raise InputError(
+            f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each of "
+            f"them a status ({CONVERGED}, {MAX_ITERATIONS} or {NON_FINITE}), iterations and evaluations; mend it"
+        )
 
 
 def _of_the_missing(posed: Posed, found: recovery.Recovery, estimated: bool) -> dict[str, list[float | None]]:
