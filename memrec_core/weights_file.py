@@ -9,6 +9,7 @@ import io
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def pack(tensors: Mapping[str, Tensor], spec: Mapping[str, Any] | None = None) -
     seen: set[int] = set()
     own: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"the state {name} is {described(tensor)}, which no file of tensors holds; leave it out")
         tensor = tensor.detach().cpu().contiguous()
         place = tensor.untyped_storage().data_ptr()
         own[name] = tensor.clone() if place in seen else tensor  # the format has no word for shared memory
@@ -100,8 +103,11 @@ def _of_safetensors(data: bytes, name: str) -> dict[str, Tensor]:
 
 
 def _of_torch(data: bytes, name: str) -> Any:
-    """What torch reads with `weights_only`, and with nothing less, should that fail."""
+    """What torch reads with `weights_only`, and with nothing less, should that fail. Raises InputError for a file whose
+    checksums are not those of its contents, which torch does not look at."""
     try:
+        if data.startswith(b"PK") and (damaged := zipfile.ZipFile(io.BytesIO(data)).testzip()):
+            raise ValueError(f"{damaged} is damaged")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the file may be, while it is refused below
             return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")

@@ -75,7 +75,8 @@ class _TimeIsUpError(Exception):
 def print_forecast(experiment: Experiment, store: Store) -> None:
     """Print what `memrec run` would do, and what of it is done. Raises InputError where that would refuse to begin."""
     claimed = is_claimed(store, experiment)
-    preflight.check(experiment)
+    if not claimed:
+        preflight.check(experiment)
     kept = catalogues_of(store)
     audits = {
         data.label: load_audit_set(data, experiment.seed, kept.get(data.label), store.uri) for data in experiment.data

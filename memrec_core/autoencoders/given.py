@@ -4,12 +4,15 @@ What builds it is code that the user has installed, named by the user. Its weigh
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -103,9 +106,9 @@ class Wrapped(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.shift is None or self.scale is None:
             return images_in(self.applied(x), x, self.given.output)
-        if len(self.scale) not in (1, x.shape[-3]):
+        if odd := [len(numbers) for numbers in (self.shift, self.scale) if len(numbers) not in (1, x.shape[-3])]:
             raise InputError(
-                f"mean and std are of {len(self.scale)} channels and the images of {x.shape[-3]}; give one number, or "
+                f"mean and std are of {odd[0]} channels and the images of {x.shape[-3]}; give one number, or "
                 "one for each channel"
             )
         shift, scale = self.shift.to(x), self.scale.to(x)
@@ -161,7 +164,7 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
             return Wrapped(found, given)
         if not isinstance(found, nn.Module):
             raise InputError(f"{given.name} is a function, which has no weights; leave the weights file out")
-    with torch.random.fork_rng(devices=[]):
+    with _seeded():
         network = _made(found, given.name)
     if isinstance(network, nn.Module):
         if tensors is not None:
@@ -170,6 +173,22 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
     elif tensors is not None:
         raise InputError(f"{given.name} returned a function, which has no weights; leave the weights file out")
     return Wrapped(network, given)
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Random numbers from the same seed each time, so that what a network draws as it is built, and keeps outside its
+    state dict, is the same in each process. All random states are as before afterwards."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 def to_safetensors(tensors: Mapping[str, Tensor], given: Given) -> bytes:
@@ -195,7 +214,7 @@ def from_safetensors(data: bytes, given: Given, name: str) -> Wrapped:
             f"{name} holds the weights of {_described(spec)}, and expected is {_described(given.spec)}; restore it, or "
             "choose another --run"
         )
-    return build(given, tensors)
+    return build(given, tensors or None)
 
 
 def _made(found: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -205,8 +224,8 @@ def _made(found: Callable[..., Any], name: str) -> Callable[..., Any]:
         made = network.float().eval().requires_grad_(False) if isinstance(network, nn.Module) else network
     except (Exception, SystemExit) as error:  # whatever the user's own code does
         raise InputError(
-            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work without "
-            "arguments"
+            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must return a torch "
+            "module in float32, without arguments"
         ) from error
     if not callable(made):
         raise InputError(

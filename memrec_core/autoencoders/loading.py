@@ -30,8 +30,10 @@ def load(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
 
 
 def check_finite(network: nn.Module, name: str) -> None:
-    """Raise InputError for a weight that is not finite."""
+    """Raise InputError for a weight that is not finite, or not there."""
     for key, weight in network.named_parameters():
+        if weight.is_meta:
+            raise InputError(f"{name}: the weight {key} has no memory (the device meta); build the network on the CPU")
         if not weight.isfinite().all():
             raise InputError(f"{name}: the weight {key} is not finite; give the weights of a network that was trained")
 

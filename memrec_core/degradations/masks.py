@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_binary, check_image_shape, check_seed, described
-from memrec_core.errors import InputError, unknown
+from memrec_core.errors import InputError, in_a_line, unknown
 from memrec_core.seeding import generator
 
 
@@ -114,13 +114,20 @@ def is_random(name: str) -> bool:
 
 
 def _plane(name: str, height: int, width: int) -> Tensor:
-    plane = PATTERNS[name](height, width)
+    try:
+        plane, again = PATTERNS[name](height, width), PATTERNS[name](height, width)
+    except Exception as error:  # of a function of the user's own
+        raise InputError(
+            f"the function of mask {name!r} failed ({type(error).__name__}: {in_a_line(error)}); mend it"
+        ) from error
     if not isinstance(plane, Tensor) or plane.shape != (height, width):
         raise InputError(
             f"mask {name!r} is {described(plane)} for images of {height} x {width}; its function must return a "
             "tensor (height, width) of zeros and ones"
         )
     check_binary(plane)
+    if not torch.equal(plane, again):
+        raise InputError(f"the function of mask {name!r} returns another one each time; let it return one mask a size")
     return plane.float()
 
 

@@ -11,7 +11,7 @@ from memrec_core.arguments import check_called
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.arguments import check_arguments
-from memrec_core.recovery.method import SHARED, Basis, Denoiser, Method, Problem
+from memrec_core.recovery.method import SHARED, Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
 
@@ -39,7 +39,7 @@ class AutoencoderIterations(Method):
     def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
         told = problem.on_iteration
         return iterate_autoencoder(
-            basis.model,
+            denoiser(basis).model,
             problem.degraded,
             self.max_iterations,
             self.tolerance,

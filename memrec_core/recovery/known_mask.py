@@ -18,7 +18,7 @@ from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import solve_operator
 from memrec_core.recovery.arguments import check_arguments, check_gamma, check_tolerance, parts
-from memrec_core.recovery.method import Basis, Denoiser, Method, Problem
+from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
 
 
@@ -184,7 +184,7 @@ class KnownOperator(Method):
 
     def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
         return recover_known_operator(
-            basis.model,
+            denoiser(basis).model,
             problem.degraded,
             problem.operator,
             self.gamma or basis.gamma,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from memrec_core.arguments import described
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.errors import InputError
 from memrec_core.network import Network
@@ -99,6 +100,13 @@ class Method(Protocol):
     def recover(self, basis: Any, problem: Problem) -> Recovery:
         """Solve the problem. `basis` is a Denoiser, a DiffusionPrior or None, as `rests_on` says."""
         ...
+
+
+def denoiser(basis: object) -> Denoiser:
+    """`basis`, which must be one. Raises InputError for another."""
+    if not isinstance(basis, Denoiser):
+        raise InputError(f"the method needs an autoencoder as Denoiser(model, gamma=...), not {described(basis)}")
+    return basis
 
 
 def mask_of(problem: Problem) -> Tensor:

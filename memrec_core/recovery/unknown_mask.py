@@ -15,7 +15,7 @@ from memrec_core.precision import full_float32
 from memrec_core.recovery.admm import solve
 from memrec_core.recovery.arguments import check_arguments, check_gamma
 from memrec_core.recovery.mask_estimate import estimate_mask
-from memrec_core.recovery.method import Basis, Denoiser, Method, Problem
+from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
 from memrec_core.seeding import generator
@@ -61,7 +61,7 @@ class UnknownMask(Method):
 
     def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
         return recover_unknown_mask(
-            basis.model,
+            denoiser(basis).model,
             problem.degraded,
             self.gamma or basis.gamma,
             problem.ids,

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from memrec_core.autoencoders import ARCHITECTURES, Architecture
 from memrec_core.datasets import DATA_SETS, DataSet, ImageSet
-from memrec_core.degradations import DEGRADATIONS, FILLS, PATTERNS
+from memrec_core.degradations import DEGRADATIONS, FILLS, PATTERNS, Masking
 from memrec_core.recovery import METHODS, Basis, Method, Recovery
+from memrec_core.seeding import generator
 
 
 def diagonal(height: int, width: int) -> Tensor:
@@ -74,6 +75,27 @@ class Fading:
 
 
 @dataclass(frozen=True)
+class Holes:
+    """Each pixel is missing with a probability."""
+
+    key: ClassVar[str] = "holes"
+    erases: ClassVar[bool] = True
+    probability: float
+    noise_std: float = 0.0
+
+    @property
+    def label(self) -> str:
+        return f"holes_{self.probability:g}"
+
+    def operator(self, image_shape, ids, seed):
+        kept = [torch.rand(image_shape, generator=generator(seed, "holes", id_)) >= self.probability for id_ in ids]
+        return Masking(torch.stack(kept).float())
+
+    def degrade(self, images, ids=None, seed=42, others=None):
+        return self.operator(tuple(images.shape[1:]), ids, seed).forward(images)
+
+
+@dataclass(frozen=True)
 class Copy(Method):
     """Returns what it was given, times a factor."""
 
@@ -99,16 +121,17 @@ class Linear(nn.Module):
         return self.layer(x.flatten(1)).view_as(x)
 
 
-def squares(*, count, size, channels, seed, split) -> ImageSet:
+def squares(*, count, size, channels, seed, split, brightest: float = 1.0) -> ImageSet:
     """Noise, other noise for the control set."""
     source = torch.Generator().manual_seed(seed + (split == "control"))
-    images = torch.rand(count, channels, *size, generator=source)
+    images = brightest * torch.rand(count, channels, *size, generator=source)
     return ImageSet(images, tuple(map(str, range(count))), (None,) * count)
 
 
 PATTERNS["diagonal"] = diagonal
 FILLS["mirror"] = Mirror
 DEGRADATIONS["fading"] = Fading
+DEGRADATIONS["holes"] = Holes
 METHODS["copy"] = Copy
 ARCHITECTURES["linear"] = Architecture("linear", build=Linear)
 DATA_SETS["squares"] = DataSet("squares", load=squares)

@@ -4,7 +4,15 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from memrec_core.datasets import DATA_SETS
 from memrec_core.errors import shown
@@ -15,6 +23,7 @@ from workflows.experiment.settings import (
     NotNegative,
     Section,
     absolute,
+    check_keys,
     one_of,
 )
 
@@ -52,6 +61,26 @@ class Data(Section):
     """How many images that were not trained on; as many as `count` where it is left out, 0 for none."""
     keep_duplicates: bool = False
     """Whether control images that are near-duplicates of training images count as control all the same."""
+    options: dict[str, str | int | float | bool] = Field(default={}, exclude=True)
+    """What else the data set takes; in the file these stand beside the other entries."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_options(cls, tree: Any) -> Any:
+        """The file's entries, with those that are the data set's own gathered."""
+        if not isinstance(tree, dict) or "options" in tree:
+            return tree
+        name = tree.get("name")
+        fields = [one for one in cls.model_fields if one != "options"]
+        kind = DATA_SETS[name] if isinstance(name, str) and name in DATA_SETS else None
+        known = [] if kind is None else [one for one in kind.options if one not in fields]
+        check_keys(tree, [*fields, *known])
+        options = {key: value for key, value in tree.items() if key in known}
+        return {**{key: value for key, value in tree.items() if key not in options}, "options": options}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, dumped: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {**dumped(self), **self.options}
 
     @field_validator("root", "control_root")
     @classmethod

@@ -124,8 +124,11 @@ def source_of(prior: str) -> str:
 
 
 def with_settings_in_place(tree: dict[str, Any], usual: Sequence[str]) -> dict[str, Any]:
-    """An experiment, with the `usual` methods where it names none, whose methods have the settings that stand elsewhere: in the section of a method's name, or in
-    `recovery`, for all that have them. Raises ValidationError, or ValueError, for what is wrong in such a section."""
+    """An experiment whose methods, the `usual` ones where it names none, have the settings that stand elsewhere.
+
+    Such are in the section of a method's name, or in `recovery`, for all that have them. Raises ValidationError, or
+    ValueError, for what is wrong in such a section.
+    """
     sections = {name: tree[name] for name in tree if name in METHODS and tree[name] is not None}
     for name, section in sections.items():
         check_registered("method", name, METHODS[name])
@@ -133,7 +136,10 @@ def with_settings_in_place(tree: dict[str, Any], usual: Sequence[str]) -> dict[s
     shared = _shared(tree.get(SHARED_SETTINGS))
     methods = tree.get("methods", usual)
     if isinstance(methods, list):
-        _check_effect(shared, sections, [one for one in methods if _name_in(one) in METHODS])
+        known = [one for one in methods if _name_in(one) in METHODS]
+        for one in known:
+            check_registered("method", _name_in(one), METHODS[_name_in(one)])
+        _check_effect(shared, sections, known)
         methods = [_with_settings(one, shared, sections) for one in methods]
     elsewhere = {*METHODS, SHARED_SETTINGS}
     return {**{key: value for key, value in tree.items() if key not in elsewhere}, "methods": methods}

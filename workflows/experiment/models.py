@@ -9,12 +9,12 @@ from functools import cache
 from typing import Annotated, Any
 
 import torch
-from pydantic import InstanceOf, ValidationInfo, field_validator, model_serializer, model_validator
+from pydantic import InstanceOf, PrivateAttr, ValidationInfo, field_validator, model_serializer, model_validator
 from torch import nn
 
 from memrec_core import autoencoders, checkpoints, weights_file
 from memrec_core.autoencoders import ARCHITECTURES, Given
-from memrec_core.autoencoders.given import build, from_safetensors
+from memrec_core.autoencoders.given import build, from_safetensors, to_safetensors
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from workflows.experiment.settings import (
@@ -186,8 +186,8 @@ class GivenModel(Model):
     network: InstanceOf[Given]
     weights: Folder | None = None
     """A safetensors file; where left out, the weights that the factory gives it."""
-    allow_torch_weights: bool = False
-    """Whether `weights` may be a state dict that torch saved."""
+    _allow_torch_weights: bool = PrivateAttr(default=False)
+    """Whether `weights` may be a state dict that torch saved; not for a file to say."""
 
     @model_validator(mode="before")
     @classmethod
@@ -213,7 +213,7 @@ class GivenModel(Model):
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
-        names = ("weights", "allow_torch_weights", "gamma", "first_mask", "data", "label")
+        names = ("weights", "gamma", "first_mask", "data", "label")
         settings = plain_settings(self.network)
         return {"given": settings.pop("factory"), **settings, **{name: getattr(self, name) for name in names}}
 
@@ -228,13 +228,39 @@ class GivenModel(Model):
         """Of code that the user has installed nothing runs before its network is asked for."""
 
     def check_network(self, image_shape: Shape) -> None:
-        autoencoders.check(build(self.network, self.tensors()), image_shape, self.network.name)
+        """Built as the run will build it, twice: a network that keeps something random must be the same each time."""
+        packed = self.packed()
+        first, second = (from_safetensors(packed, self.network, self.network.name) for _ in range(2))
+        autoencoders.check(first, image_shape, self.network.name)
+        with torch.no_grad():
+            images = torch.rand(4, *image_shape, generator=torch.Generator().manual_seed(1))
+            if not torch.equal(first(images), second(images)):
+                raise InputError(
+                    f"{self.network.name} builds another network each time, for it keeps something random that is not "
+                    "in its state dict; let it be seeded, or registered as a buffer that is saved"
+                )
 
-    def tensors(self) -> dict[str, torch.Tensor] | None:
-        """The weights in the user's file; None where there is none."""
-        if self.weights is None:
-            return None
-        return weights_file.read_weights(self.weights, self.allow_torch_weights)
+    def packed(self) -> bytes:
+        """Its weights as a run keeps them, a safetensors file: those of the user's file, or else of the factory.
+
+        Raises InputError where the file can't be read, or the network not be built.
+        """
+        if self.weights is not None:
+            tensors = weights_file.read_weights(self.weights, self._allow_torch_weights)
+        else:
+            network = build(self.network).network
+            tensors = network.state_dict() if isinstance(network, nn.Module) else {}
+        return to_safetensors(tensors, self.network)
+
+    def allowing_torch_weights(self) -> "GivenModel":
+        """The same, whose weights may be a state dict that torch saved."""
+        allowed = self.model_copy()
+        allowed._allow_torch_weights = True
+        return allowed
+
+    @property
+    def allows_torch_weights(self) -> bool:
+        return self._allow_torch_weights
 
     def example(self, image_shape: Shape) -> nn.Module:
         return build(self.network)
@@ -257,8 +283,7 @@ class GivenModel(Model):
 
     def identity(self) -> dict[str, Any]:
         """The weights are known by their digest, not by their place."""
-        places = ("weights", "allow_torch_weights")
-        return {name: value for name, value in self.model_dump().items() if name not in places}
+        return {name: value for name, value in self.model_dump().items() if name != "weights"}
 
 
 def model_of(tree: Any, info: ValidationInfo) -> Model:

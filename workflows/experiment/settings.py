@@ -217,6 +217,11 @@ def check_registered(kind: str, name: str, made: Any) -> None:
     """Raises InputError for a class that is no dataclass, or is registered under another name than its own."""
     if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
         raise InputError(f"{kind} {name} is no dataclass; put @dataclass(frozen=True) above its class")
+    needed = {"method": ("title", "does", "rests_on"), "degradation": ("label", "erases", "operator", "degrade")}
+    fields = {one.name for one in dataclasses.fields(made)}
+    for attribute in (*needed.get(kind, ()), *(("noise_std",) if kind == "degradation" else ())):
+        if not hasattr(made, attribute) and attribute not in fields:
+            raise InputError(f"{kind} {name} has no {attribute}; give its class one")
     own = getattr(made, "key", getattr(made, "name", None))
     if own != name:
         raise InputError(f"{kind} {name} is registered under another name than its class's own, {own}; use that one")

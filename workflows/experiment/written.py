@@ -241,8 +241,7 @@ class Experiment(Section):
 
     def allowing_torch_weights(self) -> "Experiment":
         """The same, with weights of given networks that torch may have saved."""
-        allowed = {"allow_torch_weights": True}
-        models = [one.model_copy(update=allowed) if isinstance(one, GivenModel) else one for one in self.models]
+        models = [one.allowing_torch_weights() if isinstance(one, GivenModel) else one for one in self.models]
         return self.model_copy(update={"models": models})
 
     def to_yaml(self) -> str:

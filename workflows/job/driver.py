@@ -11,7 +11,6 @@ from ray.util.metrics import Gauge
 from memrec_core import diffusion_prior
 from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
-from workflows.experiment.data import Data
 from workflows.experiment.methods import source_of
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
@@ -109,7 +108,7 @@ def _run_on(
     for data in experiment.data:
         what, work = (
             f"reading the images of data set {data.label}",
-            partial(read_images, data, experiment.seed, kept.get(data.label), store.uri),
+            partial(read_images, experiment, data.label, kept.get(data.label), store.uri),
         )
         read[data.label] = start(what, work, num_returns=2, num_cpus=1)
     catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
@@ -142,16 +141,17 @@ def _make_way(error: CheckpointError, store: Store, steps: Steps, replaced: set[
     """Set a damaged checkpoint aside, so that it is trained again, once. Raises what ends the job otherwise."""
     checkpoint = (error.model, error.target)
     if not steps.train:
-        raise InputError(f"{error}; memrec run sets it aside, and trains that network again") from error
+        raise InputError(f"{error}; memrec run sets it aside, and makes it again") from error
     if checkpoint in replaced:
         raise error
     replaced.add(checkpoint)
     say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")
 
 
-def read_images(data: Data, seed: int, kept: Catalogue | None, run: str) -> tuple[Catalogue, AuditSet]:
-    """A data set's catalogue for the driver, and its images for the nodes' shared memory."""
-    audit = load_audit_set(data, seed, kept, run)
+def read_images(experiment: Experiment, label: str, kept: Catalogue | None, run: str) -> tuple[Catalogue, AuditSet]:
+    """A data set's catalogue for the driver, and its images for the nodes' shared memory. The experiment comes with it,
+    whatever the data set: it may import the code that reads it."""
+    audit = load_audit_set(experiment.data_set(label), experiment.seed, kept, run)
     return audit.catalogue, audit
 
 

@@ -46,6 +46,7 @@ def submit_job(experiment: Experiment, run: str, request: Request, retry_failed:
     command += ["--actors", str(request.actors)] if request.actors else []
     command += [] if request.gpus_per_actor is None else ["--gpus-per-actor", str(request.gpus_per_actor)]
     command += ["--retry-failed"] if retry_failed else []
+    command += ["--allow-torch-weights"] if any(one.allows_torch_weights for one in experiment.given_models) else []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiment.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
         job = _submit(client, address, shlex.join(command), folder)

@@ -52,7 +52,8 @@ def _as_floats(pixels: np.ndarray, device: str) -> Tensor:
 
 def load_split(data: Data, seed: int, split: str) -> ImageSet:
     """The training images, or the control images. Raises InputError where they can't be had."""
-    options = {name: value for name in ("root", "control_root") if (value := getattr(data, name)) is not None}
+    places = {name: value for name in ("root", "control_root") if (value := getattr(data, name)) is not None}
+    options = {**places, **data.options}
     count = data.count
     if split == "control" and data.control_count is not None:
         count = data.control_count

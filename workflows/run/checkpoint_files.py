@@ -61,7 +61,7 @@ def read_checkpoint(store: Store, model: str, target: float | None) -> tuple[byt
     name = checkpoint_file(model, target)
     for file in (name, sidecar_file(name)):
         if not store.is_file(file):
-            raise InputError(f"{store.show(file)} does not exist; memrec run trains that network again")
+            raise InputError(f"{store.show(file)} does not exist; memrec run makes it again")
     return store.read(name), store.read(sidecar_file(name)), store.show(name)
 
 
@@ -94,7 +94,7 @@ def set_checkpoint_aside(store: Store, model: str, target: float | None) -> str:
     """Move a checkpoint's files out of the way; says where they are."""
     name = checkpoint_file(model, target)
     moved = [store.set_aside(file) for file in (sidecar_file(name), name) if store.exists(file)]
-    return f"what is left of the checkpoint is {' and '.join(moved)} now, and that network is trained again"
+    return f"what is left of the checkpoint is {' and '.join(moved)} now, and it is made again"
 
 
 def checkpoint_file(model: str, target: float | None) -> str:

@@ -25,7 +25,10 @@ def check(experiment: Experiment) -> None:
         image_shape = shape_of(images)
         for degradation in experiment.degradations:
             others = torch.cat([images, 1 - images])  # a fill may want another picture
-            degradation.degrade(images, ["0"], experiment.seed, others)
+            try:
+                degradation.degrade(images, ["0"], experiment.seed, others)
+            except InputError as error:
+                raise InputError(f"data set {data.label}, degradation {degradation.label}: {error}") from error
         for model in experiment.models:
             if model.data == data.label:
                 try:

@@ -74,6 +74,8 @@ def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Posed:
     wanted = [experiment.degradation(label) for label in unit.degradations]
     operators = [one.operator(audit.image_shape, ids, seed) for one in wanted]
     degraded = [one.degrade(images, ids, seed, others) for one in wanted]
+    for one, images_left in zip(wanted, degraded, strict=True):
+        _check_degraded(one, images, images_left)
     return Posed(
         images.repeat(len(wanted), 1, 1, 1),
         ids,
@@ -143,14 +145,21 @@ def recover_unit(
 
 def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> None:
     """Raises InputError where a method, of the user's own perhaps, has returned what no rows can be made of."""
-    images = (
-        isinstance(found, recovery.Recovery) and found.images.shape == degraded.shape and found.images.isfinite().all()
-    )
-    known = images and set(found.status) <= {CONVERGED, MAX_ITERATIONS, NON_FINITE}
-    if not known or not len(found.status) == len(found.iterations) == len(found.evaluations) == len(degraded):
+    count, is_one = len(degraded), isinstance(found, recovery.Recovery)
+    whole = is_one and found.images.shape == degraded.shape and bool(found.images.isfinite().all())
+    known = is_one and set(found.status) <= {CONVERGED, MAX_ITERATIONS, NON_FINITE}
+    if not (whole and known and len(found.status) == len(found.iterations) == len(found.evaluations) == count):
         raise InputError(
-            f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each of "
-            f"them a status ({CONVERGED}, {MAX_ITERATIONS} or {NON_FINITE}), iterations and evaluations; mend it"
+            f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each "
+            f"of them a status ({CONVERGED}, {MAX_ITERATIONS} or {NON_FINITE}), iterations and evaluations; mend it"
+        )
+
+
+def _check_degraded(degradation: Degradation, images: Tensor, degraded: Tensor) -> None:
+    """Likewise for a degradation, or a fill in it."""
+    if degraded.shape != images.shape or degraded.dtype != images.dtype or not degraded.isfinite().all():
+        raise InputError(
+            f"degradation {degradation.label} must return finite float32 images of shape {tuple(images.shape)}; mend it"
         )
 
 
