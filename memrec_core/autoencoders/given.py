@@ -224,8 +224,8 @@ def _made(found: Callable[..., Any], name: str) -> Callable[..., Any]:
         made = network.float().eval().requires_grad_(False) if isinstance(network, nn.Module) else network
     except (Exception, SystemExit) as error:  # whatever the user's own code does
         raise InputError(
-            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must return a torch "
-            "module in float32, without arguments"
+            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work without "
+            "arguments, and return a torch module in float32"
         ) from error
     if not callable(made):
         raise InputError(

@@ -173,3 +173,13 @@ def test_path_that_is_none_is_named(tmp_path: Path):
             read_weights(path)
     with pytest.raises(InputError, match="not the path of a file"):
         read_weights(7)
+
+
+def test_torch_file_that_was_damaged_on_the_way_is_refused():
+    buffer = io.BytesIO()
+    torch.save({"w": torch.arange(1000.0)}, buffer)
+    data = bytearray(buffer.getvalue())
+    data[data.index(torch.arange(1000.0).numpy().tobytes()) + 2001] ^= 1
+    assert set(weights_in(buffer.getvalue(), "w.pt", allow_torch=True)) == {"w"}
+    with pytest.raises(InputError, match=r"w\.pt is not a file of weights that torch saved, or is damaged"):
+        weights_in(bytes(data), "w.pt", allow_torch=True)

@@ -162,3 +162,61 @@ def test_weights_that_torch_saved_are_read_where_that_is_allowed(memrec, copied:
     called = memrec("plan", file, "--run", copied / "run", "--allow-torch-weights")
     assert called.status == 0, called.err
     assert "given:      mine, asked of image_folder, 0.2 million weights" in called.out
+
+
+PLAIN = """
+name: plain
+data: {name: photos, count: 6, size: 16}
+models: [{given: "tests.core.outside.nets:FACTORY", label: mine}]
+degradations: [{mask: center}]
+methods: [known_mask]
+images_per_unit: 6
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [("unseeded", "builds another network each time"), ("Extra", "_extra_state is {'version': 1}, which no file")],
+)
+def test_network_that_no_file_of_weights_can_hold_is_refused_before_any_work(
+    memrec, tmp_path: Path, factory: str, words: str
+):
+    (tmp_path / "plain.yaml").write_text(PLAIN.replace("FACTORY", factory))
+    called = memrec("run", tmp_path / "plain.yaml", "--run", tmp_path / "run")
+    assert (called.status, called.err.count("\n")) == (2, 1), called
+    assert words in called.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("factory", ["half", "Restless"])
+def test_network_without_a_file_of_weights_is_the_same_each_time(
+    run_small: Callable[..., Called], tmp_path: Path, factory: str
+):
+    (tmp_path / "plain.yaml").write_text(PLAIN.replace("FACTORY", factory))
+    assert run_small(tmp_path / "run", experiment=tmp_path / "plain.yaml").status == 0
+    before = pd.read_parquet(tmp_path / "run" / "recovery")
+    next((tmp_path / "run" / "recovery").rglob("*.parquet")).unlink()
+    torch.manual_seed(7)
+    called = run_small(tmp_path / "run", experiment=tmp_path / "plain.yaml")
+    assert called.status == 0, called.err
+    after = pd.read_parquet(tmp_path / "run" / "recovery")
+    key = ["split", "image_id"]
+    assert before.sort_values(key)["mse"].tolist() == after.sort_values(key)["mse"].tolist()
+
+
+def test_weights_file_that_is_there_and_can_not_be_read_is_not_passed_over(
+    run_small: Callable[..., Called], copied: Path, run: Path, tmp_path: Path
+):
+    again = Path(shutil.copytree(run, tmp_path / "run"))
+    (copied / "weights.safetensors").write_bytes(b"garbage")
+    called = run_small(again, experiment=copied / "mine.yaml")
+    assert called.status == 2
+    assert "weights.safetensors is not a safetensors file" in called.err
+
+
+def test_file_does_not_allow_what_only_the_user_may(memrec, copied: Path):
+    file = copied / "mine.yaml"
+    file.write_text(MINE.replace("gamma: 1.0", "allow_torch_weights: true"))
+    called = memrec("plan", file)
+    assert called.status == 2
+    assert "unknown key 'allow_torch_weights'" in called.err

@@ -85,7 +85,7 @@ class Data(Section):
     @field_validator("root", "control_root")
     @classmethod
     def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
-        return None if path is None else absolute(path, "the data is", info.context)
+        return None if path is None else absolute(path, "the data is", "data.root=/data/pictures", info.context)
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":

@@ -209,7 +209,7 @@ class GivenModel(Model):
     @field_validator("weights")
     @classmethod
     def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
-        return None if path is None else absolute(path, "the weights are", info.context)
+        return None if path is None else absolute(path, "the weights are", "models.0.weights=/data/w.pt", info.context)
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:

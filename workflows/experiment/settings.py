@@ -39,14 +39,15 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
-def absolute(path: str, read: str, context: Any) -> str:
-    """A path of this machine from its root on. What `read` says of it, where it is for machines elsewhere, is in the
-    error for one that is relative."""
+def absolute(path: str, read: str, example: str, context: Any) -> str:
+    """A path of this machine from its root on. For machines elsewhere it must be so already; what is `read` there, and
+    an `example`, are in the error for one that is not."""
     if context != ELSEWHERE:
         return str(Path(of_somebody(path)).expanduser().absolute())
     if not Path(path).is_absolute():
         raise ValueError(
-            f"{shown(path)} is a path of this machine, and {read} read on the cluster; give the absolute path there"
+            f"{shown(path)} is a path of this machine, and {read} read on the cluster; give the absolute path there, "
+            f"such as --set {example}"
         )
     return path
 

@@ -195,3 +195,37 @@ def that_returns_nothing():
 
 READY = Plain()
 NUMBER = 7
+
+
+class Restless(nn.Module):
+    """Keeps something random that is in no state dict; `unseeded`: not even from torch's own random numbers."""
+
+    def __init__(self, unseeded=False):
+        super().__init__()
+        self.colours = nn.Conv2d(3, 3, 1)
+        source = torch.Generator()
+        if unseeded:
+            source.seed()
+        noise = torch.randn(1, 3, 1, 1, generator=source if unseeded else None)
+        self.register_buffer("noise", noise, persistent=False)
+
+    def forward(self, x):
+        return self.colours(x) + self.noise
+
+
+def unseeded():
+    return Restless(unseeded=True)
+
+
+class Extra(Plain):
+    """Has a state that is no tensor."""
+
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
+def half():
+    return lambda x: x / 2
