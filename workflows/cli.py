@@ -170,7 +170,7 @@ def plan(
 
 @app.command("list")
 def list_() -> None:
-    """List the experiments, networks, masks, methods and data sets."""
+    """List the experiments, networks, masks, fills, degradations, methods and data sets."""
     from workflows.listing import print_list
 
     print_list()

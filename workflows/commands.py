@@ -34,7 +34,7 @@ def load(
     download: bool = False,
     elsewhere: bool = False,
 ) -> Experiment:
-    """The experiment of a command's options; see experiment.load."""
+    """The experiment of a command's options; see loading.load."""
     if download:
         from workflows.experiment import data_folder
 

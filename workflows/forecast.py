@@ -15,14 +15,13 @@ import torch
 from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
-from memrec_core.recovery import Basis
 from workflows.experiment.data import Data
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.job.machine import processors
 from workflows.job.sizes import sizes_of
 from workflows.run.audit_set import AuditSet, load_audit_set
-from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, trained_checkpoints
+from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, checkpoints_there
 from workflows.run.images import catalogues_of, check_trained_on
 from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, with_checkpoints
 from workflows.run.store import PLAN, Store, is_claimed
@@ -136,7 +135,7 @@ def _planned(
 
 
 def _progress(experiment: Experiment, store: Store, planned: list[Unit]) -> Progress:
-    digests = trained_checkpoints(experiment, store)
+    digests = checkpoints_there(experiment, store)
     if not store.exists(PLAN):
         return Progress(digests, 0, planned)
     ready, waiting = with_checkpoints(planned, digests)
@@ -146,8 +145,7 @@ def _progress(experiment: Experiment, store: Store, planned: list[Unit]) -> Prog
 
 def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     """What the number of recoveries is the product of."""
-    generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]
-    networked = [entry for entry in experiment.methods if entry not in generic]
+    generic, networked = experiment.generic, experiment.networked
     images = sum(map(len, audits.values()))
     pairs = {entry.label: len(experiment.under(entry.label)) for entry in experiment.methods}
     if any(count < len(experiment.degradations) for count in pairs.values()):
@@ -181,7 +179,7 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
     images = audit.training_images(machine.device)
     threads = torch.get_num_threads()
     if machine.device == "cpu":
-        torch.set_num_threads(max(machine.workers // len(experiment.models), 1))
+        torch.set_num_threads(max(machine.workers // len(experiment.trained_models), 1))
     network = model.example(audit.image_shape).to(machine.device)
     began, ended, steps = time.monotonic(), math.inf, 0
 

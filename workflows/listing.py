@@ -11,7 +11,7 @@ from workflows.terminal import say
 
 
 def print_list() -> None:
-    """Print the experiments with their variants, the networks, masks, methods and data sets."""
+    """Print the experiments with their variants, the networks, masks, fills, degradations, methods and data sets."""
     numbers = {name: f" (the paper's {number})" for number, name in MASKS.items()}
     for title, entries in (
         ("experiments", {name: _experiment(name) for name in experiment_file.shipped()}),

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from workflows.experiment.written import Experiment
 from workflows.job.heartbeat import Heartbeat
-from workflows.run.checkpoint_files import all_checkpoints, trained_checkpoints
+from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.images import sentences_of
 from workflows.run.plan import planned_units
 from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
@@ -18,7 +18,7 @@ def print_status(experiment: Experiment, store: Store) -> None:
     table = Table()
     for title in ("step", "done", "left"):
         table.add_column(title, justify="left" if title == "step" else "right")
-    digests = trained_checkpoints(experiment, store)
+    digests = checkpoints_there(experiment, store)
     wanted = len(all_checkpoints(experiment))
     table.add_row("checkpoints", str(len(digests)), str(wanted - len(digests)))
     seen = None

@@ -13,6 +13,7 @@ from memrec_core.autoencoders.tied import TIED, tied
 from memrec_core.autoencoders.trial import check
 from memrec_core.autoencoders.unet import UNET, unet
 from memrec_core.errors import InputError, in_a_line, unknown
+from memrec_core.registry import Registry
 
 __all__ = [
     "ARCHITECTURES",
@@ -28,15 +29,16 @@ __all__ = [
     "unet",
 ]
 
-ARCHITECTURES: dict[str, Architecture] = {
-    "fc10": FC10,
-    "fc20": FC20,
-    "unet": UNET,
-    "tied": TIED,
-}
+ARCHITECTURES = Registry[Architecture](
+    "network",
+    {
+        "fc10": FC10,
+        "fc20": FC20,
+        "unet": UNET,
+        "tied": TIED,
+    },
+)
 """By name. A network from outside joins them: `ARCHITECTURES["mine"] = Architecture("mine", build=...)`."""
-
-# What workflows still asks for, until it asks ARCHITECTURES.
 
 
 def build(name: str, image_shape: tuple[int, int, int], **options: Any) -> nn.Module:

@@ -12,14 +12,18 @@ from memrec_core.datasets.photos import PHOTOS
 from memrec_core.datasets.svhn import SVHN
 from memrec_core.datasets.tiny_imagenet import TINY_IMAGENET
 from memrec_core.errors import InputError, in_a_line, shown_name, unknown
+from memrec_core.registry import Registry
 
-DATA_SETS: dict[str, DataSet] = {
-    "photos": PHOTOS,
-    "tiny_imagenet": TINY_IMAGENET,
-    "cifar10": CIFAR10,
-    "svhn": SVHN,
-    "image_folder": IMAGE_FOLDER,
-}
+DATA_SETS = Registry[DataSet](
+    "data set",
+    {
+        "photos": PHOTOS,
+        "tiny_imagenet": TINY_IMAGENET,
+        "cifar10": CIFAR10,
+        "svhn": SVHN,
+        "image_folder": IMAGE_FOLDER,
+    },
+)
 
 MOST_CHANNELS = 4
 

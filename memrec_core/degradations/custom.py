@@ -17,8 +17,8 @@ from memrec_core.degradations.degradation import degrade_linearly
 from memrec_core.degradations.fills import Others
 from memrec_core.degradations.noise import check_noise_std, noise_label
 from memrec_core.degradations.operator import Shape
+from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError, in_a_line, shown
-from memrec_core.network import is_of_the_device
 
 Linear = Callable[[Tensor], Tensor]
 
@@ -92,7 +92,7 @@ class Custom:
         module, _, path = self.function.partition(":")
         try:
             imported = importlib.import_module(module)
-        except Exception as error:  # whatever the module's own code raises
+        except (Exception, SystemExit) as error:  # whatever the module's own code raises
             raise InputError(
                 f"custom {shown(self.function)}: {module} can't be imported ({in_a_line(error)}); "
                 "install it where memrec runs, or correct its name"

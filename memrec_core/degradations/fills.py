@@ -10,6 +10,7 @@ from torch import Tensor
 from memrec_core.arguments import check_number, described, listed
 from memrec_core.degradations.noise import number_label
 from memrec_core.errors import InputError
+from memrec_core.registry import Registry
 from memrec_core.seeding import generator
 
 
@@ -142,5 +143,5 @@ def _another(image: Tensor, id_: str | int, seed: int, others: Others) -> Tensor
     )
 
 
-FILLS: dict[str, type] = {kind.name: kind for kind in (Zeros, Colour, Noise, Patch)}
+FILLS = Registry[type]("fill", {kind.name: kind for kind in (Zeros, Colour, Noise, Patch)})
 """The fills, by the names that an experiment gives them."""

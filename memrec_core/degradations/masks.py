@@ -12,6 +12,7 @@ from torch import Tensor
 
 from memrec_core.arguments import check_binary, check_image_shape, check_seed, described
 from memrec_core.errors import InputError, in_a_line, unknown
+from memrec_core.registry import Registry
 from memrec_core.seeding import generator
 
 
@@ -56,13 +57,16 @@ def _random(height: int, width: int, percent: int, seed: int, image_id: str | in
     return plane.view(height, width)
 
 
-PATTERNS: dict[str, Callable[[int, int], Tensor]] = {
-    "center": _center,
-    "bottom": _bottom,
-    "border": _border,
-    "stripes": _stripes,
-    "checkerboard": _checkerboard,
-}
+PATTERNS = Registry[Callable[[int, int], Tensor]](
+    "mask",
+    {
+        "center": _center,
+        "bottom": _bottom,
+        "border": _border,
+        "stripes": _stripes,
+        "checkerboard": _checkerboard,
+    },
+)
 """The patterns: a function of height and width that returns a plane (H, W) of 1 where a pixel is kept and 0 where it is
 missing. Its docstring's first sentence says what it leaves out."""
 

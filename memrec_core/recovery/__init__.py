@@ -12,10 +12,15 @@ from memrec_core.recovery.known_mask import (
 from memrec_core.recovery.method import Basis, Denoiser, Method, Problem
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.unknown_mask import UnknownMask, recover_unknown_mask
+from memrec_core.registry import Registry
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (UnknownMask, KnownMask, KnownOperator, AutoencoderIterations, Ddnm, Biharmonic)
-}
+METHODS = Registry[type[Method]](
+    "method",
+    {
+        method.name: method
+        for method in (UnknownMask, KnownMask, KnownOperator, AutoencoderIterations, Ddnm, Biharmonic)
+    },
+)
 """By name, in the order in which tables and pages show them."""
 
 __all__ = [

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from memrec_core.autoencoders import ARCHITECTURES, Architecture
 from memrec_core.datasets import DATA_SETS, DataSet, ImageSet
-from memrec_core.degradations import DEGRADATIONS, FILLS, PATTERNS, Masking
+from memrec_core.degradations import DEGRADATIONS, FILLS, PATTERNS, Masking, degrade_linearly, noise_label
 from memrec_core.recovery import METHODS, Basis, Method, Recovery
 from memrec_core.seeding import generator
 
@@ -65,13 +65,13 @@ class Fading:
 
     @property
     def label(self) -> str:
-        return f"fading_{self.strength:g}"
+        return f"fading_{self.strength}{noise_label(self.noise_std)}"
 
     def operator(self, image_shape, ids, seed):
         return Fade(self.strength)
 
     def degrade(self, images, ids=None, seed=42, others=None):
-        return self.strength * images
+        return degrade_linearly(self, images, ids, seed)
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class Holes:
 
     @property
     def label(self) -> str:
-        return f"holes_{self.probability:g}"
+        return f"holes_{self.probability}{noise_label(self.noise_std)}"
 
     def operator(self, image_shape, ids, seed):
         kept = [torch.rand(image_shape, generator=generator(seed, "holes", id_)) >= self.probability for id_ in ids]
         return Masking(torch.stack(kept).float())
 
     def degrade(self, images, ids=None, seed=42, others=None):
-        return self.operator(tuple(images.shape[1:]), ids, seed).forward(images)
+        return degrade_linearly(self, images, ids, seed)
 
 
 @dataclass(frozen=True)

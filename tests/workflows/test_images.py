@@ -13,7 +13,7 @@ from memrec_core.errors import InputError
 from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
-from workflows.run.checkpoint_files import set_damaged_aside, trained_checkpoints
+from workflows.run.checkpoint_files import checkpoints_there, set_damaged_aside
 from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
 from workflows.run.plan import Size, make_plan, with_checkpoints
 from workflows.run.store import Store
@@ -130,9 +130,9 @@ def test_checkpoint_of_another_network_or_target_is_none(tmp_path: Path):
         for ending in ("json", "safetensors"):
             shutil.copy(folder / f"{source}.{ending}", folder / f"{place}.{ending}")
     with pytest.raises(InputError, match="is the sidecar of another checkpoint"):
-        trained_checkpoints(experiment, store)
+        checkpoints_there(experiment, store)
     assert len(set_damaged_aside(experiment, store)) == 2
-    assert set(trained_checkpoints(experiment, store)) == {("fc10-leaky_relu", 0.05), ("fc10-prelu", 0.06)}
+    assert set(checkpoints_there(experiment, store)) == {("fc10-leaky_relu", 0.05), ("fc10-prelu", 0.06)}
 
 
 def test_state_of_a_training_on_other_pictures_is_not_gone_on_with(tmp_path: Path):

@@ -108,7 +108,7 @@ class Data(Section):
 
 
 def _takes(name: str, function: Callable[..., Any], options: Iterable[str]) -> None:
-    """Raise ValueError where what makes a network, or reads a data set, has no such option."""
+    """Raise ValueError where what reads a data set has no such option."""
     known = inspect.signature(function).parameters
     for option in options:
         if option not in known:

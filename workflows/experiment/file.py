@@ -11,8 +11,9 @@ from workflows.experiment import yaml_reading
 
 SHIPPED = Path(__file__).parent.parent / "experiments"
 PRIORS = Path(__file__).parent.parent / "priors"
-PATHS = {"root", "control_root", "weights", "prior"}
-"""The entries that are paths: relative to the file that they are in, or, from --set, to the working directory."""
+PATHS = {("data", "root"), ("data", "control_root"), ("models", "weights")}
+"""The entries that are paths: relative to the file that they are in, or, from --set, to the working directory. So is a
+`prior`, in a method's entry or section; and `weights` are those of a network that is `given`."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +142,24 @@ def _mappings(*values: Any) -> bool:
     return all(isinstance(value, dict) for value in values)
 
 
+def _is_path(keys: tuple[str, ...]) -> bool:
+    return keys in PATHS or (
+        len(keys) == 2 and keys[1] == "prior" and keys[0] not in ("data", "models", "degradations")
+    )
+
+
 def _located(value: Any, keys: tuple[str, ...], folder: Path | None) -> Any:
     """`value`, which `keys` lead to, with its paths absolute: those that are relative start from `folder`."""
     if folder is None:
         return value
     if isinstance(value, dict):
-        return {key: _located(entry, (*keys, key), folder) for key, entry in value.items()}
+        as_they_are = {"weights"} if keys == ("models",) and "given" not in value else ()
+        return {
+            key: entry if key in as_they_are else _located(entry, (*keys, key), folder) for key, entry in value.items()
+        }
     if isinstance(value, list):
         return [_located(entry, keys, folder) for entry in value]
-    if not keys or keys[-1] not in PATHS or not isinstance(value, str) or not value:
+    if not _is_path(keys) or not isinstance(value, str) or not value:
         return value
     try:
         path = folder / Path(value).expanduser()

@@ -1,15 +1,15 @@
 """The methods of an experiment, and where their settings may stand."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import ValidationError, ValidationInfo
 
 from memrec_core.degradations import Degradation
-from memrec_core.errors import shown, unknown
-from memrec_core.recovery import METHODS, Method
+from memrec_core.errors import InputError, shown, unknown
+from memrec_core.recovery import METHODS, Basis, Method
 from memrec_core.recovery.method import SHARED
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from workflows.experiment.file import PRIORS
@@ -24,12 +24,25 @@ from workflows.experiment.settings import (
     of_somebody,
     one_of,
     plain_settings,
+    settings_of,
 )
 
 SHARED_SETTINGS = "recovery"
 """The section of settings that several methods have."""
 USUAL_METHODS = ["unknown_mask", "known_mask", "autoencoder_iterations"]
 """Those of an experiment that names none."""
+
+
+def _check_method(name: str) -> None:
+    """Raises InputError for what is registered as a method and is none."""
+    check_registered("method", name, METHODS[name], ("title", "does", "rests_on"))
+    if Method not in METHODS[name].__mro__:
+        raise InputError(f"method {name} does not derive from memrec_core.recovery.Method; let its class do so")
+    fields = {one.name for one in dataclasses.fields(METHODS[name])}
+    if taken := fields & {"name", "label"}:
+        raise InputError(f"method {name} has a setting called {min(taken)}, as every entry has; give it another name")
+    if METHODS[name].rests_on is Basis.PRIOR and "prior" not in fields:
+        raise InputError(f"method {name} rests on a generic prior, and has no setting prior that names it; add one")
 
 
 class SharedSettings(Section):
@@ -61,7 +74,7 @@ class MethodEntry(NamedTuple):
     @property
     def prior(self) -> str:
         """The generic prior that it rests on; empty where it rests on none."""
-        return str(getattr(self.method, "prior", ""))
+        return str(getattr(self.method, "prior", "")) if self.method.rests_on is Basis.PRIOR else ""
 
 
 def method_of(tree: Any, info: ValidationInfo) -> MethodEntry:
@@ -76,12 +89,12 @@ def method_of(tree: Any, info: ValidationInfo) -> MethodEntry:
     if not isinstance(name, str) or name not in METHODS:
         raise unknown("method", name, METHODS)
     kind = METHODS[name]
-    check_registered("method", name, kind)
+    _check_method(name)
     named = _Named.model_validate({"name": name, "label": tree.get("label", name)})
     if named.label != name and named.label in METHODS:
         raise ValueError(f"label {named.label} is another method's name; choose another")
     settings = {key: value for key, value in tree.items() if key not in ("name", "label")}
-    if isinstance(prior := settings.get("prior"), str):
+    if kind.rests_on is Basis.PRIOR and isinstance(prior := settings.get("prior"), str):
         settings["prior"] = _place_of_prior(prior, info.context)
     try:
         entry = MethodEntry(named.label, kind(**arguments_of(kind, settings)))
@@ -131,14 +144,14 @@ def with_settings_in_place(tree: dict[str, Any], usual: Sequence[str]) -> dict[s
     """
     sections = {name: tree[name] for name in tree if name in METHODS and tree[name] is not None}
     for name, section in sections.items():
-        check_registered("method", name, METHODS[name])
+        _check_method(name)
         _check_section(name, section)
     shared = _shared(tree.get(SHARED_SETTINGS))
     methods = tree.get("methods", usual)
     if isinstance(methods, list):
         known = [one for one in methods if _name_in(one) in METHODS]
         for one in known:
-            check_registered("method", _name_in(one), METHODS[_name_in(one)])
+            _check_method(_name_in(one))
         _check_effect(shared, sections, known)
         methods = [_with_settings(one, shared, sections) for one in methods]
     elsewhere = {*METHODS, SHARED_SETTINGS}
@@ -159,52 +172,44 @@ def _check_section(name: str, section: Any) -> None:
     try:
         arguments_of(METHODS[name], section)
     except ValidationError as error:
-        raise below(name, error) from error
+        if any(entry["type"] != "missing" for entry in error.errors()):  # else the methods' own entries give it
+            raise below(name, error) from error
 
 
 def _check_effect(shared: SharedSettings, sections: Mapping[str, Any], methods: list[Any]) -> None:
-    """Raises ValueError for a setting in a section that changes no method of those that have it: each gives its own."""
+    """Raises ValueError for a setting in a section that changes none of the methods, since each gives its own."""
+    names = {_name_in(entry) for entry in methods}
     for name, section in sections.items():
-        entries = [one for one in methods if _name_in(one) == name]
-        listed = {_name_in(one) for one in methods}
-        if not entries and METHODS[name].other_form in listed:
-            raise ValueError(
-                f"{name}: it does nothing, since methods names {METHODS[name].other_form}; name both there"
-            )
-        _check_taken(name, section, entries, {})
+        twin = METHODS[name].other_form
+        if name not in names and twin in names:
+            raise ValueError(f"{name}: it does nothing, since methods names {twin}; name both there")
+        for setting in section:
+            given = [setting in _own_settings(entry) for entry in methods if _name_in(entry) == name]
+            _check_taken(f"{name}.{setting}", given)
     for setting in shared.model_fields_set:
         only = SharedSettings(**{setting: getattr(shared, setting)})
-        having = [one for one in methods if only.of(METHODS[_name_in(one)])]
-        _check_taken(SHARED_SETTINGS, [setting], having, sections, only)
-
-
-def _check_taken(
-    section: str,
-    settings: Iterable[str],
-    entries: list[Any],
-    sections: Mapping[str, Any],
-    shared: SharedSettings | None = None,
-) -> None:
-    """Raises ValueError for one of the settings of a section that all of the methods' `entries`, or the `sections` of
-    their own, give themselves."""
-    for setting in settings:
         given = []
-        for one in entries:
-            names = {setting} if shared is None else shared.of(METHODS[_name_in(one)]).keys()
-            own = {**sections.get(_name_in(one), {}), **(one if isinstance(one, dict) else {})}
-            given.append(names <= own.keys())
-        if given and all(given):
-            raise ValueError(
-                f"{section}.{setting} does nothing: each method gives its own, under methods; change that instead"
-            )
+        for entry in methods:
+            if own := only.of(METHODS[_name_in(entry)]):
+                given.append(own.keys() <= {**sections.get(_name_in(entry), {}), **_own_settings(entry)}.keys())
+        _check_taken(f"{SHARED_SETTINGS}.{setting}", given)
+
+
+def _check_taken(setting: str, given: list[bool]) -> None:
+    """`given` says of each method that has the setting whether it gives its own."""
+    if given and all(given):
+        raise ValueError(f"{setting} does nothing: each method gives its own, under methods; change that instead")
+
+
+def _own_settings(entry: Any) -> Mapping[str, Any]:
+    return entry if isinstance(entry, dict) else {}
 
 
 def _with_settings(entry: Any, shared: SharedSettings, sections: Mapping[str, Any]) -> Any:
     name = _name_in(entry)
     if name not in METHODS:
         return entry
-    own = entry if isinstance(entry, dict) else {}
-    return {"name": name, **shared.of(METHODS[name]), **sections.get(name, {}), **own}
+    return {"name": name, **shared.of(METHODS[name]), **sections.get(name, {}), **_own_settings(entry)}
 
 
 def _name_in(entry: Any) -> str:
@@ -226,7 +231,7 @@ def fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation])
             yield entry
         if other is not None and other not in given and any(map(other.accepts, degradations)):
             label = other.name if entry.label == own.name else f"{entry.label}-{other.name}" if fits else entry.label
-            yield MethodEntry(label, other(**vars(entry.method)))
+            yield MethodEntry(label, other(**settings_of(entry.method)))
         elif not fits:
             would = [name for name, kind in METHODS.items() if any(map(kind.accepts, degradations))]
             raise ValueError(

@@ -16,8 +16,11 @@ from memrec_core import autoencoders, checkpoints, weights_file
 from memrec_core.autoencoders import ARCHITECTURES, Given
 from memrec_core.autoencoders.given import build, from_safetensors, to_safetensors
 from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.precision import full_float32
+from memrec_core.recovery import Denoiser
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from workflows.experiment.settings import (
+    LABEL,
     Folder,
     Label,
     Positive,
@@ -26,13 +29,14 @@ from workflows.experiment.settings import (
     arguments_of,
     check_keys,
     one_of,
+    plain,
     plain_settings,
 )
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
-USUAL_GAMMA = 1.0
-"""Of networks that are given, of which nothing is known: smaller ones let the recovery from some diverge."""
+OUTPUTS = 64
+"""How many values of a given network's outputs are kept, about."""
 Shape = tuple[int, int, int]
 """(channels, height, width)."""
 
@@ -96,6 +100,8 @@ class Model(Section, ABC):
         """One for each of the data sets that it is trained on, by label; where there are several data sets, its label
         ends with theirs unless the user gave both."""
         label = self.label or self.usual_label
+        if label == GENERIC or not re.fullmatch(LABEL, label):
+            raise ValueError(f"label {shown(label)} of a model can't name a folder of the run; give it another")
         given = len(data_sets) == 1 or (self.label and self.data)
         for data in [self.data] if self.data else data_sets:
             yield self.model_copy(update={"data": data, "label": label if given else f"{label}-{data}"})
@@ -120,6 +126,8 @@ class TrainedModel(Model):
             rest = {"gamma": 1.0, "first_mask": FIRST_MASKS[0], "options": {}}  # the architecture is what is wrong
             return {**rest, **{key: tree[key] for key in own if key in tree}}
         kind = ARCHITECTURES[name]
+        if kind.name != name:
+            raise ValueError(f"autoencoder {name} is registered under another name than its own, {kind.name}; use that")
         check_keys(tree, [*own, *kind.options])
         given = {key: tree[key] for key in own if tree.get(key) is not None}
         options = {key: value for key, value in tree.items() if key not in own and value is not None}
@@ -134,7 +142,7 @@ class TrainedModel(Model):
     @property
     def _flat_options(self) -> dict[str, Any]:
         """The options as YAML and JSON have them."""
-        return {name: list(one) if isinstance(one, tuple) else one for name, one in self.options.items()}
+        return {name: plain(value) for name, value in self.options.items()}
 
     @property
     def usual_label(self) -> str:
@@ -144,7 +152,7 @@ class TrainedModel(Model):
         return [*sorted(targets, reverse=True)]
 
     def check_options(self, image_shape: Shape) -> None:
-        _size(self.architecture, json.dumps(self.options), image_shape)
+        _size(self.architecture, json.dumps(self._flat_options), image_shape)
 
     def check_network(self, image_shape: Shape) -> None:
         self.check_options(image_shape)
@@ -153,7 +161,7 @@ class TrainedModel(Model):
         return autoencoders.build(self.architecture, image_shape, **self.options)
 
     def size(self, image_shape: Shape) -> int:
-        return _size(self.architecture, json.dumps(self.options), image_shape)
+        return _size(self.architecture, json.dumps(self._flat_options), image_shape)
 
     def described(self, seed: int) -> dict[str, Any]:
         return {"architecture": self.architecture, "options": self._flat_options, "seed": seed}
@@ -200,7 +208,7 @@ class GivenModel(Model):
         if not isinstance(tree["given"], str):
             raise ValueError(f"given: {shown(tree['given'])} is not of the form package.module:function")
         return {
-            "gamma": USUAL_GAMMA,
+            "gamma": Denoiser.gamma,
             "first_mask": FIRST_MASKS[0],
             **given,
             "network": Given(tree["given"], **settings),
@@ -230,15 +238,19 @@ class GivenModel(Model):
     def check_network(self, image_shape: Shape) -> None:
         """Built as the run will build it, twice: a network that keeps something random must be the same each time."""
         packed = self.packed()
-        first, second = (from_safetensors(packed, self.network, self.network.name) for _ in range(2))
-        autoencoders.check(first, image_shape, self.network.name)
-        with torch.no_grad():
-            images = torch.rand(4, *image_shape, generator=torch.Generator().manual_seed(1))
-            if not torch.equal(first(images), second(images)):
-                raise InputError(
-                    f"{self.network.name} builds another network each time, for it keeps something random that is not "
-                    "in its state dict; let it be seeded, or registered as a buffer that is saved"
-                )
+        autoencoders.check(from_safetensors(packed, self.network, self.network.name), image_shape, self.network.name)
+        if self.outputs(packed, image_shape) != self.outputs(packed, image_shape):
+            raise InputError(
+                f"{self.network.name} builds another network each time, for it keeps something random that is not in "
+                "its state dict; let it be seeded, or registered as a buffer that is saved"
+            )
+
+    def outputs(self, packed: bytes, image_shape: Shape) -> list[float]:
+        """Some values of what it makes of the same few images each time: they tell whether its code is the same."""
+        images = torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad(), full_float32():
+            values = from_safetensors(packed, self.network, self.network.name)(images).flatten()
+        return values[:: max(len(values) // OUTPUTS, 1)].tolist()
 
     def packed(self) -> bytes:
         """Its weights as a run keeps them, a safetensors file: those of the user's file, or else of the factory.

@@ -148,16 +148,19 @@ def _section_of(kind: Callable[..., Any], leaving_out: int) -> type[Section]:
         raise InputError(
             f"the types of the settings of {kind.__name__} can't be read ({error}); import what they name at run time"
         ) from error
+    various = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     fields: Any = {
-        one.name: (_strictly(one.annotation), ... if one.default is one.empty else one.default) for one in parameters
+        one.name: (_strictly(one.annotation), ... if one.default is one.empty else one.default)
+        for one in parameters
+        if one.kind not in various
     }
     return create_model(getattr(kind, "__name__", "entry"), __base__=Section, **fields)
 
 
 def _strictly(annotation: Any) -> Any:
     """An annotation as an experiment's file is checked by it: a list stands for a tuple, and an entry for an object."""
-    if annotation in _PLAIN:
-        return _PLAIN[annotation]
+    if annotation in _CHECKED:
+        return _CHECKED[annotation]
     if annotation is inspect.Parameter.empty:
         return Any
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -176,7 +179,7 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any) -> Any:
+def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any, attributes: Sequence[str] = ()) -> Any:
     """The object that an entry describes: `noise`, {colour: 0.5}, {blur: {std: 1.0}} or {mask: center, fill: noise}.
 
     The key that is in the registry says which; what it leads to is the first setting, or a mapping of them. Raises
@@ -193,7 +196,7 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any)
         first = next((key for key in value if key not in registry), None)
         guess = f": {unknown('key', first, registry)}" if not names and first is not None else ""
         raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}{guess}")
-    check_registered(kind, names[0], registry[names[0]])
+    check_registered(kind, names[0], registry[names[0]], attributes)
     made, rest = registry[names[0]], {key: own for key, own in value.items() if key != names[0]}
     settings = value[names[0]]
     if not isinstance(settings, Mapping):
@@ -214,18 +217,23 @@ def as_written(name: str, thing: Any) -> dict[str, Any]:
     return {name: settings.pop(first), **settings}
 
 
-def check_registered(kind: str, name: str, made: Any) -> None:
-    """Raises InputError for a class that is no dataclass, or is registered under another name than its own."""
+def check_registered(kind: str, name: str, made: Any, attributes: Sequence[str] = ()) -> None:
+    """Raises InputError for a class that is no dataclass, lacks one of the `attributes`, or is registered under another
+    name than its own."""
     if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
         raise InputError(f"{kind} {name} is no dataclass; put @dataclass(frozen=True) above its class")
-    needed = {"method": ("title", "does", "rests_on"), "degradation": ("label", "erases", "operator", "degrade")}
-    fields = {one.name for one in dataclasses.fields(made)}
-    for attribute in (*needed.get(kind, ()), *(("noise_std",) if kind == "degradation" else ())):
+    fields = {field.name for field in dataclasses.fields(made)}
+    for attribute in attributes:
         if not hasattr(made, attribute) and attribute not in fields:
             raise InputError(f"{kind} {name} has no {attribute}; give its class one")
     own = getattr(made, "key", getattr(made, "name", None))
     if own != name:
         raise InputError(f"{kind} {name} is registered under another name than its class's own, {own}; use that one")
+
+
+def settings_of(thing: Any) -> dict[str, Any]:
+    """The fields of a dataclass, as they are."""
+    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
 
 
 def plain_settings(thing: Any) -> dict[str, Any]:
@@ -235,19 +243,19 @@ def plain_settings(thing: Any) -> dict[str, Any]:
     """
     fields = dataclasses.fields(thing)
     values = {one.name: getattr(thing, one.name) for one in fields if one.default is not None or _is_set(thing, one)}
-    return {name: _plain(value) for name, value in values.items()}
+    return {name: plain(value) for name, value in values.items()}
 
 
 def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:
     return getattr(thing, field.name) is not None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A setting as YAML and JSON have it."""
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if dataclasses.is_dataclass(value):
-        [name] = [name for name, made in FILLS.items() if type(value) is made]
-        return as_written(name, value) if plain_settings(value) else name
+        return as_written(value.name, value) if plain_settings(value) else value.name
     if value is not None and not isinstance(value, str | int | float | bool):
         raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
     return value
@@ -259,10 +267,10 @@ def _first(made: Callable[..., Any]) -> str:
 
 
 def _fill(value: Any) -> Any:
-    return value if isinstance(value, tuple(FILLS.values())) else made_from("fill", FILLS, value)
+    return value if isinstance(value, tuple(FILLS.values())) else made_from("fill", FILLS, value, ("label", "values"))
 
 
-_PLAIN: dict[Any, Any] = {
+_CHECKED: dict[Any, Any] = {
     int: Whole,
     float: Finite,
     Fill: Annotated[Any, PlainValidator(_fill)],

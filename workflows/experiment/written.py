@@ -39,7 +39,11 @@ from workflows.experiment.settings import (
     check_keys,
     made_from,
     one_of,
+    settings_of,
 )
+
+NEEDED = ("noise_std", "label", "erases", "operator", "degrade")
+"""What a degradation has, whoever made it."""
 
 
 class Training(Section):
@@ -58,10 +62,10 @@ def _degradation(tree: Any) -> Degradation:
         return tree
     if not isinstance(tree, Mapping):
         raise ValueError(f"input should be a mapping such as {{mask: center}}, not {shown(tree)}")
-    made: Degradation = made_from("degradation", DEGRADATIONS, tree)
+    made: Degradation = made_from("degradation", DEGRADATIONS, tree, NEEDED)
     if not re.fullmatch(LABEL, made.label):
         raise ValueError(f"label {shown(made.label)} of a degradation can't name a folder; mend what makes it")
-    _written_degradation(made)  # raises where a file could not hold it
+    written_degradation(made)  # raises where a file could not hold it
     return made
 
 
@@ -74,7 +78,7 @@ def _degradations_in(tree: dict[str, Any]) -> list[Degradation]:
     return found
 
 
-def _written_degradation(degradation: Degradation) -> dict[str, Any]:
+def written_degradation(degradation: Degradation) -> dict[str, Any]:
     return as_written(degradation.key, degradation)
 
 
@@ -93,7 +97,7 @@ class Experiment(Section):
     ]
     training: Training = Training()
     degradations: Annotated[
-        list[Annotated[Degradation, PlainValidator(_degradation), PlainSerializer(_written_degradation)]],
+        list[Annotated[Degradation, PlainValidator(_degradation), PlainSerializer(written_degradation)]],
         Field(min_length=1),
     ]
     methods: Annotated[
@@ -193,7 +197,21 @@ class Experiment(Section):
     @property
     def titles(self) -> dict[str, str]:
         """What tables and pages call its methods, by their labels, in their order there."""
-        return {entry.label: entry.title for entry in self.methods}
+        titles = Counter(entry.title for entry in self.methods)
+        return {
+            entry.label: entry.title if titles[entry.title] == 1 else f"{entry.title} ({entry.label})"
+            for entry in self.methods
+        }
+
+    @property
+    def networked(self) -> list[MethodEntry]:
+        """The methods that use a network: done for each of its checkpoints."""
+        return [entry for entry in self.methods if entry.method.rests_on is Basis.NETWORK]
+
+    @property
+    def generic(self) -> list[MethodEntry]:
+        """The methods that use none: done once for each data set."""
+        return [entry for entry in self.methods if entry.method.rests_on is not Basis.NETWORK]
 
     @property
     def trained_models(self) -> list[TrainedModel]:
@@ -208,7 +226,7 @@ class Experiment(Section):
     @property
     def priors(self) -> list[str]:
         """The generic priors that its methods rest on, each once."""
-        return list(dict.fromkeys(one.prior for one in self.methods if one.method.rests_on is Basis.PRIOR))
+        return list(dict.fromkeys(entry.prior for entry in self.methods if entry.prior))
 
     def under(self, label: str) -> list[Degradation]:
         """The degradations that a method accepts."""
@@ -230,9 +248,9 @@ class Experiment(Section):
 
     def _is_tried(self, entry: MethodEntry, degradation: Degradation) -> bool:
         """Whether a method, or its form for other degradations, is tried under a degradation."""
-        other = entry.method.other_form
-        forms = [entry.method, *(one.method for one in self.methods if one.method.name == other)]
-        return any(method.accepts(degradation) for method in forms)
+        others = [one.method for one in self.methods if one.method.name == entry.method.other_form]
+        twins = [other for other in others if settings_of(other) == settings_of(entry.method)]
+        return any(method.accepts(degradation) for method in (entry.method, *twins))
 
     def keeping_duplicates(self) -> "Experiment":
         """The same, with control images that are near-duplicates of training images."""
@@ -253,7 +271,7 @@ def _import(modules: Any) -> None:
     for name in modules if isinstance(modules, list) and all(isinstance(one, str) for one in modules) else []:
         try:
             importlib.import_module(name)
-        except Exception as error:  # of the user's own code, of any kind
+        except (Exception, SystemExit) as error:  # of the user's own code, of any kind
             raise ValueError(
                 f"imports: module {shown(name)} can't be imported ({type(error).__name__}: {in_a_line(error)}); "
                 "install its package where memrec runs, on every node, or put its folder on PYTHONPATH"

@@ -31,9 +31,9 @@ from workflows.run.checkpoint_files import (
     Checkpoint,
     all_checkpoints,
     checkpoint_file,
+    checkpoints_there,
     set_checkpoint_aside,
     set_damaged_aside,
-    trained_checkpoints,
 )
 from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
 from workflows.run.plan import Unit, load_plan, make_plan, save_plan, with_checkpoints
@@ -76,7 +76,7 @@ def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps
     if steps.train:
         for sentence in set_damaged_aside(experiment, store):
             say(sentence)
-    digests = trained_checkpoints(experiment, store)
+    digests = checkpoints_there(experiment, store)
     if not steps.train:
         _check_trained(experiment, store, digests)
     if steps.retry_failed:
@@ -134,7 +134,7 @@ def _run_on(
             job.abandon()
             _make_way(error, store, steps, replaced)
             keep_given(experiment, store, catalogues)
-            digests = trained_checkpoints(experiment, store)
+            digests = checkpoints_there(experiment, store)
 
 
 def _make_way(error: CheckpointError, store: Store, steps: Steps, replaced: set[Checkpoint]) -> None:
@@ -223,7 +223,7 @@ class _Job:
         """Take up units whose checkpoint has come, fit the actors to the cluster, and show where the job stands."""
         self.looked_at = time.monotonic()
         if self.blocked and self.checkpoint_may_have_come:
-            self.digests = trained_checkpoints(self.experiment, self.store, self.digests)
+            self.digests = checkpoints_there(self.experiment, self.store, self.digests)
             units, self.blocked = with_checkpoints(self.blocked, self.digests)
             self._take_up(units)
             if not self.blocked:
@@ -393,7 +393,7 @@ def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dic
         return None
     if not steps.recover:
         _check_still_there(experiment, store)
-        say(f"training: all {len(experiment.trained_models)} networks are done already")
+        say(f"training: {len(experiment.trained_models)} networks are done already")
         return Outcome(0, 0)
     if not store.exists(PLAN):
         return None

@@ -19,7 +19,9 @@ from workflows.experiment.methods import source_of
 from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits
 from workflows.run.audit_set import AuditSet
+from workflows.run.catalogue import check_same
 from workflows.run.checkpoint_files import loss_label, read_checkpoint
+from workflows.run.images import catalogues_of
 from workflows.run.plan import Kind, Unit
 from workflows.run.store import Store
 from workflows.run.survey import is_done
@@ -89,6 +91,8 @@ class Recoverer:
         held them went away, they were read again."""
         if unit.data_set not in self.images_of:
             self.images_of[unit.data_set] = ray.get(self.audits[unit.data_set])
+            kept = catalogues_of(self.store)[unit.data_set]
+            check_same(self.store.uri, unit.data_set, kept.images, self.images_of[unit.data_set].catalogue.images)
         audit = self.images_of[unit.data_set]
         if audit.catalogue.digest(unit.start, unit.stop) != unit.images:
             raise InputError(

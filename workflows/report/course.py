@@ -14,7 +14,7 @@ from torch import Tensor
 from memrec_core import metrics
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
-from memrec_core.recovery import Basis, Denoiser, Problem
+from memrec_core.recovery import Denoiser, Problem
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
@@ -94,12 +94,12 @@ def _courses(
 ) -> dict[str, Course]:
     """By their titles the courses of the methods that use the network, step by step, and accept the degradation."""
     courses = {}
-    for entry in experiment.methods:
-        if entry.method.rests_on is Basis.NETWORK and entry.method.accepts(degradation):
+    for entry in experiment.networked:
+        if entry.method.accepts(degradation):
             course = Course([], [])
             entry.method.recover(network, replace(problem, on_iteration=partial(_keep, course)))
             if course.images:
-                courses[entry.title] = course
+                courses[experiment.titles[entry.label]] = course
     if not courses:
         raise InputError(
             f"none of the run's methods ({', '.join(experiment.titles)}) goes step by step under {degradation.label}; "

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from memrec_core.recovery import Basis
 from workflows.experiment.models import GENERIC
 from workflows.experiment.written import Experiment
 
@@ -36,7 +35,7 @@ def findings(rates: pd.DataFrame, titles: dict[str, str]) -> list[str]:
 
 def prior_words(experiment: Experiment) -> str:
     """Which generic priors were used, and whether they may have seen the images; empty where there are none."""
-    priors = [entry for entry in experiment.methods if entry.method.rests_on is Basis.PRIOR]
+    priors = [entry for entry in experiment.methods if entry.prior]
     return " ".join(
         f"{entry.title}'s diffusion prior: {entry.prior}. May it have seen the audited images? "
         f"{getattr(entry.method, 'may_have_seen', 'not stated')}."

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from memrec_core import weights_file
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
 from workflows.experiment.models import Model
@@ -31,7 +32,7 @@ def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
     ]
 
 
-def trained_checkpoints(
+def checkpoints_there(
     experiment: Experiment, store: Store, known: dict[Checkpoint, str] | None = None
 ) -> dict[Checkpoint, str]:
     """The digest of each checkpoint that is there.
@@ -63,6 +64,27 @@ def read_checkpoint(store: Store, model: str, target: float | None) -> tuple[byt
         if not store.is_file(file):
             raise InputError(f"{store.show(file)} does not exist; memrec run makes it again")
     return store.read(name), store.read(sidecar_file(name)), store.show(name)
+
+
+def keep_checkpoint(store: Store, name: str, weights: bytes, metadata: dict[str, Any]) -> None:
+    """Write the two files of a checkpoint, its sidecar last.
+
+    Where another driver makes the same one, the first stays, and the units that were recovered from it.
+    """
+    if not store.write_new(name, weights):
+        metadata = metadata | {"digest": weights_file.digest(store.read(name))}
+    store.write_new(sidecar_file(name), json.dumps(metadata, indent=2).encode())
+    if not _belong_together(store, name):  # two drivers were between the two files at once
+        store.write(name, weights)
+        metadata = metadata | {"digest": weights_file.digest(weights)}
+        store.write(sidecar_file(name), json.dumps(metadata, indent=2).encode())
+
+
+def _belong_together(store: Store, name: str) -> bool:
+    try:
+        return json.loads(store.read(sidecar_file(name)))["digest"] == weights_file.digest(store.read(name))
+    except FileNotFoundError:
+        return False
 
 
 def sidecars_of(experiment: Experiment, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,20 +5,19 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from memrec_core.recovery import Basis
 from workflows.experiment.methods import MethodEntry
 from workflows.experiment.models import GENERIC
 from workflows.experiment.settings import plain_settings
-from workflows.experiment.written import Experiment
+from workflows.experiment.written import Experiment, written_degradation
 from workflows.run.catalogue import Catalogue
-from workflows.run.checkpoint_files import Checkpoint, loss_label, trained_checkpoints
+from workflows.run.checkpoint_files import Checkpoint, checkpoints_there, loss_label
 from workflows.run.store import PLAN, RECOVERY, Store
 
 Kind = tuple[str, str, str]
@@ -102,17 +101,20 @@ def make_plan(
     `catalogues` has that of each data set by its label, `priors` the digest of each generic prior by its source.
     """
     units = []
-    slow_first = sorted(experiment.methods, key=lambda entry: -entry.method.evaluations())
-    generic = [entry for entry in slow_first if entry.method.rests_on is not Basis.NETWORK]
+    networked, generic = (sorted(some, key=_slow_first) for some in (experiment.networked, experiment.generic))
     for data in experiment.data:
         for entry in generic:
-            checkpoint = "" if entry.method.rests_on is Basis.NOTHING else (priors or {}).get(entry.prior)
+            checkpoint = (priors or {}).get(entry.prior) if entry.prior else ""
             units += _units(experiment, catalogues, sizes, (data.label, GENERIC, None), entry, checkpoint)
     for model in experiment.models:
         for target in model.ladder(experiment.training.targets):
-            for entry in [entry for entry in slow_first if entry not in generic]:
+            for entry in networked:
                 units += _units(experiment, catalogues, sizes, (model.data, model.label, target), entry)
     return units
+
+
+def _slow_first(entry: MethodEntry) -> int:
+    return -entry.method.evaluations()
 
 
 def _units(
@@ -126,7 +128,7 @@ def _units(
     """The units of one method on one `basis`: the data set, the model and its training loss."""
     data_set, model, target = basis
     catalogue, size = catalogues[data_set], sizes((data_set, model, entry.label))
-    digest, settings = cache(catalogue.digest), settings_digest(experiment, model, entry)
+    digest, settings = cache(catalogue.digest), cache(partial(settings_digest, experiment, model, entry))
     labels = [degradation.label for degradation in experiment.under(entry.label)]
     return [
         Unit(
@@ -138,7 +140,7 @@ def _units(
             start,
             stop,
             digest(start, stop),
-            settings,
+            settings(together),
             size.batch_size,
             checkpoint,
         )
@@ -146,12 +148,16 @@ def _units(
     ]
 
 
-def settings_digest(experiment: Experiment, model: str, entry: MethodEntry) -> str:
+def settings_digest(experiment: Experiment, model: str, entry: MethodEntry, degradations: tuple[str, ...]) -> str:
     """Changes with whatever of the experiment, beside what a unit names, gives its rows other values."""
-    content: dict[str, Any] = {"seed": experiment.seed, "method": entry.method.name, **plain_settings(entry.method)}
+    content: dict[str, Any] = {
+        "seed": experiment.seed,
+        "method": [entry.method.name, plain_settings(entry.method)],
+        "degradations": [written_degradation(experiment.degradation(label)) for label in degradations],
+    }
     if model != GENERIC:
         own = experiment.model(model)
-        content = {"gamma": own.gamma, "first_mask": own.first_mask, **content}
+        content["network"] = [own.gamma, own.first_mask]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -191,7 +197,7 @@ def load_plan(experiment: Experiment, store: Store) -> list[Unit]:
 
 def planned_units(experiment: Experiment, store: Store) -> tuple[list[Unit], list[Unit]]:
     """The units of the run's plan whose checkpoint is there, and the others; raises as `load_plan` does."""
-    return with_checkpoints(load_plan(experiment, store), trained_checkpoints(experiment, store))
+    return with_checkpoints(load_plan(experiment, store), checkpoints_there(experiment, store))
 
 
 def _check_whole(experiment: Experiment, store: Store, units: list[Unit]) -> None:
@@ -199,7 +205,7 @@ def _check_whole(experiment: Experiment, store: Store, units: list[Unit]) -> Non
     wanted = set()
     for entry in experiment.methods:
         labels = [degradation.label for degradation in experiment.under(entry.label)]
-        if entry.method.rests_on is Basis.NETWORK:
+        if entry in experiment.networked:
             for model in experiment.models:
                 place = (model.data, model.label)
                 wanted |= {*product([place], model.ladder(experiment.training.targets), [entry.label], labels)}

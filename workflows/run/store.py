@@ -324,7 +324,7 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
     else:
         return
     for key, old, new in pairs:
-        if key not in ("name", "description", "root", "control_root"):
+        if key not in ("name", "description", "root", "control_root", "weights"):
             yield from _differences(old, new, f"{where}.{key}".strip("."))
 
 

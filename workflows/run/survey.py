@@ -52,7 +52,7 @@ def is_done(store: Store, unit: Unit) -> bool:
 
 def _is_of(unit: Unit, footer: Footer | None) -> bool:
     """Whether a file, by its footer, is whole and the unit's. That its rows are is seen where they are read: see
-    `aggregate`."""
+    `rows`."""
     if footer is None:
         return False
     said = {key: (footer.schema.metadata or {}).get(key, b"").decode() for key in (VERSION_KEY, UNIT, IMAGES)}

@@ -13,7 +13,7 @@ from memrec_core import diffusion_prior
 from memrec_core.degradations import shape_of
 from memrec_core.device import is_out_of_memory
 from memrec_core.precision import full_float32
-from memrec_core.recovery import Basis, Problem
+from memrec_core.recovery import Problem
 from workflows.experiment.methods import MethodEntry, source_of
 from workflows.experiment.models import GENERIC
 from workflows.experiment.written import Experiment
@@ -34,7 +34,7 @@ class Cost(NamedTuple):
 def measured_places(experiment: Experiment) -> list[tuple[str, str]]:
     """The data sets and models of all kinds of units: `generic` stands for the methods without a network."""
     places = [(model.data, model.label) for model in experiment.models]
-    if any(entry.method.rests_on is not Basis.NETWORK for entry in experiment.methods):
+    if experiment.generic:
         places += [(data.label, GENERIC) for data in experiment.data]
     return places
 
@@ -53,12 +53,10 @@ def measure(
     """
     images = audit.images(slice(0, min(len(audit), SMALLEST_BATCH)), device)
     if model == GENERIC:
-        generic = [entry for entry in experiment.methods if entry.method.rests_on is not Basis.NETWORK]
-        return {entry.label: _generic_cost(experiment, entry, images, within_s) for entry in generic}
+        return {entry.label: _generic_cost(experiment, entry, images, within_s) for entry in experiment.generic}
     network = experiment.model(model).example(audit.image_shape).to(images.device)
     one = best_batch(network, images, within_s)
-    networked = [entry for entry in experiment.methods if entry.method.rests_on is Basis.NETWORK]
-    return {entry.label: _times(entry.method.evaluations(), one) for entry in networked}
+    return {entry.label: _times(entry.method.evaluations(), one) for entry in experiment.networked}
 
 
 def best_batch(network: Callable[[Tensor], Tensor], images: Tensor, within_s: float = math.inf) -> Cost:
@@ -88,7 +86,7 @@ def best_batch(network: Callable[[Tensor], Tensor], images: Tensor, within_s: fl
 
 
 def _generic_cost(experiment: Experiment, entry: MethodEntry, images: Tensor, within_s: float) -> Cost:
-    if entry.method.rests_on is Basis.PRIOR:
+    if entry.prior:
         prior = diffusion_prior.load(source_of(entry.prior)).to(images.device)
         one = best_batch(lambda batch: prior.noise(batch, 0), prior.enlarge(images), within_s)
         return _times(entry.method.evaluations(), one)

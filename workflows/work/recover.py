@@ -147,6 +147,7 @@ def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> Non
     """Raises InputError where a method, of the user's own perhaps, has returned what no rows can be made of."""
     count, is_one = len(degraded), isinstance(found, recovery.Recovery)
     whole = is_one and found.images.shape == degraded.shape and bool(found.images.isfinite().all())
+    whole = whole and (found.mask is None or found.mask.shape == degraded.shape)
     known = is_one and set(found.status) <= {CONVERGED, MAX_ITERATIONS, NON_FINITE}
     if not (whole and known and len(found.status) == len(found.iterations) == len(found.evaluations) == count):
         raise InputError(

@@ -14,7 +14,7 @@ from memrec_core.errors import InputError
 from workflows.experiment.models import TrainedModel
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
-from workflows.run.checkpoint_files import STATE, checkpoint_file, sidecar_file
+from workflows.run.checkpoint_files import STATE, checkpoint_file, keep_checkpoint, sidecar_file
 from workflows.run.images import catalogues_of
 from workflows.run.store import CHECKPOINTS, Store
 
@@ -117,11 +117,7 @@ def _keep(
     trained_on: str,
     store: Store,
 ) -> None:
-    """Write a checkpoint, its sidecar last; `trained_on` identifies the pixels of the training images.
-
-    Where another driver trains the same network, the checkpoint that was there first stays, and the units that were
-    recovered from it.
-    """
+    """Write a checkpoint; `trained_on` identifies the pixels of the training images."""
     name = checkpoint_file(model.label, reached.target)
     metadata = {
         "model": model.label,
@@ -134,18 +130,4 @@ def _keep(
         "experiment": experiment.name,
     }
     weights, metadata = checkpoints.to_bytes(network, metadata)
-    if not store.write_new(name, weights):
-        metadata["digest"] = checkpoints.digest(store.read(name))
-    store.write_new(sidecar_file(name), json.dumps(metadata, indent=2).encode())
-    if not _belong_together(store, name):  # two drivers were between the two files at once
-        store.write(name, weights)
-        store.write(
-            sidecar_file(name), json.dumps(metadata | {"digest": checkpoints.digest(weights)}, indent=2).encode()
-        )
-
-
-def _belong_together(store: Store, name: str) -> bool:
-    try:
-        return json.loads(store.read(sidecar_file(name)))["digest"] == checkpoints.digest(store.read(name))
-    except FileNotFoundError:
-        return False
+    keep_checkpoint(store, name, weights, metadata)
