@@ -1,4 +1,4 @@
-"""A registry: what there is of a kind, by name. Others add theirs; nothing is replaced without a word."""
+"""A registry: what there is of a kind, by name. Others add theirs; none of memrec's own is replaced."""
 
 from typing import TypeVar
 
@@ -8,23 +8,14 @@ Entry = TypeVar("Entry")
 
 
 class Registry(dict[str, Entry]):
-    """A dict from names to what they stand for, which refuses another entry under a name that is taken.
-
-    The same one may come again, as when its module is imported twice.
-    """
+    """A dict from names to what they stand for, which keeps the entries that it was made with: what a result is called
+    by memrec's own names is memrec's own. Raises InputError where another is put in the place of one."""
 
     def __init__(self, kind: str, entries: dict[str, Entry]) -> None:
         super().__init__(entries)
-        self.kind = kind
+        self.kind, self.kept = kind, dict(entries)
 
     def __setitem__(self, name: str, entry: Entry) -> None:
-        if name in self and _place(self[name]) != _place(entry):
-            raise InputError(f"there is a {self.kind} {shown(name)} already; give yours another name")
+        if name in self.kept and self.kept[name] is not entry:
+            raise InputError(f"there is a {self.kind} {shown(name)} in memrec; give yours another name")
         super().__setitem__(name, entry)
-
-
-def _place(entry: object) -> tuple[object, ...]:
-    """Where it is defined; a record is known by what it holds."""
-    if hasattr(entry, "__qualname__"):
-        return getattr(entry, "__module__", None), getattr(entry, "__qualname__", None)
-    return (repr(entry),)

@@ -55,6 +55,7 @@ def spoil(run: Path) -> None:
     checkpoints.save(file, autoencoders.build("fc10", (3, 64, 64), width=48), metadata)
 
 
+@pytest.mark.long
 def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_asked(
     run_small, memrec, undisturbed: Path, tmp_path: Path
 ):

@@ -255,7 +255,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
     if dataclasses.is_dataclass(value):
-        return as_written(value.name, value) if plain_settings(value) else value.name
+        name = str(getattr(value, "name", ""))
+        return as_written(name, value) if plain_settings(value) else name
     if value is not None and not isinstance(value, str | int | float | bool):
         raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
     return value

@@ -1,0 +1,33 @@
+"""What users add stands beside what memrec has, and never in its place."""
+
+import pytest
+
+from memrec_core import autoencoders, datasets, degradations, recovery
+from memrec_core.errors import InputError
+
+REGISTRIES = [
+    (degradations.PATTERNS, "center"),
+    (degradations.FILLS, "zeros"),
+    (degradations.DEGRADATIONS, "mask"),
+    (recovery.METHODS, "known_mask"),
+    (autoencoders.ARCHITECTURES, "fc10"),
+    (datasets.DATA_SETS, "photos"),
+]
+
+
+@pytest.mark.parametrize(("registry", "name"), REGISTRIES)
+def test_none_of_memrecs_own_is_replaced(registry: dict, name: str):
+    before = registry[name]
+    with pytest.raises(InputError, match=f"'{name}' in memrec; give yours another name"):
+        registry[name] = object()
+    registry[name] = before
+    assert registry[name] is before
+
+
+@pytest.mark.parametrize(("registry", "name"), REGISTRIES)
+def test_ones_own_may_be_mended_and_taken_out_again(registry: dict, name: str):
+    for entry in (object(), object()):
+        registry["mine"] = entry
+        assert registry["mine"] is entry
+    del registry["mine"]
+    assert name in registry
