@@ -125,7 +125,7 @@ def check_trained_on(experiment: Experiment, store: Store, catalogues: dict[str,
     for name, metadata in sidecars_of(experiment, store):
         found, expected = metadata.get("trained_on"), trained_on[metadata["model"]]
         if found != expected:
-            said = "was trained on, or asked of, other pictures than the training images here"
+            said = "was trained on other pictures than the training images here"
             if found is None:
                 said = "does not say what it was trained on, since an earlier revision of memrec made it"
             raise InputError(
