@@ -1,5 +1,6 @@
 """A registry: what there is of a kind, by name. Others add theirs; none of memrec's own is replaced."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from memrec_core.errors import InputError, shown
@@ -19,3 +20,8 @@ class Registry(dict[str, Entry]):
         if name in self.kept and self.kept[name] is not entry:
             raise InputError(f"there is a {self.kind} {shown(name)} in memrec; give yours another name")
         super().__setitem__(name, entry)
+
+    def update(self, *others: Mapping[str, Entry], **entries: Entry) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Like a dict's, which would not ask `__setitem__`."""
+        for name, entry in {**dict(*others), **entries}.items():
+            self[name] = entry

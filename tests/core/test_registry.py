@@ -20,6 +20,8 @@ def test_none_of_memrecs_own_is_replaced(registry: dict, name: str):
     before = registry[name]
     with pytest.raises(InputError, match=f"'{name}' in memrec; give yours another name"):
         registry[name] = object()
+    with pytest.raises(InputError, match="give yours another name"):
+        registry.update({name: object()})
     registry[name] = before
     assert registry[name] is before
 

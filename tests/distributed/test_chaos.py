@@ -69,7 +69,7 @@ KILLS: list[Callable[[Job, Nodes, random.Random], None]] = [kill_actor, kill_nod
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("rounds", [pytest.param(4, id="short"), pytest.param(20, id="long", marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("rounds", [pytest.param(20, marks=pytest.mark.chaos)])
 def test_killed_at_random_over_and_over_ends_with_the_undisturbed_rows(
     nodes: Nodes, experiment_file: Path, calm: Path, tmp_path: Path, rounds: int
 ):

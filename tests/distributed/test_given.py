@@ -188,7 +188,7 @@ def test_network_that_no_file_of_weights_can_hold_is_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("factory", ["half", "Restless"])
+@pytest.mark.parametrize("factory", [pytest.param("half", marks=pytest.mark.long), "Restless"])
 def test_network_without_a_file_of_weights_is_the_same_each_time(
     run_small: Callable[..., Called], tmp_path: Path, factory: str
 ):

@@ -28,7 +28,8 @@ def crowded() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("kind", ["crowded", pytest.param("long", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["crowded", "long"])
 def test_run_needs_no_home_no_name_and_no_short_temporary_folder_and_takes_only_its_processors(
     crowded: Path, tmp_path: Path, kind: str
 ):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def test_override_changes_its_entry_and_the_digest(override, change):
         (SMALL.replace("count: 6", "count: many"), ["data.count", "integer", "many"]),
         (SMALL.replace("width: 48", "width: 0"), ["models.0", "width 0"]),
         (SMALL.replace("name: small\n", ""), ["name", "required"]),
+        (re.sub("degradations:.*", "", SMALL), ["degradations", "required"]),
         (SMALL + "seed: 99999999999999999999", ["seed", "99999999999999999999"]),
         (SMALL + "seed: -1", ["seed", "-1"]),
         (SMALL.replace("name: small", "name: ../up"), ["name", "../up"]),

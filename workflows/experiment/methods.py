@@ -242,7 +242,10 @@ def fitting(methods: Sequence[MethodEntry], degradations: Sequence[Degradation])
 
 
 def usual_methods(degradations: Sequence[Degradation]) -> list[str]:
-    """Those of an experiment that names none: of the paper's three, those that apply, in whatever form."""
+    """Those of an experiment that names none: of the paper's three, those that apply, in whatever form; all where no
+    degradation is known."""
+    if not degradations:
+        return USUAL_METHODS
     forms = {name: [METHODS[name], METHODS.get(METHODS[name].other_form or "")] for name in USUAL_METHODS}
     return [
         name

@@ -15,6 +15,7 @@ from torch import nn
 from memrec_core import autoencoders, checkpoints, weights_file
 from memrec_core.autoencoders import ARCHITECTURES, Given
 from memrec_core.autoencoders.given import build, from_safetensors, to_safetensors
+from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.precision import full_float32
 from memrec_core.recovery import Denoiser
@@ -37,8 +38,6 @@ GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
 OUTPUTS = 64
 """How many values of a given network's outputs are kept, about."""
-Shape = tuple[int, int, int]
-"""(channels, height, width)."""
 
 
 class Model(Section, ABC):

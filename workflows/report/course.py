@@ -20,7 +20,7 @@ from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.store import Store
-from workflows.work.recover import Others
+from workflows.work.recover import Pictures
 
 COLUMNS = 8
 
@@ -58,7 +58,7 @@ def draw_course(
     network, _ = load_checkpoint(store, described, described.ladder(experiment.training.targets)[-1])
     original, ids = audit.images(slice(image, image + 1)), [audit.catalogue.audited[image].name]
     problem = Problem(
-        degraded=chosen.degrade(original, ids, experiment.seed, Others(audit)),
+        degraded=chosen.degrade(original, ids, experiment.seed, Pictures(audit)),
         operator=chosen.operator(audit.image_shape, ids, experiment.seed),
         noise_std=[chosen.noise_std],
         ids=ids,

@@ -56,7 +56,11 @@ def measure(
         return {entry.label: _generic_cost(experiment, entry, images, within_s) for entry in experiment.generic}
     network = experiment.model(model).example(audit.image_shape).to(images.device)
     one = best_batch(network, images, within_s)
-    return {entry.label: _times(entry.method.evaluations(), one) for entry in experiment.networked}
+    costs = {}
+    for entry in experiment.networked:
+        seconds = one.seconds + (_operator_seconds(experiment, entry, images) if entry.method.told else 0.0)
+        costs[entry.label] = _times(entry.method.evaluations(), Cost(seconds, one.batch_size))
+    return costs
 
 
 def best_batch(network: Callable[[Tensor], Tensor], images: Tensor, within_s: float = math.inf) -> Cost:
@@ -99,6 +103,18 @@ def _generic_cost(experiment: Experiment, entry: MethodEntry, images: Tensor, wi
         ids=ids,
     )
     return Cost(_seconds(lambda: entry.method.recover(None, problem)), USUAL_BATCH)
+
+
+def _operator_seconds(experiment: Experiment, entry: MethodEntry, images: Tensor) -> float:
+    """What solving (12) costs an image under the slowest degradation; nothing where entries are erased, for which it is
+    a part of the recovery's own steps."""
+    ids, slowest = [str(place) for place in range(len(images))], 0.0
+    for degradation in experiment.under(entry.label):
+        if not degradation.erases:
+            operator = degradation.operator(shape_of(images), ids, experiment.seed)
+            operator = operator.part(torch.arange(len(images)), images.device)
+            slowest = max(slowest, _seconds(partial(operator.nearest, images, images, 1.0), times=1))
+    return slowest / len(images)
 
 
 def _times(evaluations: int, one: Cost) -> Cost:

@@ -52,7 +52,7 @@ class Posed:
     degraded: Tensor
 
 
-class Others:
+class Pictures:
     """The pictures of a data set, for a degradation that takes something of another one."""
 
     def __init__(self, audit: AuditSet) -> None:
@@ -69,7 +69,7 @@ class Others:
 def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Posed:
     """The unit's images in their order, under one of its degradations after the other."""
     part, seed = slice(unit.start, unit.stop), experiment.seed
-    images, others = audit.images(part), Others(audit)
+    images, others = audit.images(part), Pictures(audit)
     ids = [image.name for image in audit.catalogue.audited[part]]
     wanted = [experiment.degradation(label) for label in unit.degradations]
     operators = [one.operator(audit.image_shape, ids, seed) for one in wanted]

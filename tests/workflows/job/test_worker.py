@@ -1,5 +1,6 @@
 """Batches that fit the memory, and units of a size that was measured."""
 
+import re
 import resource
 import subprocess
 import sys
@@ -9,11 +10,14 @@ import pytest
 import torch
 
 from memrec_core.device import is_out_of_memory
+from tests.conftest import SMALL
+from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
 from workflows.job.worker import halving
+from workflows.run.audit_set import load_audit_set
 from workflows.run.plan import Kind, Size
-from workflows.work.measure import SMALLEST_BATCH, Cost, best_batch
+from workflows.work.measure import SMALLEST_BATCH, Cost, best_batch, measure
 
 
 def device_for(most: int, tried: list[int]):
@@ -146,3 +150,20 @@ def test_first_batch_that_does_not_fit_is_halved():
     most = 0
     with pytest.raises(torch.OutOfMemoryError):
         best_batch(network, torch.zeros(4, 1, 2, 2))
+
+
+def pondering(images: torch.Tensor) -> torch.Tensor:
+    """A linear operator that takes its time."""
+    time.sleep(0.02)
+    return images / 2
+
+
+def test_what_a_known_operator_takes_is_part_of_the_cost():
+    text = re.sub("degradations:.*", "degradations: [{custom: 'tests.workflows.job.test_worker:pondering'}]", SMALL)
+    slow = experiment.parse(text, "slow")
+    quick = experiment.parse(re.sub("custom:[^}]*", "downsample: 2", text), "quick")
+    costs = []
+    for one in (slow, quick):
+        audit = load_audit_set(one.data[0], one.seed)
+        costs.append(measure(one, one.models[0].label, audit, "cpu", within_s=0.01)["known_operator"].seconds)
+    assert costs[0] > costs[1] + 40 * 0.02 / 12  # so many applications, shared by the batch's images
