@@ -68,13 +68,16 @@ def kill_everything(job: Job, nodes: Nodes, chance: random.Random) -> None:
 KILLS: list[Callable[[Job, Nodes, random.Random], None]] = [kill_actor, kill_node, kill_driver, kill_everything]
 
 
+ROUNDS = 20
+
+
+@pytest.mark.chaos
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("rounds", [pytest.param(20, marks=pytest.mark.chaos)])
 def test_killed_at_random_over_and_over_ends_with_the_undisturbed_rows(
-    nodes: Nodes, experiment_file: Path, calm: Path, tmp_path: Path, rounds: int
+    nodes: Nodes, experiment_file: Path, calm: Path, tmp_path: Path
 ):
-    chance, run = random.Random(rounds), tmp_path / "run"
-    kills = [KILLS[i % len(KILLS)] for i in range(rounds)]
+    chance, run = random.Random(ROUNDS), tmp_path / "run"
+    kills = [KILLS[i % len(KILLS)] for i in range(ROUNDS)]
     chance.shuffle(kills)
     job = Job(experiment_file, run, "--address", nodes.address, actors=None)
     written: dict[Path, int] = {}
