@@ -82,7 +82,7 @@ def test_killed_at_random_over_and_over_ends_with_the_undisturbed_rows(
     job = Job(experiment_file, run, "--address", nodes.address, actors=None)
     written: dict[Path, int] = {}
     for number, kill in enumerate(kills):
-        share = (number + chance.random()) / rounds  # so that all rounds find something to kill
+        share = (number + chance.random()) / ROUNDS  # so that all rounds find something to kill
         job.wait_for(lambda job=job, share=share: len(job.units()) >= int(share * UNITS * 0.95))
         time.sleep(chance.random())
         if job.process.poll() is None:
