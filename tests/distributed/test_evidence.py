@@ -104,5 +104,5 @@ def test_checkpoint_of_which_a_file_is_a_folder_is_trained_again(run_small, expe
     (run / CHECKPOINT).mkdir()
     called = run_small(run, experiment=experiment)
     assert called.status == 0, called
-    assert "that network is trained again" in called.out
+    assert "and it is made again" in called.out
     pd.testing.assert_frame_equal(results(run), whole)
