@@ -351,9 +351,9 @@ def unknown_name(draw: st.DrawFn) -> Case:
     ]
     place = draw(st.sampled_from([*named, ("data", "name"), ("methods", 0)]))
     value = at(tree, place) + draw(st.sampled_from(["x", "_", "s"]))
-    return Case(
-        block(replaced(tree, place, value)), words=(f"{dotted(place)}: unknown", "did you mean", "choose one of")
-    )
+    checked_by_its_object = place[-1] in ("mask", "activation")
+    said = f"{dotted(place[:-1])}: unknown {place[-1]}" if checked_by_its_object else f"{dotted(place)}: unknown"
+    return Case(block(replaced(tree, place, value)), words=(said, "did you mean", "choose one of"))
 
 
 @st.composite
