@@ -186,16 +186,16 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
     ValueError, or ValidationError, for what is none.
     """
     if isinstance(value, str):
+        if value not in registry:
+            raise unknown(kind, value, registry)
         value = {value: {}}
     if not isinstance(value, Mapping):
         raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
     names = [key for key in value if key in registry]
+    if not names:
+        check_keys(value, registry)
     if len(names) != 1:
-        if not names and len(value) == 1:
-            raise unknown(kind, next(iter(value)), registry)
-        first = next((key for key in value if key not in registry), None)
-        guess = f": {unknown('key', first, registry)}" if not names and first is not None else ""
-        raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}{guess}")
+        raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}")
     check_registered(kind, names[0], registry[names[0]], attributes)
     made, rest = registry[names[0]], {key: own for key, own in value.items() if key != names[0]}
     settings = value[names[0]]
