@@ -1,7 +1,5 @@
 """The data sets of an experiment."""
 
-import inspect
-from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 from pydantic import (
@@ -89,7 +87,9 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _fill_in(self) -> "Data":
-        _takes(self.name, DATA_SETS[self.name].load, [name for name in ("root", "control_root") if getattr(self, name)])
+        for place in ("root", "control_root"):
+            if getattr(self, place) and place not in DATA_SETS[self.name].options:
+                raise ValueError(f"{self.name} takes no {place}; leave it out")
         object.__setattr__(self, "label", self.label or self.name)
         return self
 
@@ -105,11 +105,3 @@ class Data(Section):
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)"""
         return self.channels, self.height, self.width
-
-
-def _takes(name: str, function: Callable[..., Any], options: Iterable[str]) -> None:
-    """Raise ValueError where what reads a data set has no such option."""
-    known = inspect.signature(function).parameters
-    for option in options:
-        if option not in known:
-            raise ValueError(f"{name} takes no {option}; leave it out")
