@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from memrec_core import factories
 from memrec_core.arguments import check_number, described, listed
-from memrec_core.autoencoders import factories
 from memrec_core.autoencoders.loading import check_finite, load
 from memrec_core.autoencoders.outputs import images_in
 from memrec_core.autoencoders.trial import check

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from memrec_core import factories
 from memrec_core.arguments import check_image_shape, described
 from memrec_core.degradations.degradation import degrade_linearly
 from memrec_core.degradations.fills import Others
 from memrec_core.degradations.noise import check_noise_std, noise_label
 from memrec_core.degradations.operator import Shape
 from memrec_core.device import is_of_the_device
-from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.errors import InputError, in_a_line
 
 Linear = Callable[[Tensor], Tensor]
 
@@ -87,23 +86,10 @@ class Custom:
         return f"{getattr(self.function, '__module__', None) or type(self.function).__module__}:{name}"
 
     def _found(self) -> Linear:
-        if not isinstance(self.function, str):
-            return self.function
-        module, _, path = self.function.partition(":")
         try:
-            imported = importlib.import_module(module)
-        except (Exception, SystemExit) as error:  # whatever the module's own code raises
-            raise InputError(
-                f"custom {shown(self.function)}: {module} can't be imported ({in_a_line(error)}); "
-                "install it where memrec runs, or correct its name"
-            ) from error
-        try:
-            found = attrgetter(path)(imported)
-        except AttributeError:
-            found = None
-        if not callable(found):
-            raise InputError(f"custom {shown(self.function)}: {module} has no function {path}; correct its name")
-        return cast(Linear, found)
+            return factories.function(self.function)
+        except InputError as error:
+            raise InputError(f"custom: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,10 +32,10 @@ def test_function_is_found_by_its_module_and_name():
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        ("no_such_package.blur:apply", "no_such_package.blur can't be imported"),
-        (f"{__name__}:no_such_function", "has no function no_such_function"),
-        (f"{__name__}:SHAPE", "has no function SHAPE"),
-        (f"{__name__}:SHAPE.deeper", "has no function SHAPE.deeper"),
+        ("no_such_package.blur:apply", "custom: module no_such_package.blur of .* can't be imported"),
+        (f"{__name__}:no_such_function", "custom: unknown function of .*'no_such_function'"),
+        (f"{__name__}:SHAPE", "custom: .*SHAPE is a tuple, not a function"),
+        (f"{__name__}:SHAPE.deeper", "custom: unknown function of .*'deeper'"),
     ],
 )
 def test_function_that_is_not_there_is_named(function: str, words: str):

@@ -43,7 +43,7 @@ def function(name: str | Callable[..., Any]) -> Callable[..., Any]:
             raise unknown(f"function of {module_name}", part, choices)
         found = getattr(found, part)
     if not callable(found):
-        raise InputError(f"{name} is a {type(found).__name__}, not a function; name one that returns the network")
+        raise InputError(f"{name} is a {type(found).__name__}, not a function; name one")
     return found
 
 
