@@ -244,7 +244,8 @@ def wrong_kind(draw: st.DrawFn) -> Case:
     value = draw(st.sampled_from([entry for entry in wrong if entry != 0.5j]))
     if place[-1] == "mask" and value == 12:
         return Case(block(replaced(tree, place, value)), words=("mask",))
-    return Case(block(replaced(tree, place, value)), words=(dotted(place).removesuffix(".0"),))
+    told_at = place[:-1] if place[-2:-1] == ("size",) or place[-1] == 0 else place  # a size is judged as a whole
+    return Case(block(replaced(tree, place, value)), words=(dotted(told_at),))
 
 
 @st.composite
