@@ -193,7 +193,8 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
     names = [key for key in value if key in registry]
     if not names:
-        check_keys(value, registry)
+        settings = {name for made in registry.values() for name in inspect.signature(made).parameters}
+        check_keys({key: entry for key, entry in value.items() if key not in settings}, registry)
     if len(names) != 1:
         raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}")
     check_registered(kind, names[0], registry[names[0]], attributes)
@@ -205,7 +206,12 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         settings = {first: settings}
     if twice := [key for key in settings if key in rest]:
         raise ValueError(f"{twice[0]} is given twice; leave one out")
-    return made(**arguments_of(made, {**settings, **rest}))
+    try:
+        return made(**arguments_of(made, {**settings, **rest}))
+    except ValidationError as error:
+        if settings is value[names[0]] and error.errors()[0]["loc"][0] in settings:
+            raise below(names[0], error) from error
+        raise
 
 
 def as_written(name: str, thing: Any) -> dict[str, Any]:
