@@ -13,18 +13,20 @@ from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue, Image
 from workflows.run.checkpoint_files import checkpoint_file, sidecar_file
 from workflows.run.images import keep_catalogues
-from workflows.run.plan import Size, Unit, make_plan, save_plan, with_checkpoints
+from workflows.run.plan import Plan, save_plan, with_checkpoints
+from workflows.run.planning import Size, make_plan
+from workflows.run.run import Run
 from workflows.run.schema import SCHEMA, schema_of
 from workflows.run.store import EXPERIMENT, Store
+from workflows.run.unit import Unit
 
 IMAGES, MASKS, CHECKPOINTS = 25_000, 6, 167
 AGGREGATE = """
 import resource, sys, time
 began = time.perf_counter()
-from workflows.report.rates import aggregate
-from workflows.run.store import Store, experiment_of
-store = Store(sys.argv[1])
-rates = aggregate(experiment_of(store), store)
+import workflows
+from workflows.run.rates import aggregate
+rates = aggregate(workflows.open_run(sys.argv[1]))
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, rates["images"].sum())
 """
 
@@ -60,14 +62,17 @@ def write_run(store: Store) -> int:
     ids = tuple(f"image_{i:05}" for i in range(IMAGES))
     catalogue = Catalogue(tuple(Image("train", id_, None, id_) for id_ in ids))
     keep_catalogues(store, {"photos": catalogue})
-    plan = save_plan(experiment, store, make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))
+    plan = save_plan(
+        Run(experiment, store),
+        Plan(tuple(make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))),
+    )
     [model] = experiment.models
     digests = {}
     for number, target in enumerate(experiment.training.targets):
         digests[model.label, target] = f"{number:016}"
         entry = {"digest": f"{number:016}", "model": model.label, "target": target, "loss": target}
         store.write(sidecar_file(checkpoint_file(model.label, target)), json.dumps(entry).encode())
-    units, _ = with_checkpoints(plan, digests)
+    units, _ = with_checkpoints(plan.units, digests)
     random = np.random.default_rng(42)
     for unit in units:
         store.write_table(unit.file, table(unit, ids, random))

@@ -17,6 +17,7 @@ from workflows.experiment import loading as experiments
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import planned_units
+from workflows.run.run import Run
 from workflows.run.store import Store
 from workflows.work.recover import Held, recover_unit
 
@@ -43,7 +44,7 @@ def run_marked(run: str) -> dict[str, float]:
     from workflows.job.driver import _Job
     from workflows.job.pool import Pool
     from workflows.job.training_pool import TrainingPool
-    from workflows.report import rates as aggregate
+    from workflows.run import rates as aggregate
 
     marks: dict[str, float] = {}
 
@@ -82,7 +83,7 @@ def shares_of_a_recovery(store: Store) -> list[Row]:
     target = min(experiment.training.targets)
     network, metadata = load_checkpoint(store, experiment.models[0], target)
     audit, held = load_audit_set(experiment.data[0], experiment.seed), Held.of(experiment.models[0], network, metadata)
-    units = [unit for unit in planned_units(experiment, store)[0] if unit.target_loss == target]
+    units = [unit for unit in planned_units(Run(experiment, store))[0] if unit.target_loss == target]
     spent: dict[str, float] = defaultdict(float)
     network.forward = clocked(network.forward, spent, "the autoencoder")
     for unit in units:

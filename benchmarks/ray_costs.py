@@ -20,6 +20,7 @@ from workflows.job.request import Request, Steps
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import planned_units
+from workflows.run.run import Run
 from workflows.run.store import Store
 from workflows.work.recover import Held, recover_unit
 
@@ -49,7 +50,7 @@ def rows() -> list[Row]:
     experiment = experiments.parse(EXPERIMENT, "the benchmark's experiment")
     with tempfile.TemporaryDirectory() as folder:
         trained = Path(folder) / "trained"
-        run_job(experiment, Store(str(trained)), Request(actors=2), Steps())
+        run_job(Run(experiment, Store(str(trained))), Request(actors=2), Steps())
         ratios, speedups, bare, starts, shares, times = [], [], [], [], [], []
         for number in range(REPEATS):
             process_s, share = in_one_process(experiment, fresh(trained, f"process-{number}"))
@@ -92,7 +93,7 @@ def with_actors(experiment: Experiment, run: Path, cpus: int) -> tuple[float, fl
     try:
         request = Request(address=cluster.address, actors=cpus)
         began = time.perf_counter()
-        outcome = run_job(experiment, Store(str(run)), request, Steps(train=False))
+        outcome = run_job(Run(experiment, Store(str(run))), request, Steps(train=False))
         return outcome.seconds, time.perf_counter() - began - outcome.seconds
     finally:
         cluster.shutdown()
@@ -130,7 +131,7 @@ def in_one_process(experiment: Experiment, run: Path) -> tuple[float, float]:
     audit = load_audit_set(experiment.data[0], experiment.seed)
     network, metadata = load_checkpoint(store, model, experiment.training.targets[0])
     held, writing, began = Held.of(model, network, metadata), 0.0, time.perf_counter()
-    for unit in planned_units(experiment, store)[0]:
+    for unit in planned_units(Run(experiment, store))[0]:
         table = recover_unit(unit, experiment, audit, held)
         writing += seconds(lambda unit=unit, table=table: store.write_table(unit.file, table))
     whole = time.perf_counter() - began

@@ -17,9 +17,12 @@ from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
+from workflows.run.identity import claim
 from workflows.run.images import keep_catalogues
-from workflows.run.plan import Sizes, make_plan, planned_units, save_plan
-from workflows.run.store import Store, claim
+from workflows.run.plan import Plan, planned_units, save_plan
+from workflows.run.planning import Sizes, make_plan
+from workflows.run.run import Run
+from workflows.run.store import Store
 from workflows.work.recover import Held, recover_unit
 from workflows.work.train import train_model
 
@@ -98,12 +101,12 @@ def make_run(experiment: Experiment, run: Path, sizes: Sizes) -> Store:
     """A run whose networks are trained and whose units are recovered, in this process; nothing is aggregated yet."""
     store, audits = Store(str(run)), {data.label: load_audit_set(data, experiment.seed) for data in experiment.data}
     catalogues = {label: audit.catalogue for label, audit in audits.items()}
-    claim(store, experiment)
+    claim(Run(experiment, store))
     keep_catalogues(store, catalogues)
     for model in experiment.trained_models:
-        train_model(experiment, model, audits[model.data], store)
-    save_plan(experiment, store, make_plan(experiment, catalogues, sizes))
-    for unit in planned_units(experiment, store)[0]:
+        train_model(Run(experiment, store), model, audits[model.data])
+    save_plan(Run(experiment, store), Plan(tuple(make_plan(experiment, catalogues, sizes))))
+    for unit in planned_units(Run(experiment, store))[0]:
         held = Held()
         if unit.uses_network:
             model = experiment.model(unit.model)

@@ -70,6 +70,9 @@ AllowTorchWeights = Annotated[
         "exploit the reader: allow it for files that you trust.",
     ),
 ]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Look into each file of the results that is there, not at its name alone.")
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
@@ -98,6 +101,7 @@ def run(
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
+    verify: Verify = False,
     keep_duplicates: KeepDuplicates = False,
     allow_torch_weights: AllowTorchWeights = False,
     download: Download = False,
@@ -106,7 +110,8 @@ def run(
     from workflows import commands
 
     loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights, download)
-    _end(commands.do_all(loaded, run, Request(address, actors, gpus_per_actor), retry_failed))
+    steps = Steps(retry_failed=retry_failed, verify=verify)
+    _end(commands.do_all(loaded, run, Request(address, actors, gpus_per_actor), steps))
 
 
 @app.command()
@@ -140,6 +145,7 @@ def recover(
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
     retry_failed: RetryFailed = False,
+    verify: Verify = False,
     keep_duplicates: KeepDuplicates = False,
     allow_torch_weights: AllowTorchWeights = False,
 ) -> None:
@@ -147,7 +153,7 @@ def recover(
     from workflows import commands
 
     loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights)
-    steps = Steps(train=False, retry_failed=retry_failed)
+    steps = Steps(train=False, retry_failed=retry_failed, verify=verify)
     _end(commands.do_steps(loaded, run, Request(address, actors, gpus_per_actor), steps))
 
 
@@ -165,7 +171,7 @@ def plan(
     from workflows.forecast import print_forecast
 
     loaded = commands.load(experiment, variant, set_, run, keep_duplicates, allow_torch_weights)
-    print_forecast(loaded, commands.store_of(loaded, run))
+    print_forecast(commands.run_of(loaded, run))
 
 
 @app.command("list")
@@ -206,11 +212,11 @@ def picture(
 
 
 @app.command()
-def status(run: RunArgument) -> None:
+def status(run: RunArgument, verify: Verify = False) -> None:
     """Say what of a run is done and left, and what failed and why."""
     from workflows import commands
 
-    commands.status(run)
+    commands.status(run, verify)
 
 
 @app.command()
@@ -218,7 +224,7 @@ def demo(run: RunOption = None, actors: Actors = 2) -> None:
     """Do the whole job on 48 photographs that are embedded."""
     from workflows import commands
 
-    _end(commands.do_all(commands.load("demo", None, None, run), run, Request(actors=actors), retry_failed=False))
+    _end(commands.do_all(commands.load("demo", None, None, run), run, Request(actors=actors), Steps()))
 
 
 @app.command()

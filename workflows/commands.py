@@ -12,7 +12,10 @@ from workflows.errors import ResultsError, StoreError
 from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.job.request import Request, Steps
-from workflows.run.store import RATES, RECOVERY, REPORT, Store, experiment_of
+from workflows.run.identity import continued, experiment_of
+from workflows.run.opened import OpenRun
+from workflows.run.run import Run
+from workflows.run.store import RATES, RECOVERY, REPORT, Store
 from workflows.terminal import complain, say
 
 if TYPE_CHECKING:
@@ -44,12 +47,20 @@ def load(
     return loaded.allowing_torch_weights() if allow_torch_weights else loaded
 
 
-def store_of(experiment: Experiment, run: str | None) -> Store:
-    """The folder `run`, or the experiment's own below runs/."""
-    return opened(f"runs/{experiment.name}" if run is None else run)
+def run_of(experiment: Experiment, run: str | None) -> OpenRun:
+    """The run of an experiment: in the folder `run`, or in the experiment's own below runs/. Raises InputError where
+    the folder is another one's."""
+    store = store_at(f"runs/{experiment.name}" if run is None else run)
+    return OpenRun(continued(experiment, store), store)
 
 
-def opened(run: str) -> Store:
+def opened(run: str) -> OpenRun:
+    """The run in a folder."""
+    store = store_at(run)
+    return OpenRun(experiment_of(store), store)
+
+
+def store_at(run: str) -> Store:
     """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
     if not run.strip():
         raise InputError("--run is empty; give a folder, or leave it out")
@@ -61,15 +72,16 @@ def opened(run: str) -> Store:
     return store
 
 
-def do_all(experiment: Experiment, run: str | None, request: Request, retry_failed: bool) -> bool:
+def do_all(experiment: Experiment, folder: str | None, request: Request, steps: Steps) -> bool:
     """Train, recover, aggregate and report what there is. Returns whether nothing is left to do."""
-    store, steps = store_of(experiment, run), Steps(retry_failed=retry_failed)
+    run = run_of(experiment, folder)
+    store = run.store
     for attempt in range(1, ATTEMPTS + 1):
-        outcome = _job(experiment, store, request, steps)
+        outcome = _job(run, request, steps)
         if not outcome.done:
             return False
         try:
-            _sum_up(experiment, store)
+            _sum_up(run)
             break
         except ResultsError as error:  # what was wrong is set aside, and made anew
             if attempt == ATTEMPTS:
@@ -85,58 +97,56 @@ def do_all(experiment: Experiment, run: str | None, request: Request, retry_fail
 
 def do_steps(experiment: Experiment, run: str | None, request: Request, steps: Steps) -> bool:
     """Train or recover. Returns whether nothing is left to do."""
-    return _job(experiment, store_of(experiment, run), request, steps).complete
+    return _job(run_of(experiment, run), request, steps).complete
 
 
 def aggregate(run: str) -> None:
     """Print the rates of a run, and write them."""
-    store = opened(run)
-    _aggregate(experiment_of(store), store)
+    _aggregate(opened(run))
 
 
 def report(run: str) -> None:
     """Write the page of a run; its rates are printed where it can't be written."""
     from workflows.report import write_report
 
-    store = opened(run)
+    open_ = opened(run)
     try:
-        write_report(experiment_of(store), store)
+        write_report(open_)
     except StoreError:
-        if store.exists(RATES):  # who may only read the run has its figures all the same
-            _show_rates(store, store.read_table(RATES).to_pandas())
+        if open_.store.exists(RATES):  # who may only read the run has its figures all the same
+            _show_rates(open_, open_.store.read_table(RATES).to_pandas())
         raise
-    say(f"page: {store.show(REPORT)}")
+    say(f"page: {open_.store.show(REPORT)}")
 
 
 def picture(run: str, degradation: str | None, image: int, model: str | None) -> None:
     """Draw the course of one recovery of a run."""
     from workflows.report.course import draw_course
 
-    store = opened(run)
-    for name in draw_course(experiment_of(store), store, degradation, image, model):
-        say(f"picture: {store.show(name)}")
+    open_ = opened(run)
+    for name in draw_course(open_, degradation, image, model):
+        say(f"picture: {open_.store.show(name)}")
 
 
-def status(run: str) -> None:
+def status(run: str, verify: bool) -> None:
     """Say where a run stands."""
     from workflows.status import print_status
 
-    store = opened(run)
-    print_status(experiment_of(store), store)
+    print_status(opened(run), verify)
 
 
-def _sum_up(experiment: Experiment, store: Store) -> None:
+def _sum_up(run: Run) -> None:
     from workflows.report import write_report
 
-    _aggregate(experiment, store)
-    write_report(experiment, store)
+    _aggregate(run)
+    write_report(run)
 
 
-def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -> "Outcome":
+def _job(run: Run, request: Request, steps: Steps) -> "Outcome":
     """Train and recover, and say what failed."""
     from workflows.job.driver import run_job
 
-    outcome = run_job(experiment, store, request, steps)
+    outcome = run_job(run, request, steps)
     for what, reason in outcome.failed.items():
         complain(f"failed: {what}: {reason}")
     if outcome.failed:
@@ -150,22 +160,22 @@ def _job(experiment: Experiment, store: Store, request: Request, steps: Steps) -
     return outcome
 
 
-def _aggregate(experiment: Experiment, store: Store) -> None:
-    from workflows.report.rates import aggregate
+def _aggregate(run: Run) -> None:
+    from workflows.run.rates import aggregate
 
-    rates = aggregate(experiment, store, partial(_show_rates, store))
+    rates = aggregate(run, partial(_show_rates, run))
     if rates.empty:
-        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+        raise InputError(f"{run.store.uri} has no results yet; memrec recover makes them")
 
 
-def _show_rates(store: Store, rates: "pd.DataFrame") -> None:
+def _show_rates(run: Run, rates: "pd.DataFrame") -> None:
     """The rates, and what a reader must know of them."""
-    from workflows.report.rates import incomplete
     from workflows.report.tables import print_rates
     from workflows.run.images import sentences_of
+    from workflows.run.rates import incomplete
 
     if rates.empty:
         return
-    print_rates(rates, experiment_of(store).titles)
-    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(store)]:
+    print_rates(rates, run.experiment.titles)
+    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(run.store)]:
         say("\n" + "\n".join(sentences))

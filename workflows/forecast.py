@@ -22,10 +22,14 @@ from workflows.job.machine import processors
 from workflows.job.sizes import sizes_of
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, checkpoints_there
+from workflows.run.growth import growth_of
+from workflows.run.identity import asks_for_the_same, begun
 from workflows.run.images import catalogues_of, check_trained_on
-from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, with_checkpoints
-from workflows.run.store import PLAN, Store, is_claimed
+from workflows.run.plan import with_checkpoints
+from workflows.run.planning import Size, make_plan
+from workflows.run.run import Run
 from workflows.run.survey import survey
+from workflows.run.unit import Kind, Unit
 from workflows.terminal import duration, say
 from workflows.work import preflight
 from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
@@ -71,20 +75,21 @@ class _TimeIsUpError(Exception):
     """A measurement has had its time."""
 
 
-def print_forecast(experiment: Experiment, store: Store) -> None:
+def print_forecast(run: Run) -> None:
     """Print what `memrec run` would do, and what of it is done. Raises InputError where that would refuse to begin."""
-    claimed = is_claimed(store, experiment)
-    if not claimed:
+    experiment, store = run.experiment, run.store
+    then = begun(store)
+    if then is None or not asks_for_the_same(then, experiment):
         preflight.check(experiment)
     kept = catalogues_of(store)
     audits = {
         data.label: load_audit_set(data, experiment.seed, kept.get(data.label), store.uri) for data in experiment.data
     }
-    check_trained_on(experiment, store, {label: audit.catalogue for label, audit in audits.items()})
+    check_trained_on(run, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))
-    planned = _planned(experiment, store, audits, costs, machine)
-    progress = _progress(experiment, store, planned)
+    planned = _planned(run, then or experiment, audits, costs, machine)
+    progress = _progress(run, planned)
     say(f"{experiment.name}: {experiment.description or 'an experiment without a description'}")
     for data in experiment.data:
         known = audits[data.label].catalogue
@@ -104,7 +109,7 @@ def print_forecast(experiment: Experiment, store: Store) -> None:
     say(f"time:       {_time(experiment, progress, costs, machine)}")
     wanted = len(all_checkpoints(experiment))
     said = f"{len(progress.checkpoints)} of {wanted} checkpoints and {progress.done} of {len(planned)} units are done"
-    say(f"run:        {store.uri}: {said if claimed else 'not begun'}")
+    say(f"run:        {store.uri}: {said if then else 'not begun'}")
 
 
 def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine) -> dict[Kind, Cost]:
@@ -121,25 +126,24 @@ def _costs(experiment: Experiment, audits: dict[str, AuditSet], machine: Machine
         torch.set_num_threads(threads)
 
 
-def _planned(
-    experiment: Experiment, store: Store, audits: dict[str, AuditSet], costs: Costs, machine: Machine
-) -> list[Unit]:
-    """The run's plan; what it would be, where there is none yet."""
-    if store.exists(PLAN):
-        return load_plan(experiment, store)
+def _planned(run: Run, then: Experiment, audits: dict[str, AuditSet], costs: Costs, machine: Machine) -> list[Unit]:
+    """The run's plan as it will be, whose experiment was another one `then`."""
+    experiment = run.experiment
     catalogues = {label: audit.catalogue for label, audit in audits.items()}
+    growth = growth_of(run, then, catalogues)
+    new, sizes = growth.open(experiment), growth.sizes()
     if (recoveries := experiment.images_per_unit) is not None:
-        return make_plan(experiment, catalogues, lambda kind: Size(recoveries, USUAL_BATCH))
-    images = {label: len(catalogue) for label, catalogue in catalogues.items()}
-    return make_plan(experiment, catalogues, sizes_of(costs(), images, experiment, machine.workers).__getitem__)
+        sizes = dict.fromkeys(new, Size(recoveries, USUAL_BATCH)) | sizes
+    elif any(kind not in sizes for kind in new):
+        images = {label: len(catalogue) for label, catalogue in catalogues.items()}
+        sizes = sizes_of(costs(), images, experiment, machine.workers) | sizes
+    return make_plan(experiment, catalogues, sizes.__getitem__, None, growth.stay)
 
 
-def _progress(experiment: Experiment, store: Store, planned: list[Unit]) -> Progress:
-    digests = checkpoints_there(experiment, store)
-    if not store.exists(PLAN):
-        return Progress(digests, 0, planned)
+def _progress(run: Run, planned: list[Unit]) -> Progress:
+    digests = checkpoints_there(run)
     ready, waiting = with_checkpoints(planned, digests)
-    seen = survey(store, ready, waiting)
+    seen = survey(run.store, ready, waiting)
     return Progress(digests, len(seen.done), [*seen.left, *waiting])
 
 

@@ -1,50 +1,31 @@
-"""What of a run is done, what is left, and what failed and why: read from the run's folder alone."""
+"""Where a run stands, for a terminal."""
 
 from rich.table import Table
 
-from workflows.experiment.written import Experiment
-from workflows.job.heartbeat import Heartbeat
-from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
-from workflows.run.images import sentences_of
-from workflows.run.plan import planned_units
-from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
-from workflows.run.survey import survey
+from workflows.run.opened import OpenRun
 from workflows.terminal import console, say
 
 
-def print_status(experiment: Experiment, store: Store) -> None:
+def print_status(run: OpenRun, verify: bool = False) -> None:
     """Print a line for each step of the run, what its driver does, and then what failed."""
-    say(f"{experiment.name}: {store.uri}")
+    status = run.status(verify)
+    say(f"{run.experiment.name}: {run.store.uri}")
     table = Table()
     for title in ("step", "done", "left"):
         table.add_column(title, justify="left" if title == "step" else "right")
-    digests = checkpoints_there(experiment, store)
-    wanted = len(all_checkpoints(experiment))
-    table.add_row("checkpoints", str(len(digests)), str(wanted - len(digests)))
-    seen = None
-    if store.exists(PLAN):
-        units, waiting = planned_units(experiment, store)
-        seen = survey(store, units, waiting)
-        table.add_row("recovery units", str(len(seen.done)), str(len(seen.left) + len(waiting)))
-    else:
-        table.add_row("recovery units", "0", "not planned yet")
-    for title, file in (("rates", RATES), ("page", REPORT)):
-        done = store.is_file(file)
-        table.add_row(title, "1" if done else "0", "0" if done else "1")
+    table.add_row("checkpoints", *_counts(status.checkpoints_done, status.checkpoints_asked))
+    table.add_row("recovery units", *_counts(status.units_done, status.units_planned))
+    table.add_row("rates", *_counts(int(status.has_rates), 1))
+    table.add_row("page", *_counts(int(status.has_page), 1))
     console.print(table)
-    if store.exists(PROGRESS):
-        say(_driver(store))
-    for sentence in sentences_of(store):
+    for sentence in filter(None, [status.driver, *status.remarks]):
         say(sentence)
-    for name in seen.stray if seen else []:
+    for name in status.stray:
         say(f"damaged, or not of this run's plan: {name}")
-    for what, reason in store.failures().items():
+    for what, reason in status.failures.items():
         say(f"failed: {what}: {reason}")
 
 
-def _driver(store: Store) -> str:
-    """What the driver said last, and whether it lives."""
-    try:
-        return Heartbeat.of(store.read(PROGRESS)).says()
-    except (ValueError, TypeError):
-        return f"{store.show(PROGRESS)} is damaged; the next driver writes it anew"
+def _counts(done: int, asked: int | None) -> tuple[str, str]:
+    """What is done and what is left."""
+    return str(done), "not planned yet" if asked is None else str(asked - done)

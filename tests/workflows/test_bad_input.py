@@ -17,8 +17,10 @@ from tests.conftest import SMALL
 from workflows.experiment.written import Experiment
 from workflows.job.worker import read_weights
 from workflows.run.checkpoint_files import load_checkpoint
-from workflows.run.plan import Unit
-from workflows.run.store import Store, claim
+from workflows.run.identity import claim
+from workflows.run.run import Run
+from workflows.run.store import Store
+from workflows.run.unit import Unit
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
 
     run = tmp_path_factory.mktemp("runs") / "trained"
     loaded, store = experiment.load(str(small_file)), Store(str(run))
-    claim(store, loaded)
+    claim(Run(loaded, store))
     train_model(loaded, loaded.models[0], load_audit_set(loaded.data[0], loaded.seed), store)
     return run
 

@@ -14,7 +14,7 @@ from memrec_core.degradations import DEGRADATIONS, FILLS, MASKS
 from memrec_core.recovery import METHODS
 from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiment
-from workflows.run.plan import Size
+from workflows.run.planning import Size
 from workflows.run.store import RECOVERY
 
 

@@ -15,7 +15,9 @@ from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import checkpoints_there, set_damaged_aside
 from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
-from workflows.run.plan import Size, make_plan, with_checkpoints
+from workflows.run.plan import with_checkpoints
+from workflows.run.planning import Size, make_plan
+from workflows.run.run import Run
 from workflows.run.store import Store
 from workflows.work.train import StoredState, train_model
 
@@ -66,14 +68,14 @@ def test_any_pixel_that_was_replaced_is_refused(image, row, column, channel, tmp
         Image.fromarray(noise(seed, 8)).save(pictures / f"p{seed}.png")
     experiment = of_folder(pictures)
     store = begun(experiment, folder / "run")
-    check_still_there(experiment, store)
+    check_still_there(Run(experiment, store))
     pixels = noise(image, 8)
     pixels[row, column, channel] ^= 1
     Image.fromarray(pixels).save(pictures / f"p{image}.png")
     split = ("train", "control")[image % 2]
     expected = rf"of 8, 1 have other pixels \(first: {split}/p{image}.png\)"
     with pytest.raises(InputError, match=expected):
-        check_still_there(experiment, store)
+        check_still_there(Run(experiment, store))
     with pytest.raises(InputError, match=expected):
         keep_catalogues(store, read(experiment))
 
@@ -83,7 +85,7 @@ def test_images_that_are_gone_or_new_are_named(tmp_path: Path):
     store = begun(experiment, tmp_path / "run")
     (tmp_path / "pictures" / "p7.png").rename(tmp_path / "pictures" / "q7.png")
     with pytest.raises(InputError, match=r"1 are gone \(first: control/p7.png\), 1 are new \(first: control/q7.png\)"):
-        check_still_there(experiment, store)
+        check_still_there(Run(experiment, store))
 
 
 def test_pictures_that_moved_are_the_same_pictures(tmp_path: Path):
@@ -91,7 +93,7 @@ def test_pictures_that_moved_are_the_same_pictures(tmp_path: Path):
     shutil.move(tmp_path / "here", tmp_path / "there")
     moved = of_folder(tmp_path / "there")
     assert moved.digest == of_folder(tmp_path / "here").digest
-    check_still_there(moved, store)
+    check_still_there(Run(moved, store))
     keep_catalogues(store, read(moved))
 
 
@@ -99,7 +101,7 @@ def test_pictures_that_cannot_be_read_any_more_are_said_and_stop_nothing(tmp_pat
     experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
     store = begun(experiment, tmp_path / "run")
     shutil.rmtree(tmp_path / "pictures")
-    check_still_there(experiment, store)
+    check_still_there(Run(experiment, store))
     assert "can't be compared with the images of this run" in capsys.readouterr().out
 
 
@@ -107,10 +109,10 @@ def test_checkpoint_that_was_trained_on_other_pictures_is_refused(tmp_path: Path
     store = Store(str(tmp_path / "run"))
     experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
     train_model(experiment, experiment.models[0], load_audit_set(experiment.data[0], experiment.seed), store)
-    check_trained_on(experiment, store, read(experiment))
+    check_trained_on(Run(experiment, store), read(experiment))
     others = of_folder(fill(tmp_path / "others", *range(100, 108)))
     with pytest.raises(InputError, match=r"0.05.safetensors was trained on other pictures"):
-        check_trained_on(others, store, read(others))
+        check_trained_on(Run(others, store), read(others))
 
 
 def test_checkpoint_of_another_network_or_target_is_none(tmp_path: Path):
@@ -123,16 +125,16 @@ def test_checkpoint_of_another_network_or_target_is_none(tmp_path: Path):
     experiment = Experiment.model_validate(tree)
     audit = load_audit_set(experiment.data[0], experiment.seed)
     for model in experiment.models:
-        train_model(experiment, model, audit, store)
-    assert set_damaged_aside(experiment, store) == []
+        train_model(Run(experiment, store), model, audit)
+    assert set_damaged_aside(Run(experiment, store)) == []
     folder = tmp_path / "run" / "checkpoints"
     for source, place in (("fc10-prelu/0.06", "fc10-leaky_relu/0.06"), ("fc10-prelu/0.06", "fc10-prelu/0.05")):
         for ending in ("json", "safetensors"):
             shutil.copy(folder / f"{source}.{ending}", folder / f"{place}.{ending}")
     with pytest.raises(InputError, match="is the sidecar of another checkpoint"):
-        checkpoints_there(experiment, store)
-    assert len(set_damaged_aside(experiment, store)) == 2
-    assert set(checkpoints_there(experiment, store)) == {("fc10-leaky_relu", 0.05), ("fc10-prelu", 0.06)}
+        checkpoints_there(Run(experiment, store))
+    assert len(set_damaged_aside(Run(experiment, store))) == 2
+    assert set(checkpoints_there(Run(experiment, store))) == {("fc10-leaky_relu", 0.05), ("fc10-prelu", 0.06)}
 
 
 def test_state_of_a_training_on_other_pictures_is_not_gone_on_with(tmp_path: Path):
@@ -141,7 +143,7 @@ def test_state_of_a_training_on_other_pictures_is_not_gone_on_with(tmp_path: Pat
     for seeds in (range(8), range(100, 108)):
         experiment = of_folder(fill(tmp_path / f"from{seeds[0]}", *seeds))
         known = read(experiment)["image_folder"]
-        states.append(StoredState(experiment, store, experiment.models[0], known.fingerprint("train")))
+        states.append(StoredState(Run(experiment, store), experiment.models[0], known.fingerprint("train")))
     states[0].write(b"weights")
     assert states[0].read() == b"weights"
     assert states[1].read() is None

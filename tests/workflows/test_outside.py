@@ -17,9 +17,10 @@ from memrec_core.recovery import METHODS
 from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiment
 from workflows.report import write_report
-from workflows.report.rates import aggregate
 from workflows.run.audit_set import load_audit_set
-from workflows.run.plan import Size
+from workflows.run.planning import Size
+from workflows.run.rates import aggregate
+from workflows.run.run import Run
 
 USES = "imports: [tests.workflows.outside]\n"
 REGISTRIES = (PATTERNS, FILLS, DEGRADATIONS, METHODS, ARCHITECTURES, DATA_SETS)
@@ -43,8 +44,8 @@ def rates_of(text: str, tmp_path: Path) -> pd.DataFrame:
     mine = experiment.load(str(tmp_path / "mine.yaml"))
     assert experiment.resolved(mine.to_yaml(), "again") == mine
     store = make_run(mine, tmp_path / "run", lambda kind: Size(12, 512))
-    rates = aggregate(mine, store)
-    write_report(mine, store)
+    rates = aggregate(Run(mine, store))
+    write_report(Run(mine, store))
     return rates
 
 

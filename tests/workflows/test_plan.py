@@ -13,10 +13,13 @@ from workflows.experiment import loading as experiment
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue, Image
-from workflows.run.plan import Kind, Size, Unit, load_plan, make_plan, save_plan, shards, with_checkpoints
+from workflows.run.plan import Plan, load_plan, save_plan, with_checkpoints
+from workflows.run.planning import Size, make_plan, shards
+from workflows.run.run import Run
 from workflows.run.schema import SCHEMA, schema_of
 from workflows.run.store import Store
 from workflows.run.survey import survey
+from workflows.run.unit import Kind, Unit
 
 DIGESTS = {("fc10-leaky_relu", 1e-2): "d1", ("fc10-leaky_relu", 1e-3): "d2"}
 
@@ -86,9 +89,9 @@ def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
 
 def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):
     store, plan = Store(str(tmp_path)), make_plan(small, catalogues, four)
-    assert save_plan(small, store, plan) == plan
-    assert save_plan(small, store, make_plan(small, catalogues, lambda kind: Size(12, 512))) == plan
-    assert load_plan(small, store) == plan
+    assert save_plan(Run(small, store), Plan(tuple(plan))).units == tuple(plan)
+    assert save_plan(Run(small, store), Plan(tuple(make_plan(small, catalogues, lambda kind: Size(12, 512))))).units == tuple(plan)
+    assert load_plan(Run(small, store)).units == tuple(plan)
 
 
 def test_millions_of_recoveries_are_planned_in_seconds(small):
@@ -193,4 +196,4 @@ def test_plan_of_which_units_are_missing_is_refused(small, catalogues, tmp_path:
     for wrong in (plan[1:], plan[:-1], [unit for unit in plan if unit.method != "known_mask"], plan * 2):
         store.write_table("plan.parquet", pa.Table.from_pylist([asdict(unit) for unit in wrong]))
         with pytest.raises(InputError, match="is not the whole plan of its experiment"):
-            load_plan(small, store)
+            load_plan(Run(small, store))

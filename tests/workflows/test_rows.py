@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.conftest import make_run
 from workflows.errors import ResultsError
 from workflows.experiment import loading as experiments
-from workflows.report.rates import aggregate
-from workflows.run.plan import Size
+from workflows.run.planning import Size
+from workflows.run.rates import aggregate
 from workflows.run.store import Store
 
 EXPERIMENT = """

@@ -21,8 +21,9 @@ from workflows.experiment import loading as experiments
 from workflows.experiment.written import Experiment
 from workflows.report import write_report
 from workflows.report.course import draw_course
-from workflows.report.rates import aggregate
-from workflows.run.plan import Size
+from workflows.run.planning import Size
+from workflows.run.rates import aggregate
+from workflows.run.run import Run
 from workflows.run.store import Store
 
 EXPERIMENT = """
@@ -45,8 +46,8 @@ def experiment_with(*overrides: str) -> Experiment:
 def run_of(experiment: Experiment, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, Store]:
     """The rows, the rates, and the run's store, with its page."""
     store = make_run(experiment, folder, lambda kind: Size(8, 8))
-    rates = aggregate(experiment, store)
-    write_report(experiment, store)
+    rates = aggregate(Run(experiment, store))
+    write_report(Run(experiment, store))
     return pd.read_parquet(folder / "recovery"), rates, store
 
 
@@ -69,7 +70,7 @@ def test_whole_run_on_pictures_of_any_channels(tmp_path: Path, channels: int, mo
     uris = re.findall(r"<img src=\"data:image/png;base64,([^\"]+)", (tmp_path / "report" / "index.html").read_text())
     assert len(uris) >= len(kept)
     assert {Image.open(io.BytesIO(base64.b64decode(uri))).size for uri in uris} == {(20, 28)}
-    for drawn in draw_course(experiment, store):
+    for drawn in draw_course(Run(experiment, store)):
         assert Image.open(tmp_path / drawn).size > (100, 100)
 
 
@@ -94,7 +95,7 @@ def test_grey_in_a_drawing_is_that_of_the_picture(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(DATA_SETS, "mine", DataSet("mine", dim))
     experiment = experiment_with("data.name=mine", "degradations=[{mask: random_5}]")
     store = make_run(experiment, tmp_path, lambda kind: Size(8, 8))
-    [iterates, _] = draw_course(experiment, store)
+    [iterates, _] = draw_course(Run(experiment, store))
     drawn = np.asarray(Image.open(tmp_path / iterates).convert("L"))
     original = drawn[:, int(drawn.shape[1] * 0.9) :]  # the last one of each row
     assert ((original > 95) & (original < 160)).mean() > 0.2
@@ -103,7 +104,7 @@ def test_grey_in_a_drawing_is_that_of_the_picture(tmp_path: Path, monkeypatch: p
 
 def test_drawing_of_a_mask_shows_what_is_missing_where_pictures_have_alpha(tmp_path: Path):
     experiment = experiment_with("data.channels=4", "degradations=[{mask: bottom}]")
-    [_, mask] = draw_course(experiment, make_run(experiment, tmp_path, lambda kind: Size(8, 8)))
+    [_, mask] = draw_course(Run(experiment, make_run(experiment, tmp_path, lambda kind: Size(8, 8))))
     drawn = np.asarray(Image.open(tmp_path / mask).convert("L"))
     assert (drawn[:, int(drawn.shape[1] * 0.8) :] < 10).mean() > 0.1  # half of the true mask, which is the last one
 

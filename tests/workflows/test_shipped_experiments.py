@@ -11,7 +11,9 @@ from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
 from workflows.experiment.models import TrainedModel
-from workflows.run.store import Store, claim
+from workflows.run.identity import claim
+from workflows.run.run import Run
+from workflows.run.store import Store
 
 OWN = ("demo", "tiny-imagenet-100")
 PAPER = [name for name in experiments.shipped() if name not in OWN]
@@ -82,5 +84,5 @@ def test_download_of_what_cannot_be_fetched_is_refused(memrec, data: Path):
 def test_run_has_a_folder_of_its_own_name(memrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "mine.yaml").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
-    claim(Store("runs/small"), experiments.load("mine.yaml"))
+    claim(Run(experiments.load("mine.yaml"), Store("runs/small")))
     assert "run:        runs/small: 0 of 2 checkpoints" in memrec("plan", "mine.yaml").out

@@ -10,7 +10,9 @@ from memrec_core.atomic import write_bytes
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
 from workflows.experiment.written import Experiment
-from workflows.run.store import Store, claim
+from workflows.run.identity import claim
+from workflows.run.run import Run
+from workflows.run.store import Store
 
 
 def test_writer_killed_half_way_leaves_the_old_file_and_nothing_that_readers_see(tmp_path: Path):
@@ -58,7 +60,7 @@ def test_node_that_does_not_see_the_runs_folder_says_so(tmp_path: Path, small: E
     store = Store(str(tmp_path / "run"))
     with pytest.raises(InputError, match="does not see the run's folder"):
         store.check_shared()
-    claim(store, small)
+    claim(Run(small, store))
     store.check_shared()
 
 
@@ -92,27 +94,27 @@ def test_damaged_parquet_has_no_rows_and_is_named_when_read(tmp_path: Path, dama
 
 def test_run_folder_belongs_to_its_first_experiment(tmp_path: Path, small: Experiment):
     store = Store(str(tmp_path / "run"))
-    claim(store, small)
-    claim(store, small)
+    claim(Run(small, store))
+    claim(Run(small, store))
     with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
-        claim(store, small.model_copy(update={"seed": 43}))
+        claim(Run(small.model_copy(update={"seed": 43}), store))
 
 
 def test_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path, small: Experiment):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="is not a run of memrec"):
-        claim(Store(str(tmp_path)), small)
+        claim(Run(small, Store(str(tmp_path))))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_object_store_behaves_as_a_folder_does(small: Experiment):
     store = Store("memory://bucket/run")
-    claim(store, small)
+    claim(Run(small, store))
     store.write_table("recovery/a/1.parquet", pa.table({"a": [1]}))
     assert store.names("recovery", ".parquet") == ["recovery/a/1.parquet"]
     assert store.footer("recovery/a/1.parquet").rows == 1
     with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
-        claim(Store("memory://bucket/run"), small.model_copy(update={"seed": 43}))
+        claim(Run(small.model_copy(update={"seed": 43}), Store("memory://bucket/run")))
 
 
 def test_files_of_an_object_store_are_on_this_machine_for_the_length_of_a_block(tmp_path: Path):

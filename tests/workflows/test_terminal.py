@@ -16,7 +16,7 @@ from workflows import cli
 from workflows.experiment import loading as experiment
 from workflows.job.display import Display
 from workflows.report.tables import print_rates
-from workflows.run.plan import Size
+from workflows.run.planning import Size
 from workflows.terminal import complain, console, say
 
 REDIRECTIONS = ["| head -c 1", "<&- >&- 2>&-"]

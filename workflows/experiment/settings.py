@@ -191,27 +191,33 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         value = {value: {}}
     if not isinstance(value, Mapping):
         raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
-    names = [key for key in value if key in registry]
-    if not names:
-        settings = {name for made in registry.values() for name in inspect.signature(made).parameters}
-        check_keys({key: entry for key, entry in value.items() if key not in settings}, registry)
-    if len(names) != 1:
-        raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}")
-    check_registered(kind, names[0], registry[names[0]], attributes)
-    made, rest = registry[names[0]], {key: own for key, own in value.items() if key != names[0]}
-    settings = value[names[0]]
+    name = _name_in(kind, registry, value)
+    check_registered(kind, name, registry[name], attributes)
+    made, rest = registry[name], {key: entry for key, entry in value.items() if key != name}
+    settings = value[name]
     if not isinstance(settings, Mapping):
         if not (first := _first(made)):
-            raise ValueError(f"{kind} {names[0]} has no settings; give its name alone")
+            raise ValueError(f"{kind} {name} has no settings; give its name alone")
         settings = {first: settings}
     if twice := [key for key in settings if key in rest]:
         raise ValueError(f"{twice[0]} is given twice; leave one out")
     try:
         return made(**arguments_of(made, {**settings, **rest}))
     except ValidationError as error:
-        if settings is value[names[0]] and error.errors()[0]["loc"][0] in settings:
-            raise below(names[0], error) from error
+        if settings is value[name] and error.errors()[0]["loc"][0] in settings:
+            raise below(name, error) from error
         raise
+
+
+def _name_in(kind: str, registry: Mapping[str, Callable[..., Any]], value: Mapping[str, Any]) -> str:
+    """Which of the registry an entry is of; where it names none, a key that is no setting may be meant for it."""
+    names = [key for key in value if key in registry]
+    if not names:
+        settings = {name for made in registry.values() for name in inspect.signature(made).parameters}
+        check_keys({key: entry for key, entry in value.items() if key not in settings}, registry)
+    if len(names) != 1:
+        raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}")
+    return names[0]
 
 
 def as_written(name: str, thing: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from workflows.job.standing import Standing, standing_note
+from workflows.run.standing import Standing, standing_note
 from workflows.terminal import console, is_screen, say
 
 LINE_EVERY_S = 10.0

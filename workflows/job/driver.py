@@ -16,12 +16,11 @@ from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.display import Display
-from workflows.job.heartbeat import Pulse
 from workflows.job.ledger import Ledger
 from workflows.job.pool import End, Pool
+from workflows.job.pulse import Pulse
 from workflows.job.request import Request, Steps
 from workflows.job.sizes import unit_sizes
-from workflows.job.standing import Standing
 from workflows.job.tasks import start, wait_for
 from workflows.job.training_pool import TrainingEnd, TrainingPool
 from workflows.job.weights import WeightsInMemory
@@ -32,13 +31,20 @@ from workflows.run.checkpoint_files import (
     all_checkpoints,
     checkpoint_file,
     checkpoints_there,
+    other_checkpoints,
     set_checkpoint_aside,
     set_damaged_aside,
 )
-from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
-from workflows.run.plan import Unit, load_plan, make_plan, save_plan, with_checkpoints
-from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
-from workflows.run.survey import is_done, survey
+from workflows.run.growth import growth_of, keep_grown
+from workflows.run.identity import asks_for_the_same, begun, claim
+from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
+from workflows.run.plan import load_plan, with_checkpoints
+from workflows.run.retired import bring_back, retire
+from workflows.run.run import Run
+from workflows.run.standing import Standing
+from workflows.run.store import FAILURES, PLAN, Store
+from workflows.run.survey import Survey, is_done, outlook, survey
+from workflows.run.unit import Kind, Unit
 from workflows.terminal import duration, say
 from workflows.work import preflight
 from workflows.work.given import keep_given
@@ -64,77 +70,85 @@ class Outcome:
         return not self.failed and self.done == self.planned
 
 
-def run_job(experiment: Experiment, store: Store, request: Request, steps: Steps) -> Outcome:
+def run_job(run: Run, request: Request, steps: Steps) -> Outcome:
     """Do what is missing of the run's steps. What fails is recorded, and does not stop the rest.
 
     Raises InputError for what is wrong with the experiment, its data or the run's folder, before the folder is claimed,
     and JobError where the job can't go on.
     """
-    new = not is_claimed(store, experiment)
-    if new:
-        preflight.check(experiment)
+    store, then = run.store, begun(run.store)
+    if then is None or not asks_for_the_same(then, run.experiment):
+        preflight.check(run.experiment)
     if steps.train:
-        for sentence in set_damaged_aside(experiment, store):
+        for sentence in set_damaged_aside(run):
             say(sentence)
-    digests = checkpoints_there(experiment, store)
+    digests = checkpoints_there(run)
     if not steps.train:
-        _check_trained(experiment, store, digests)
+        _check_trained(run, digests)
     if steps.retry_failed:
         for what in store.failures():
             if steps.train if what.startswith(TRAINING) else steps.recover:
                 store.remove(f"{FAILURES}/{what}.json")
-    if (found := _found_done(experiment, store, steps, digests)) is not None:
+    if then is not None and (found := _found_done(run, then, steps, digests)) is not None:
         return found
     with Pulse(store) as pulse:
-        if not new:
+        if then is not None:
             pulse.begin()
         pulse.standing = Standing("connecting to Ray" if request.address else "starting Ray")
-        with Cluster(request, experiment) as cluster:
-            return _run_on(cluster, experiment, store, digests, steps, new, pulse)
+        with Cluster(request, run.experiment) as cluster:
+            return _run_on(cluster, run, then, digests, steps, pulse)
 
 
 def _run_on(
     cluster: Cluster,
-    experiment: Experiment,
-    store: Store,
+    run: Run,
+    then: Experiment | None,
     digests: dict[Checkpoint, str],
     steps: Steps,
-    new: bool,
     pulse: Pulse,
 ) -> Outcome:
-    """Do the job on a cluster; holds nothing of Ray's once it returns."""
+    """Do the job on a cluster, of a run that was of another experiment `then`; holds nothing of Ray's once it
+    returns."""
     pulse.standing = Standing("reading the images")
-    kept, read = catalogues_of(store), {}
-    for data in experiment.data:
-        what, work = (
-            f"reading the images of data set {data.label}",
-            partial(read_images, experiment, data.label, kept.get(data.label), store.uri),
-        )
-        read[data.label] = start(what, work, num_returns=2, num_cpus=1)
-    catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
-    audits = {label: task.refs[1] for label, task in read.items()}
+    catalogues, audits = _read_images(run)
     for sentence in (one for label, catalogue in catalogues.items() for one in catalogue.sentences(label)):
         say(sentence)
-    for sentence in experiment.left_out() if steps.recover else ():
+    for sentence in run.experiment.left_out() if steps.recover else ():
         say(sentence)
-    if new:
-        claim(store, experiment)
-    keep_catalogues(store, catalogues)
-    keep_given(experiment, store, catalogues)
-    check_trained_on(experiment, store, catalogues)
+    if then is None:
+        claim(run)
+    keep_catalogues(run.store, catalogues)
+    keep_given(run, catalogues)
+    check_trained_on(run, catalogues)
     pulse.standing = Standing("planning" if steps.recover else "training")
     pulse.begin()
-    planned = _plan(experiment, store, cluster, catalogues, audits) if steps.recover else []
+    planned: list[Unit] = []
+    if steps.recover or run.store.exists(PLAN):
+        planned = _plan(run, then or run.experiment, cluster, catalogues, audits, digests)
+    claim(run)
     replaced: set[Checkpoint] = set()
     while True:
-        job = _Job(experiment, store, cluster, audits, planned, digests, steps, pulse)
+        job = _Job(run, cluster, audits, planned if steps.recover else [], digests, steps, pulse)
         try:
             return job.run()
         except CheckpointError as error:
             job.abandon()
-            _make_way(error, store, steps, replaced)
-            keep_given(experiment, store, catalogues)
-            digests = checkpoints_there(experiment, store)
+            _make_way(error, run.store, steps, replaced)
+            keep_given(run, catalogues)
+            digests = checkpoints_there(run)
+
+
+def _read_images(run: Run) -> tuple[dict[str, Catalogue], Audits]:
+    """The images of the data sets, by their labels: what is known of them, and where they lie."""
+    kept, read = catalogues_of(run.store), {}
+    for data in run.experiment.data:
+        what, work = (
+            f"reading the images of data set {data.label}",
+            partial(read_images, run.experiment, data.label, kept.get(data.label), run.store.uri),
+        )
+        read[data.label] = start(what, work, num_returns=2, num_cpus=1)
+    catalogues = dict(zip(read, wait_for(list(read.values())), strict=True))
+    return catalogues, {label: task.refs[1] for label, task in read.items()}
 
 
 def _make_way(error: CheckpointError, store: Store, steps: Steps, replaced: set[Checkpoint]) -> None:
@@ -165,8 +179,7 @@ class _Job:
 
     def __init__(
         self,
-        experiment: Experiment,
-        store: Store,
+        run: Run,
         cluster: Cluster,
         audits: Audits,
         planned: list[Unit],
@@ -175,17 +188,16 @@ class _Job:
         pulse: Pulse,
     ) -> None:
         self.pulse = pulse
-        self.experiment, self.store, self.cluster, self.planned, self.steps = experiment, store, cluster, planned, steps
-        self.failures = store.failures()
+        self.of_run, self.experiment, self.store = run, run.experiment, run.store
+        self.cluster, self.planned, self.steps = cluster, planned, steps
+        self.failures = self.store.failures()
         self.digests, self.blocked, self.already_done = digests, planned, 0
-        self.looked_everywhere = False
-        """Whether all that lies among the results was looked at, and not only the folders of units that came up."""
         self.checkpoint_may_have_come = True
         """Whether a checkpoint may have come since the last look."""
         self.ledger = Ledger()
-        self.weights = WeightsInMemory(experiment, store.location)
-        self.pool = Pool(experiment, store.location, audits, cluster)
-        self.trainings = TrainingPool(experiment, store.location, audits, cluster)
+        self.weights = WeightsInMemory(run)
+        self.pool = Pool(run, audits, cluster)
+        self.trainings = TrainingPool(run, audits, cluster)
         self.display = Display()
         self.units_left = Gauge("memrec_units_left", "work units that are not done yet")
         self.recovering_since: float | None = None
@@ -195,6 +207,7 @@ class _Job:
 
     def run(self) -> Outcome:
         with self.display:
+            self._look_at_all()
             self._look()
             while self.trainings or self.ledger.waiting or self.ledger.at_work:
                 self._assign()
@@ -219,13 +232,22 @@ class _Job:
                 wanted.append(model)
         self.trainings.start(wanted)
 
+    def _look_at_all(self) -> None:
+        """See what of the run is there, and say what is to do."""
+        units, self.blocked = with_checkpoints(self.planned, self.digests)
+        if self.planned:
+            seen = survey(self.store, units, self.blocked, self.steps.verify)
+            say(f"recovery: {outlook(seen.done, [*seen.left, *self.blocked])}")
+            self._take_up(seen, units)
+
     def _look(self) -> None:
         """Take up units whose checkpoint has come, fit the actors to the cluster, and show where the job stands."""
         self.looked_at = time.monotonic()
         if self.blocked and self.checkpoint_may_have_come:
-            self.digests = checkpoints_there(self.experiment, self.store, self.digests)
+            self.digests = checkpoints_there(self.of_run, self.digests)
             units, self.blocked = with_checkpoints(self.blocked, self.digests)
-            self._take_up(units)
+            if units:
+                self._take_up(survey(self.store, units, verify=self.steps.verify), units)
             if not self.blocked:
                 self._forget_strangers()
         self.checkpoint_may_have_come = bool(self.trainings)
@@ -236,16 +258,10 @@ class _Job:
         self.most_actors = max(self.most_actors, self.pool.ready)
         self._show()
 
-    def _take_up(self, units: list[Unit]) -> None:
-        """Give the ledger those that have no valid file yet and were not given up."""
-        if not units:
-            return
-        seen = survey(self.store, units, None if self.looked_everywhere else self.blocked)
-        self.looked_everywhere = True
+    def _take_up(self, seen: Survey, units: list[Unit]) -> None:
+        """Give the ledger those of the units that have no file yet and were not given up."""
         self._set_aside(seen.stray, units)
         self.already_done += len(seen.done)
-        if seen.done:
-            say(f"recovery: {len(seen.done)} of {len(units)} units are done already")
         for unit in seen.done:
             self._forget_failure(unit.name)
         self.ledger.add(unit for unit in seen.left if unit.name not in self.failures)
@@ -377,53 +393,78 @@ def training_name(model: Model) -> str:
     return f"{TRAINING}{model.label}"
 
 
-def _check_trained(experiment: Experiment, store: Store, digests: dict[Checkpoint, str]) -> None:
+def _check_trained(run: Run, digests: dict[Checkpoint, str]) -> None:
     """Raises InputError where a checkpoint is missing whose training was not given up."""
-    failures = store.failures()
-    for model in experiment.trained_models:
-        for target in model.ladder(experiment.training.targets):
+    failures = run.store.failures()
+    for model in run.experiment.trained_models:
+        for target in model.ladder(run.experiment.training.targets):
             if (model.label, target) not in digests and training_name(model) not in failures:
                 name = checkpoint_file(model.label, target)
-                raise InputError(f"{store.uri} has no checkpoint {name}; run memrec train or memrec run first")
+                raise InputError(f"{run.store.uri} has no checkpoint {name}; run memrec train or memrec run first")
 
 
-def _found_done(experiment: Experiment, store: Store, steps: Steps, digests: dict[Checkpoint, str]) -> Outcome | None:
+def _found_done(run: Run, then: Experiment, steps: Steps, digests: dict[Checkpoint, str]) -> Outcome | None:
     """The outcome of a run that has nothing left to do, without starting Ray; None for any other."""
-    if any(checkpoint not in digests for checkpoint in all_checkpoints(experiment)):
+    if any(checkpoint not in digests for checkpoint in all_checkpoints(run.experiment)):
+        return None
+    if not asks_for_the_same(then, run.experiment):
         return None
     if not steps.recover:
-        _check_still_there(experiment, store)
-        say(f"training: {len(experiment.trained_models)} networks are done already")
+        _check_still_there(run)
+        say(f"training: {len(run.experiment.trained_models)} networks are done already")
         return Outcome(0, 0)
-    if not store.exists(PLAN):
+    if not run.store.exists(PLAN):
         return None
-    units, waiting = with_checkpoints(load_plan(experiment, store), digests)
-    seen, failures = survey(store, units, waiting), store.failures()
+    units, waiting = with_checkpoints(load_plan(run).units, digests)
+    seen, failures = survey(run.store, units, waiting, steps.verify), run.store.failures()
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
-    _check_still_there(experiment, store)
+    _check_still_there(run)
+    claim(run)
     if not seen.left:
-        say(f"recovery: all {len(seen.done)} units are done")
+        say(f"recovery: all {len(seen.done)} units are done already")
     return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})
 
 
-def _check_still_there(experiment: Experiment, store: Store) -> None:
+def _check_still_there(run: Run) -> None:
     """See that images and given weights are those of the run. Raises InputError for others."""
-    check_still_there(experiment, store)
-    keep_given(experiment, store, catalogues_of(store))
+    check_still_there(run)
+    keep_given(run, catalogues_of(run.store))
 
 
 def _plan(
-    experiment: Experiment, store: Store, cluster: Cluster, catalogues: dict[str, Catalogue], audits: Audits
+    run: Run,
+    then: Experiment,
+    cluster: Cluster,
+    catalogues: dict[str, Catalogue],
+    audits: Audits,
+    digests: dict[Checkpoint, str],
 ) -> list[Unit]:
-    """The run's plan, made if there is none yet."""
-    if not store.exists(PLAN):
-        sizes = unit_sizes(experiment, {label: len(known) for label, known in catalogues.items()}, cluster, audits)
-        reading = [
-            start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in experiment.priors
-        ]
-        priors = dict(zip(experiment.priors, wait_for(reading), strict=True))
-        return save_plan(experiment, store, make_plan(experiment, catalogues, sizes, priors))
-    units = load_plan(experiment, store)
-    check_images(units, catalogues, store)
-    return units
+    """The run's plan, made if there is none yet, with what the experiment has gained since it was `then`."""
+    growth = growth_of(run, then, catalogues)
+    new = growth.open(run.experiment)
+    there = growth.sizes()
+    to_measure = [kind for kind in new if kind not in there]
+    sizes = unit_sizes(run.experiment, to_measure, _counts(catalogues), cluster, audits)
+    priors = _priors(run.experiment, new)
+    plan = keep_grown(run, growth, catalogues, (sizes | there).__getitem__, priors, digests)
+    units, _ = with_checkpoints(plan.units, digests)
+    left = with_checkpoints(plan.retired, digests | other_checkpoints(run, [unit.place[1:] for unit in plan.retired]))[
+        0
+    ]
+    retire(run.store, [unit.file for unit in left])
+    if back := bring_back(run.store, units):
+        say(f"recovery: {len(back)} units that were set aside are asked for again, and come back")
+    return list(plan.units)
+
+
+def _counts(catalogues: dict[str, Catalogue]) -> dict[str, int]:
+    return {label: len(known) for label, known in catalogues.items()}
+
+
+def _priors(experiment: Experiment, kinds: list[Kind]) -> dict[str, str]:
+    """The digests of the generic priors that units of these kinds rest on, by their sources."""
+    methods = {method for _, _, method in kinds}
+    sources = dict.fromkeys(entry.prior for entry in experiment.generic if entry.prior and entry.label in methods)
+    reading = [start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in sources]
+    return dict(zip(sources, wait_for(reading), strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import takewhile
 from statistics import median
 
-from workflows.run.plan import Kind, Unit
+from workflows.run.unit import Kind, Unit
 
 ATTEMPTS = 3
 """How often a unit is tried before it is given up and recorded as failed."""

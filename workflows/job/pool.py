@@ -9,10 +9,10 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from memrec_core.errors import InputError
 from workflows.errors import ActorsError, StoreError, first_line
-from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster, is_alive
 from workflows.job.worker import Recovered, Recoverer
-from workflows.run.plan import Unit
+from workflows.run.run import Run
+from workflows.run.unit import Unit
 
 STARTS = 5
 """How many times in a row actors may die before they have started, until the job is given up."""
@@ -38,9 +38,9 @@ class End(NamedTuple):
 class Pool:
     """The actors, each of which is starting, idle, or at work on one unit."""
 
-    def __init__(self, experiment: Experiment, run: str, audits: Audits, cluster: Cluster) -> None:
+    def __init__(self, run: Run, audits: Audits, cluster: Cluster) -> None:
         self.actor_class = ray.remote(Recoverer).options(**cluster.actor_resources())
-        self.arguments = (experiment, run, audits, cluster.threads)
+        self.arguments = (run, audits, cluster.threads)
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
         self.at_work: dict[ray.ObjectRef, tuple[_Actor, Unit]] = {}

@@ -15,8 +15,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Steps:
-    """Which steps to do, and whether to take up again what was given up."""
+    """Which steps to do, whether to take up again what was given up, and whether to look into the results that are
+    there, not at their names alone."""
 
     train: bool = True
     recover: bool = True
     retry_failed: bool = False
+    verify: bool = False

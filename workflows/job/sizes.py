@@ -1,6 +1,7 @@
 """How many recoveries a work unit holds, and how many are side by side: by what they were measured to cost."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -11,8 +12,9 @@ from workflows.job.cluster import Audits, Cluster
 from workflows.job.tasks import start, wait_for
 from workflows.job.worker import device
 from workflows.run.audit_set import AuditSet
-from workflows.run.plan import Kind, Size, Sizes
-from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
+from workflows.run.planning import Size
+from workflows.run.unit import Kind
+from workflows.work.measure import USUAL_BATCH, Cost, measure
 
 UNIT_SECONDS = 120.0
 UNITS_PER_ACTOR = 4
@@ -22,12 +24,14 @@ UNIT_BYTES, UNIT_BATCHES = 16 * 2**20, 2
 them about ten times, as images, masks and estimates."""
 
 
-def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster, audits: Audits) -> Sizes:
-    """The sizes of the units of a run whose data sets have so many `images`: the experiment's, or else from a
-    measurement on the cluster, each network on a device as an actor has it."""
+def unit_sizes(
+    experiment: Experiment, kinds: Sequence[Kind], images: dict[str, int], cluster: Cluster, audits: Audits
+) -> dict[Kind, Size]:
+    """The sizes of units of these kinds, in a run whose data sets have so many `images`: the experiment's, or else from
+    a measurement on the cluster, each network on a device as an actor has it."""
     if (recoveries := experiment.images_per_unit) is not None:
-        return lambda kind: Size(recoveries, USUAL_BATCH)
-    wanted, tasks = measured_places(experiment), []
+        return dict.fromkeys(kinds, Size(recoveries, USUAL_BATCH))
+    wanted, tasks = list(dict.fromkeys(kind[:2] for kind in kinds)), []
     for data, label in wanted:
         what = f"measuring what a recovery costs ({label}, data set {data})"
         work = partial(measure_here, experiment, label, cluster.threads)
@@ -37,8 +41,9 @@ def unit_sizes(experiment: Experiment, images: dict[str, int], cluster: Cluster,
         (*place, method): cost
         for place, of_place in zip(wanted, measured, strict=True)
         for method, cost in of_place.items()
+        if (*place, method) in kinds
     }
-    return sizes_of(costs, images, experiment, cluster.wanted_actors()).__getitem__
+    return sizes_of(costs, images, experiment, cluster.wanted_actors())
 
 
 def sizes_of(costs: dict[Kind, Cost], images: dict[str, int], experiment: Experiment, actors: int) -> dict[Kind, Size]:

@@ -12,11 +12,10 @@ from ray.exceptions import RayError, RayTaskError
 from memrec_core.errors import InputError, TrainingError
 from workflows.errors import StoreError, first_line
 from workflows.experiment.models import TrainedModel
-from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.worker import device
 from workflows.run.audit_set import AuditSet
-from workflows.run.store import Store
+from workflows.run.run import Run
 from workflows.work.train import TrainingSummary, train_model
 
 ATTEMPTS = 5
@@ -36,18 +35,18 @@ STARTING = TrainingStanding(0, math.inf)
 class TrainingActor:
     """Trains one network. It answers `standing` while it does, so it runs with a concurrency of two."""
 
-    def __init__(self, experiment: Experiment, model: TrainedModel, run: str, audit: AuditSet, threads: int) -> None:
-        self.experiment, self.model, self.audit, self.threads = experiment, model, audit, threads
-        self.store, self.now = Store(run), STARTING
+    def __init__(self, run: Run, model: TrainedModel, audit: AuditSet, threads: int) -> None:
+        self.run, self.model, self.audit, self.threads = run, model, audit, threads
+        self.now = STARTING
 
     def standing(self) -> TrainingStanding:
         return self.now
 
     def train(self) -> TrainingSummary:
         """Train to the last target, from the state that an earlier process left."""
-        self.store.check_shared()
+        self.run.store.check_shared()
         torch.set_num_threads(self.threads)  # Ray sets OMP_NUM_THREADS from num_cpus; and threads are a thread's own
-        return train_model(self.experiment, self.model, self.audit, self.store, self._note, device())
+        return train_model(self.run, self.model, self.audit, self._note, device())
 
     def _note(self, step: int, loss: float) -> None:
         self.now = TrainingStanding(step, loss)
@@ -83,8 +82,8 @@ class _Training:
 class TrainingPool:
     """The trainings that are under way. One whose process dies goes on in another, from its last state."""
 
-    def __init__(self, experiment: Experiment, run: str, audits: Audits, cluster: Cluster) -> None:
-        self.experiment, self.run, self.audits, self.cluster = experiment, run, audits, cluster
+    def __init__(self, run: Run, audits: Audits, cluster: Cluster) -> None:
+        self.run, self.audits, self.cluster = run, audits, cluster
         self.running: list[_Training] = []
 
     def __len__(self) -> int:
@@ -159,7 +158,7 @@ class TrainingPool:
         actor_class = ray.remote(TrainingActor).options(max_concurrency=2, **resources)
         entry.reserved = resources["num_gpus"] or resources["num_cpus"]
         audit = self.audits[entry.model.data]
-        entry.actor = actor_class.remote(self.experiment, entry.model, self.run, audit, threads)
+        entry.actor = actor_class.remote(self.run, entry.model, audit, threads)
         entry.end, entry.question, entry.standing = entry.actor.train.remote(), None, STARTING
 
     def _end(self, entry: _Training, end: TrainingEnd) -> TrainingEnd:

@@ -4,11 +4,11 @@ from functools import partial
 
 import ray
 
-from workflows.experiment.written import Experiment
 from workflows.job.tasks import Task, start, wait_for
 from workflows.job.worker import read_weights
 from workflows.run.checkpoint_files import loss_label
-from workflows.run.plan import Unit
+from workflows.run.run import Run
+from workflows.run.unit import Unit
 
 HELD = 4
 """How many checkpoints stay there, ready for the next unit."""
@@ -17,8 +17,8 @@ HELD = 4
 class WeightsInMemory:
     """Each checkpoint is read once, by a task, and lies there for the actors that come to need it."""
 
-    def __init__(self, experiment: Experiment, run: str) -> None:
-        self.experiment, self.run = experiment, run
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.held: dict[str, ray.ObjectRef] = {}
         """By its digest the Weights of a checkpoint, there or on their way."""
         self.soundness: dict[ray.ObjectRef, Task] = {}
@@ -35,7 +35,7 @@ class WeightsInMemory:
             while len(self.held) >= HELD:
                 del self.held[next(iter(self.held))]
             what = f"reading the checkpoint {unit.model} {loss_label(unit.target_loss)}"
-            task = start(what, partial(read_weights, self.experiment, self.run, unit), num_returns=2, num_cpus=0)
+            task = start(what, partial(read_weights, self.run, unit), num_returns=2, num_cpus=0)
             sound, self.held[unit.checkpoint] = task.refs
             self.soundness[sound] = task
         return [self.held[unit.checkpoint]]

@@ -16,15 +16,14 @@ from memrec_core.errors import InputError
 from memrec_core.recovery import Basis
 from workflows.errors import CheckpointError
 from workflows.experiment.methods import source_of
-from workflows.experiment.written import Experiment
 from workflows.job.cluster import Audits
 from workflows.run.audit_set import AuditSet
 from workflows.run.catalogue import check_same
 from workflows.run.checkpoint_files import loss_label, read_checkpoint
 from workflows.run.images import catalogues_of
-from workflows.run.plan import Kind, Unit
-from workflows.run.store import Store
+from workflows.run.run import Run
 from workflows.run.survey import is_done
+from workflows.run.unit import Kind, Unit
 from workflows.work.recover import Held, recover_unit
 
 Result = TypeVar("Result")
@@ -48,10 +47,10 @@ class Recovered(NamedTuple):
 class Recoverer:
     """Recovers units, one after the other, and keeps the last checkpoint that it needed on its device."""
 
-    def __init__(self, experiment: Experiment, run: str, audits: Audits, threads: int) -> None:
+    def __init__(self, run: Run, audits: Audits, threads: int) -> None:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = device()
-        self.experiment, self.store, self.audits = experiment, Store(run), audits
+        self.experiment, self.store, self.audits = run.experiment, run.store, audits
         self.held, self.digest = Held(), ""
         self.priors: dict[str, DiffusionPrior] = {}
         self.images_of: dict[str, AuditSet] = {}
@@ -136,12 +135,12 @@ def device() -> str:
     return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
 
 
-def read_weights(experiment: Experiment, run: str, unit: Unit) -> tuple[None, Weights]:
+def read_weights(run: Run, unit: Unit) -> tuple[None, Weights]:
     """Nothing, which tells the driver that the unit's checkpoint is sound, and its files for the nodes' shared memory.
     Raises CheckpointError where the files are damaged, and InputError where they are another checkpoint's by now."""
     try:
-        data, sidecar, name = read_checkpoint(Store(run), unit.model, unit.target_loss)
-        _, metadata = experiment.model(unit.model).restored(data, sidecar, name)
+        data, sidecar, name = read_checkpoint(run.store, unit.model, unit.target_loss)
+        _, metadata = run.experiment.model(unit.model).restored(data, sidecar, name)
     except InputError as error:
         raise CheckpointError(str(error), unit.model, unit.target_loss) from error
     if metadata["digest"] != unit.checkpoint:

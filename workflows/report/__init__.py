@@ -9,27 +9,28 @@ import pandas as pd
 import plotly.offline
 
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
-from workflows.report.rates import incomplete
 from workflows.run.images import kept_catalogues, sentences_of
 from workflows.run.plan import planned_units
-from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS, Store
+from workflows.run.rates import incomplete
+from workflows.run.run import Run
+from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS
 from workflows.run.survey import survey
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 
 
-def write_report(experiment: Experiment, store: Store) -> None:
+def write_report(run: Run) -> None:
     """Write report/index.html from the run's rates and results. Raises InputError where there are no rates yet."""
+    experiment, store = run.experiment, run.store
     if not store.exists(RATES):
         raise InputError(f"{store.uri} has no {RATES} yet; memrec aggregate makes it")
     rates = store.read_table(RATES).to_pandas()
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    units, waiting = planned_units(experiment, store)
+    units, waiting = planned_units(run)
     kept_catalogues(store, [*units, *waiting])
     done = survey(store, units, waiting).done
     degradations = [degradation.label for degradation in experiment.degradations]
@@ -37,14 +38,14 @@ def write_report(experiment: Experiment, store: Store) -> None:
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
-        incomplete=incomplete(rates, done),
+        incomplete=incomplete(rates, done, len(units) + len(waiting)),
         findings=findings(rates, experiment.titles),
         images=sentences_of(store),
         seen=int(rates["seen"].sum()),
         curves=rate_curves(rates, degradations, experiment.titles),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),
         prior_words=prior_words(experiment),
-        pictures=picture_rows(experiment, store, done),
+        pictures=picture_rows(run, done),
         rates=_rows(rates, experiment.titles),
         recovery_path=store.show(RECOVERY),
         plotly_js=plotly.offline.get_plotlyjs(),

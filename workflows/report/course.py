@@ -19,7 +19,7 @@ from workflows.experiment.written import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
-from workflows.run.store import Store
+from workflows.run.run import Run
 from workflows.work.recover import Pictures
 
 COLUMNS = 8
@@ -32,14 +32,11 @@ class Course(NamedTuple):
     masks: list[Tensor]
 
 
-def draw_course(
-    experiment: Experiment, store: Store, degradation: str | None = None, image: int = 0, model: str | None = None
-) -> list[str]:
+def draw_course(run: Run, degradation: str | None = None, image: int = 0, model: str | None = None) -> list[str]:
     """Recover one image at the lowest training loss and draw how; returns the files' names.
 
     Args:
-        experiment: the run's.
-        store: the run's folder.
+        run: whose networks and images they are; the pictures go to its folder.
         degradation: the label of one; the first where left out.
         image: its number in the audit set, training images first.
         model: the label of one; the first where left out.
@@ -47,6 +44,7 @@ def draw_course(
     Raises InputError for a degradation, model or image that the run does not have, a missing checkpoint, and where none
     of the experiment's methods has a course.
     """
+    experiment, store = run.experiment, run.store
     chosen = _named(experiment.degradations, degradation, "degradation")
     described = _named(experiment.models, model, "model")
     kept = kept_catalogues(store, [])

@@ -11,10 +11,10 @@ from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
-from workflows.run.plan import Unit
 from workflows.run.rows import dataset_of, set_files_aside, unreadable_files
+from workflows.run.run import Run
 from workflows.run.store import Store
+from workflows.run.unit import Unit
 
 COLUMNS = ["degradation", "split", "image_id", "method", "mse", "original", "degraded", "recovered"]
 
@@ -44,9 +44,10 @@ class PictureBlock:
     rows: list[PictureRow]
 
 
-def picture_rows(experiment: Experiment, store: Store, done: list[Unit]) -> list[PictureBlock]:
+def picture_rows(run: Run, done: list[Unit]) -> list[PictureBlock]:
     """A block for each model, degradation and split, from the rows that kept pictures; none where none did. Of each
     model at the lowest training loss that any of the units `done` has."""
+    experiment = run.experiment
     if experiment.pictures == 0:
         return []
     blocks = []
@@ -58,7 +59,7 @@ def picture_rows(experiment: Experiment, store: Store, done: list[Unit]) -> list
         trained_to = "given" if lowest is None else f"training loss {lowest:g}"
         own = ((model.label, lowest), (GENERIC, None))
         units = [unit for unit in done if (unit.model, unit.target_loss) in own and unit.data_set == model.data]
-        kept = _kept(store, [unit.file for unit in units])
+        kept = _kept(run.store, [unit.file for unit in units])
         for degradation in experiment.degradations:
             for split in ("train", "control"):
                 rows = rows_of(

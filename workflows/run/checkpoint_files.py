@@ -1,7 +1,8 @@
 """The checkpoints in a run's folder: checkpoints/<model>/<loss>.safetensors, and .json, which is written last."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from memrec_core.errors import InputError
 from workflows.errors import StoreError
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
+from workflows.run.run import Run
 from workflows.run.store import CHECKPOINTS, Store
 
 STATE = "state"
@@ -32,23 +34,32 @@ def all_checkpoints(experiment: Experiment) -> list[Checkpoint]:
     ]
 
 
-def checkpoints_there(
-    experiment: Experiment, store: Store, known: dict[Checkpoint, str] | None = None
-) -> dict[Checkpoint, str]:
+def checkpoints_there(run: Run, known: dict[Checkpoint, str] | None = None) -> dict[Checkpoint, str]:
     """The digest of each checkpoint that is there.
 
     Beside those that are `known` already, it looks for the next one of each model alone: trainings make them in turn.
     """
     found = dict(known or {})
-    for model in experiment.models:
-        for target in model.ladder(experiment.training.targets):
+    for model in run.experiment.models:
+        for target in model.ladder(run.experiment.training.targets):
             name = checkpoint_file(model.label, target)
             if (model.label, target) in found:
                 continue
-            if store.exists(sidecar_file(name)):
-                found[model.label, target] = _read_sidecar(experiment, store, model.label, target)["digest"]
+            if run.store.exists(sidecar_file(name)):
+                found[model.label, target] = _read_sidecar(run, model.label, target)["digest"]
             elif known is not None:
                 break
+    return found
+
+
+def other_checkpoints(run: Run, checkpoints: Iterable[Checkpoint]) -> dict[Checkpoint, str]:
+    """The digests of the checkpoints that the experiment does not have, by their sidecars, whatever else these say."""
+    found = {}
+    for model, target in set(checkpoints) - set(all_checkpoints(run.experiment)):
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # then nothing can be asked for again
+            found[model, target] = str(
+                json.loads(run.store.read(sidecar_file(checkpoint_file(model, target))))["digest"]
+            )
     return found
 
 
@@ -87,26 +98,26 @@ def _belong_together(store: Store, name: str) -> bool:
         return False
 
 
-def sidecars_of(experiment: Experiment, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+def sidecars_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name and the sidecar's contents of each checkpoint of the experiment that is there."""
-    for model, target in all_checkpoints(experiment):
+    for model, target in all_checkpoints(run.experiment):
         name = checkpoint_file(model, target)
-        if store.exists(sidecar_file(name)):
-            yield name, _read_sidecar(experiment, store, model, target)
+        if run.store.exists(sidecar_file(name)):
+            yield name, _read_sidecar(run, model, target)
 
 
-def set_damaged_aside(experiment: Experiment, store: Store) -> list[str]:
+def set_damaged_aside(run: Run) -> list[str]:
     """Move checkpoints whose sidecar is damaged, or whose weights are gone, out of the way of a training that makes
     them anew; a sentence for each."""
-    said = []
-    for model, target in all_checkpoints(experiment):
+    said, store = [], run.store
+    for model, target in all_checkpoints(run.experiment):
         name = checkpoint_file(model, target)
         if not store.exists(sidecar_file(name)):
             continue
         try:
             if not store.is_file(name):
                 raise InputError(f"{store.show(name)} is gone")
-            _read_sidecar(experiment, store, model, target)
+            _read_sidecar(run, model, target)
         except InputError as error:
             said.append(f"{error}: {set_checkpoint_aside(store, model, target)}")
     return said
@@ -127,10 +138,11 @@ def sidecar_file(name: str) -> str:
     return name.removesuffix(".safetensors") + ".json"
 
 
-def _read_sidecar(experiment: Experiment, store: Store, label: str, target: float | None) -> dict[str, Any]:
+def _read_sidecar(run: Run, label: str, target: float | None) -> dict[str, Any]:
     """Raises InputError unless it is there, whole, and of that network at that target."""
-    name = checkpoint_file(label, target)
-    expected = {"model": label, "target": target, **experiment.model(label).described(experiment.seed)}
+    name, store = checkpoint_file(label, target), run.store
+    described = run.experiment.model(label).described(run.experiment.seed)
+    expected = {"model": label, "target": target, **described}
     try:
         metadata = json.loads(store.read(sidecar_file(name)))
         _, loss = metadata["digest"], metadata["loss"]

@@ -5,17 +5,17 @@ very same, wherever they lie; their names and places prove nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment
 from workflows.run.audit_set import images_of, load_splits
 from workflows.run.catalogue import Catalogue, Image, check_same
 from workflows.run.checkpoint_files import STATE, sidecars_of
-from workflows.run.plan import Unit
+from workflows.run.run import Run
 from workflows.run.store import CHECKPOINTS, IMAGES, PLAN, Store
+from workflows.run.unit import Unit
 from workflows.terminal import say
 
 COLUMNS = pa.schema(
@@ -103,38 +103,38 @@ def sentences_of(store: Store) -> list[str]:
     return [sentence for label, known in catalogues_of(store).items() for sentence in known.sentences(label)]
 
 
-def check_still_there(experiment: Experiment, store: Store) -> None:
+def check_still_there(run: Run) -> None:
     """See that the images of a run that is done are still those that it is of, where they can be read.
 
     Raises InputError for others; says so where they can't be read, which changes nothing of what is done.
     """
-    kept = catalogues_of(store)
-    for data in experiment.data:
+    kept = catalogues_of(run.store)
+    for data in run.experiment.data:
         try:
-            splits = load_splits(data, experiment.seed)
+            splits = load_splits(data, run.experiment.seed)
         except InputError as error:
             say(f"data set {data.label} can't be compared with the images of this run ({error})")
             continue
         now = tuple(image for split, own in splits.items() for image in images_of(split, own))
-        check_same(store.uri, data.label, kept[data.label].images if data.label in kept else (), now)
+        check_same(run.store.uri, data.label, kept[data.label].images if data.label in kept else (), now)
 
 
-def check_trained_on(experiment: Experiment, store: Store, catalogues: dict[str, Catalogue]) -> None:
+def check_trained_on(run: Run, catalogues: dict[str, Catalogue]) -> None:
     """Raises InputError where a checkpoint was trained on other pixels than those of its data set."""
-    trained_on = {model.label: catalogues[model.data].fingerprint("train") for model in experiment.models}
-    for name, metadata in sidecars_of(experiment, store):
+    trained_on = {model.label: catalogues[model.data].fingerprint("train") for model in run.experiment.models}
+    for name, metadata in sidecars_of(run):
         found, expected = metadata.get("trained_on"), trained_on[metadata["model"]]
         if found != expected:
             said = "was trained on other pictures than the training images here"
             if found is None:
                 said = "does not say what it was trained on, since an earlier revision of memrec made it"
             raise InputError(
-                f"{store.show(name)} {said}; restore the pictures, remove the checkpoint's .json to make it again, or "
-                "choose another --run"
+                f"{run.store.show(name)} {said}; restore the pictures, remove the checkpoint's .json to make it again, "
+                "or choose another --run"
             )
 
 
-def check_images(units: Sequence[Unit], catalogues: dict[str, Catalogue], store: Store) -> None:
+def check_images(units: Sequence[Unit], catalogues: Mapping[str, Catalogue], store: Store) -> None:
     """Raises InputError where a data set has other images than when the plan was made."""
     for label, catalogue in catalogues.items():
         planned = {(unit.start, unit.stop): unit.images for unit in units if unit.data_set == label}

@@ -14,9 +14,9 @@ from pyarrow.dataset import field
 
 from workflows.errors import ResultsError
 from workflows.run.catalogue import Catalogue
-from workflows.run.plan import Unit
 from workflows.run.schema import SCHEMA
 from workflows.run.store import SET_ASIDE, Store
+from workflows.run.unit import Unit
 
 CHECKED = pyarrow.dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
 FILE = "file"

@@ -7,6 +7,7 @@ checkpoints/<model>/<loss>.safetensors and .json
 recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet, or recovery/generic/<degradation>/...
 failures/<unit>.json           why a unit, or a network's training, was given up
 set_aside/                     what was damaged, or is not of the plan
+set_aside/recovery/            results that are not asked for now
 progress.json                  where the last driver stood, and when
 rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
@@ -18,7 +19,7 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,11 +32,8 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from memrec_core.atomic import write_bytes, write_new_bytes
-from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
-from workflows.experiment.loading import resolved
-from workflows.experiment.written import Experiment
-from workflows.experiment.yaml_reading import decode
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
 IMAGES = "images.parquet"
@@ -86,6 +84,9 @@ class Store:
         self.errors = OSError if self.is_local else Exception
         """What a read or write may end with; the client of an object store has classes of its own, for want of
         credentials or of an answer."""
+
+    def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
+        return Store, (self.location,)
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
@@ -258,6 +259,20 @@ class Store:
                 self.fs.mv(self.path(name), self.path(new))
         return new
 
+    def move(self, places: Mapping[str, str]) -> None:
+        """Give files other names; one that is there by that name already is replaced."""
+
+        def move_one(name: str) -> None:
+            with self._writing(places[name]), suppress(FileNotFoundError):  # another driver may have been first
+                if self.is_local:
+                    Path(self.path(places[name])).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(self.path(name), self.path(places[name]))
+                else:
+                    self.fs.mv(self.path(name), self.path(places[name]))
+
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(move_one, places))
+
     def record_failure(self, what: str, reason: str) -> None:
         """Keep why a unit, or the training of a network, was given up; `what` is its name."""
         self.write(f"{FAILURES}/{what}.json", json.dumps({"what": what, "reason": reason}).encode())
@@ -287,61 +302,3 @@ def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()
-
-
-def is_claimed(store: Store, experiment: Experiment) -> bool:
-    """Whether the run's folder is this experiment's; False where it is new or empty.
-
-    Raises InputError where it belongs to another experiment, or to something else.
-    """
-    if store.exists(EXPERIMENT):
-        other = experiment_of(store)
-        if other.digest != experiment.digest:
-            raise InputError(
-                f"run folder {store.uri} belongs to another experiment ({_difference(other, experiment)}); choose "
-                "another --run, or repeat its own experiment"
-            )
-        return True
-    store.check_bucket()
-    if store.exists("") and store.holds_something():
-        raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
-    return False
-
-
-def _difference(other: Experiment, experiment: Experiment) -> str:
-    """The first entry in which a run's experiment is another one, with its value there and now."""
-    return next(_differences(other.model_dump(), experiment.model_dump()), f"{other.name}, not {experiment.name}")
-
-
-def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
-    if isinstance(then, dict) and isinstance(now, dict):
-        pairs = [(key, then.get(key), now.get(key)) for key in {**then, **now}]
-    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        pairs = [(str(place), *values) for place, values in enumerate(zip(then, now, strict=True))]
-    elif then != now:
-        yield f"{where} is {shown(then)} there, and {shown(now)} here"
-        return
-    else:
-        return
-    for key, old, new in pairs:
-        if key not in ("name", "description", "root", "control_root", "weights"):
-            yield from _differences(old, new, f"{where}.{key}".strip("."))
-
-
-def claim(store: Store, experiment: Experiment) -> None:
-    """Make the run's folder this experiment's; raises as `is_claimed` does."""
-    if not is_claimed(store, experiment):
-        try:
-            store.write_new(EXPERIMENT, experiment.to_yaml().encode())
-        except StoreError as error:
-            raise InputError(f"{store.uri} can't be a run's folder: {error}") from error
-        is_claimed(store, experiment)  # another driver may have been first
-
-
-def experiment_of(store: Store) -> Experiment:
-    """The experiment that a run's folder belongs to."""
-    if not store.exists(EXPERIMENT):
-        store.check_bucket()
-        raise InputError(f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give the folder of --run")
-    name = store.show(EXPERIMENT)
-    return resolved(decode(store.read(EXPERIMENT), name), name)

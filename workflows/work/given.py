@@ -10,10 +10,9 @@ import numpy as np
 from memrec_core import weights_file
 from memrec_core.errors import InputError
 from workflows.experiment.models import GivenModel
-from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import checkpoint_file, keep_checkpoint, sidecar_file
-from workflows.run.store import Store
+from workflows.run.run import Run
 from workflows.terminal import say
 
 ALIKE = 1e-3
@@ -21,17 +20,18 @@ ALIKE = 1e-3
 they are summed in another order."""
 
 
-def keep_given(experiment: Experiment, store: Store, catalogues: Mapping[str, Catalogue]) -> None:
+def keep_given(run: Run, catalogues: Mapping[str, Catalogue]) -> None:
     """Keep the weights of the networks that are given, or see that they, and what is built with them, are those of the
     run's first step.
 
     Where the user's file is gone, what the run keeps will do, with a word. Raises InputError for other weights, for a
     file that can't be read, and for a network whose code gives other images by now.
     """
-    for model in experiment.given_models:
+    store = run.store
+    for model in run.experiment.given_models:
         name = checkpoint_file(model.label, None)
         if not store.exists(sidecar_file(name)):
-            _keep(experiment, model, store, catalogues[model.data].fingerprint("train"))
+            _keep(run, model, catalogues[model.data].fingerprint("train"))
             continue
         kept = json.loads(store.read(sidecar_file(name)))
         if model.weights is not None and not Path(model.weights).exists():
@@ -41,14 +41,15 @@ def keep_given(experiment: Experiment, store: Store, catalogues: Mapping[str, Ca
                 f"the weights of model {model.label} are not those that {store.uri} was begun with; restore "
                 f"{model.weights or 'them'}, or choose another --run"
             )
-        _check_outputs(experiment, model, store, kept)
+        _check_outputs(run, model, kept)
 
 
-def _check_outputs(experiment: Experiment, model: GivenModel, store: Store, kept: Mapping[str, Any]) -> None:
+def _check_outputs(run: Run, model: GivenModel, kept: Mapping[str, Any]) -> None:
+    store = run.store
     name = checkpoint_file(model.label, None)
     if not store.is_file(name):  # which is told, or mended, where checkpoints are read
         return
-    now = model.outputs(store.read(name), experiment.data_set(model.data).image_shape)
+    now = model.outputs(store.read(name), run.experiment.data_set(model.data).image_shape)
     if not np.allclose(now, kept.get("outputs", []), ALIKE, ALIKE):
         raise InputError(
             f"model {model.label}: with the weights that {store.uri} was begun with, {model.network.name} gives other "
@@ -56,9 +57,10 @@ def _check_outputs(experiment: Experiment, model: GivenModel, store: Store, kept
         )
 
 
-def _keep(experiment: Experiment, model: GivenModel, store: Store, asked_of: str) -> None:
+def _keep(run: Run, model: GivenModel, asked_of: str) -> None:
     """Write the weights and what they are of. `asked_of` identifies the pixels of the images that count as its training
     images."""
+    experiment, store = run.experiment, run.store
     weights, data = model.packed(), experiment.data_set(model.data)
     metadata = {
         "model": model.label,

@@ -21,8 +21,9 @@ from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
 from workflows.experiment.models import Model
 from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
-from workflows.run.plan import Unit
+from workflows.run.planning import pictured
 from workflows.run.schema import schema_of
+from workflows.run.unit import Unit
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,14 @@ def recover_unit(
         "evaluations": found.evaluations.tolist(),
         **_of_the_missing(posed, found, estimated=not method.told),
     }
-    pictured = _pictured(experiment, audit, part) * times
+    wanted = experiment.pictures if unit.pictures is None else unit.pictures
+    keeps = pictured(audit.catalogue, unit, wanted)
     pictures = {"original": posed.images, "degraded": posed.degraded, "recovered": found.images}
     for name, images in pictures.items():
-        columns[name] = [_png(image) if keep else None for image, keep in zip(images, pictured, strict=True)]
+        columns[name] = [
+            _png(image) if place in keeps else None
+            for image, place in zip(images, [*range(unit.start, unit.stop)] * times, strict=True)
+        ]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
     return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images))
 
@@ -183,13 +188,6 @@ def _of_masks(images: Tensor, found: Tensor, kept: Tensor, estimate: Tensor | No
         "mse_missing": metrics.missing_mse(found, images, kept).tolist(),
     }
     return columns if estimate is None else columns | {"mask_error": metrics.mask_error(estimate, kept).tolist()}
-
-
-def _pictured(experiment: Experiment, audit: AuditSet, part: slice) -> list[bool]:
-    """Whether the results keep pictures of an image: of the first few of each split."""
-    splits = [image.split for image in audit.catalogue.audited]
-    first = {split: splits.index(split) for split in set(splits)}
-    return [i - first[splits[i]] < experiment.pictures for i in range(part.start, part.stop)]
 
 
 def _png(image: Tensor) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from torch import nn
 from memrec_core import autoencoders, checkpoints, training
 from memrec_core.errors import InputError
 from workflows.experiment.models import TrainedModel
-from workflows.experiment.written import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.checkpoint_files import STATE, checkpoint_file, keep_checkpoint, sidecar_file
 from workflows.run.images import catalogues_of
-from workflows.run.store import CHECKPOINTS, Store
+from workflows.run.run import Run
+from workflows.run.store import CHECKPOINTS
 
 
 class TrainingSummary(NamedTuple):
@@ -31,7 +31,8 @@ class StoredState:
     """A training's state in the run's folder. Its name follows from what its course does: one that was of other
     pictures or settings is not found."""
 
-    def __init__(self, experiment: Experiment, store: Store, model: TrainedModel, trained_on: str) -> None:
+    def __init__(self, run: Run, model: TrainedModel, trained_on: str) -> None:
+        experiment, store = run.experiment, run.store
         settings = experiment.training.model_dump(exclude={"targets", "max_steps"})
         content = [trained_on, experiment.seed, settings, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -49,26 +50,26 @@ class StoredState:
 
 
 def train_model(
-    experiment: Experiment,
+    run: Run,
     model: TrainedModel,
     audit: AuditSet,
-    store: Store,
     on_step: Callable[[int, float], None] | None = None,
     device: str = "cpu",
 ) -> TrainingSummary:
     """Train one network on the training images, with a checkpoint at each target.
 
     Args:
-        experiment: with the targets and the optimiser.
+        run: its experiment has the targets and the optimiser; its folder is where checkpoints go, and the state from
+            which an interrupted training goes on.
         model: the network.
         audit: the images of its data set.
-        store: the run's folder, where checkpoints go and the state from which an interrupted training goes on.
         on_step: called with each step's number and the loss that was seen last.
         device: cpu or cuda.
 
     Raises TrainingError, after whatever targets were reached, when it can't reach the next, and InputError for other
     pictures than the run was begun with.
     """
+    experiment, store = run.experiment, run.store
     settings, began, images = experiment.training, time.monotonic(), audit.training_images(device)
     trained_on = audit.catalogue.fingerprint("train")
     if model.data in (kept := catalogues_of(store)) and kept[model.data].fingerprint("train") != trained_on:
@@ -76,16 +77,16 @@ def train_model(
             f"the training images of data set {model.data} are not those that {store.uri} was begun with; restore "
             "them, on all nodes, or choose another --run"
         )
-    _remove_halves(experiment, model, store)
+    _remove_halves(run, model)
     torch.manual_seed(experiment.seed)
     network = autoencoders.build(model.architecture, audit.image_shape, **model.options).to(images.device)
-    state = StoredState(experiment, store, model, trained_on)
+    state = StoredState(run, model, trained_on)
     history = training.train(
         network,
         images,
         settings.targets,
         experiment.seed,
-        lambda network, reached: _keep(experiment, model, network, reached, trained_on, store),
+        lambda network, reached: _keep(run, model, network, reached, trained_on),
         optimiser=settings.optimiser,
         learning_rate=settings.learning_rate,
         batch_size=settings.batch_size,
@@ -96,29 +97,28 @@ def train_model(
     state.remove()
     if not all(store.exists(sidecar_file(checkpoint_file(model.label, target))) for target in settings.targets):
         # The state counted a target as reached whose checkpoint has been removed since.
-        return train_model(experiment, model, audit, store, on_step, device)
+        return train_model(run, model, audit, on_step, device)
     return TrainingSummary(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
 
 
-def _remove_halves(experiment: Experiment, model: TrainedModel, store: Store) -> None:
+def _remove_halves(run: Run, model: TrainedModel) -> None:
     """Weights without a sidecar are those of a writer that was killed between the two, or ones that a user no longer
     trusts."""
-    for target in experiment.training.targets:
+    for target in run.experiment.training.targets:
         name = checkpoint_file(model.label, target)
-        if not store.exists(sidecar_file(name)):
-            store.remove(name)
+        if not run.store.exists(sidecar_file(name)):
+            run.store.remove(name)
 
 
 def _keep(
-    experiment: Experiment,
+    run: Run,
     model: TrainedModel,
     network: nn.Module,
     reached: training.Reached,
     trained_on: str,
-    store: Store,
 ) -> None:
     """Write a checkpoint; `trained_on` identifies the pixels of the training images."""
-    name = checkpoint_file(model.label, reached.target)
+    name, experiment = checkpoint_file(model.label, reached.target), run.experiment
     metadata = {
         "model": model.label,
         "target": reached.target,
@@ -130,4 +130,4 @@ def _keep(
         "experiment": experiment.name,
     }
     weights, metadata = checkpoints.to_bytes(network, metadata)
-    keep_checkpoint(store, name, weights, metadata)
+    keep_checkpoint(run.store, name, weights, metadata)

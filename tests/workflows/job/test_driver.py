@@ -6,11 +6,12 @@ import pytest
 
 from memrec_core.errors import InputError
 from workflows.experiment.written import Experiment
-from workflows.job.driver import check_images
+from workflows.run.images import check_images
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue
-from workflows.run.plan import Size, Unit, make_plan
+from workflows.run.planning import Size, make_plan
 from workflows.run.store import Store
+from workflows.run.unit import Unit
 
 
 @pytest.fixture

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from workflows.experiment.written import Experiment
-from workflows.job import heartbeat
-from workflows.job.heartbeat import Heartbeat, Pulse
-from workflows.job.standing import Standing, standing_note
-from workflows.run.store import Store, claim
+from workflows.job import pulse as pulses
+from workflows.job.pulse import Pulse
+from workflows.run.heartbeat import Heartbeat
+from workflows.run.identity import claim
+from workflows.run.run import Run
+from workflows.run.standing import Standing, standing_note
+from workflows.run.store import Store
 
 ROOT = Path(__file__).parents[3]
 EARLIER = {  # what earlier revisions wrote
@@ -33,7 +36,7 @@ EARLIER = {  # what earlier revisions wrote
 @pytest.fixture
 def store(small: Experiment, tmp_path: Path) -> Store:
     store = Store(str(tmp_path / "run"))
-    claim(store, small)
+    claim(Run(small, store))
     return store
 
 
@@ -43,7 +46,7 @@ def said(store: Store) -> str:
 
 
 def test_driver_that_waits_for_something_else_goes_on_writing(store: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(heartbeat, "EVERY_S", 0.1)
+    monkeypatch.setattr(pulses, "EVERY_S", 0.1)
     with Pulse(store) as pulse:
         pulse.standing = Standing("starting Ray")
         pulse.begin()
@@ -77,7 +80,7 @@ def test_driver_that_ended_early_says_why(store: Store, error: BaseException, wo
 
 def test_killed_driver_has_stopped_without_ending(store: Store, memrec):
     script = (
-        "import os, signal, sys, time; from workflows.job.heartbeat import *\n"
+        "import os, signal, sys, time; from workflows.job.pulse import *\n"
         "with Pulse(Store(sys.argv[1])) as pulse:\n"
         "    pulse.begin(); time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from workflows.job.ledger import ATTEMPTS, LOSSES, Ledger
-from workflows.run.plan import Unit
+from workflows.run.unit import Unit
 
 
 def unit(number: int, method: str = "unknown_mask", images: int = 10) -> Unit:

@@ -16,7 +16,8 @@ from workflows.experiment.written import Experiment
 from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
 from workflows.job.worker import halving
 from workflows.run.audit_set import load_audit_set
-from workflows.run.plan import Kind, Size
+from workflows.run.planning import Size
+from workflows.run.unit import Kind
 from workflows.work.measure import SMALLEST_BATCH, Cost, best_batch, measure
 
 

@@ -1,21 +1,16 @@
-"""What a driver says of itself while it lives, in the run's progress.json, and what that tells of it afterwards."""
+"""What a driver says of itself in the run's progress.json, and what that tells of it afterwards."""
 
 import json
 import os
 import platform
-import threading
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workflows.errors import StoreError
-from workflows.job.standing import Standing, in_words
-from workflows.run.store import PROGRESS, Store
+from workflows.run.standing import Standing, in_words
 from workflows.terminal import duration
 
-EVERY_S = 5.0
 SILENT_S = 60.0
 """A driver that has not written for so long has died, or can't write."""
 RESUME = "the same command resumes"
@@ -87,40 +82,3 @@ class Heartbeat:
         if (datetime.now(UTC) - self.time).total_seconds() > SILENT_S:
             return f"no driver has written for {ago}; the last one stood at {stood}; {RESUME}"
         return f"running, {ago} ago: {stood}"
-
-
-class Pulse:
-    """Keeps the heartbeat for the length of a block, from the moment that the run's folder is there to be written, and
-    whatever its driver waits for meanwhile."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.standing = store, Standing()
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
-
-    def __enter__(self) -> "Pulse":
-        return self
-
-    def begin(self) -> None:
-        if self.thread.ident is None:
-            self.thread.start()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if self.thread.ident is None:
-            return
-        self.ended.set()
-        self.thread.join(EVERY_S)
-        if error is None:
-            self._write("done")
-        else:
-            self._write("stopped", "interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
-
-    def _beat(self) -> None:
-        self._write("running")
-        while not self.ended.wait(EVERY_S):
-            self._write("running")
-
-    def _write(self, state: str, reason: str = "") -> None:
-        beat = Heartbeat(state, datetime.now(UTC), reason, standing=self.standing)
-        with suppress(StoreError):  # where it matters, the next unit meets it too
-            self.store.write(PROGRESS, beat.to_json())

@@ -14,11 +14,13 @@ from workflows.experiment.models import GENERIC
 from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import kept_catalogues
-from workflows.run.plan import Unit, planned_units
+from workflows.run.plan import planned_units
 from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
+from workflows.run.run import Run
 from workflows.run.store import RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 from workflows.run.survey import survey
+from workflows.run.unit import Unit
 
 GROUP = [
     "data_set",
@@ -70,7 +72,7 @@ _RATES = f"""
 """
 
 
-def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
+def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
     """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split). They are shown
     before they are written: who may only read the run has them all the same, and then the StoreError.
 
@@ -85,11 +87,32 @@ def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame
     Raises InputError where there are none, or it is not known what images they are of, and
     ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
-    named, waiting = planned_units(experiment, store)
-    units, known = survey(store, named, waiting).done, kept_catalogues(store, [*named, *waiting])
-    rates = _counted(store, units, known)
+    rates, thresholds = _rates_of_units(run)
+    if show is not None:
+        show(rates)
+    for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
+        run.store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
+    return rates
+
+
+def rates_of(run: Run) -> pd.DataFrame:
+    """The rates of a run's units that are there: as they were aggregated, or from the rows where other units are there
+    by now. Raises as `aggregate` does."""
+    if run.store.exists(RATES):
+        rates = run.store.read_table(RATES).to_pandas()
+        named, waiting = planned_units(run)
+        if not incomplete(rates, survey(run.store, named, waiting).done, len(named) + len(waiting)):
+            return rates
+    return _rates_of_units(run)[0]
+
+
+def _rates_of_units(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rates at the two thresholds of the paper, and at all."""
+    named, waiting = planned_units(run)
+    units, known = survey(run.store, named, waiting).done, kept_catalogues(run.store, [*named, *waiting])
+    rates = _counted(run.store, units, known)
     if rates.empty:
-        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
+        raise InputError(f"{run.store.uri} has no results yet; memrec recover makes them")
     below = list(map(str, THRESHOLDS))
     thresholds = rates.melt([*GROUP, "fraction_missing", "images"], below, "threshold", "recovered").astype(
         {"threshold": "float64"}
@@ -101,13 +124,9 @@ def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame
         _add_excess(rates, kind)
     _add_rate(thresholds, "recovery", "recovered")
     _add_crossed(rates, known)
-    rates, thresholds = (_in_order(table, experiment) for table in (rates, thresholds))
+    rates, thresholds = (_in_order(table, run.experiment) for table in (rates, thresholds))
     rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting), UNITS: digest_of(units)}
-    if show is not None:
-        show(rates)
-    for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
-        store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
-    return rates
+    return rates, thresholds
 
 
 def _counted(store: Store, units: Sequence[Unit], known: dict[str, Catalogue]) -> pd.DataFrame:
@@ -179,10 +198,11 @@ def digest_of(units: Sequence[Unit]) -> str:
     return hashlib.sha256("\n".join(sorted(unit.name for unit in units)).encode()).hexdigest()[:16]
 
 
-def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None) -> str:
+def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None, planned: int | None = None) -> str:
     """A sentence that says what the rates are of, where units are missing, or other units are `there` by now than when
-    they were aggregated; empty where neither is so."""
-    done, planned = rates.attrs.get(DONE), rates.attrs.get(PLANNED)
+    they were aggregated, of so many `planned`; empty where neither is so."""
+    done = rates.attrs.get(DONE)
+    planned = rates.attrs.get(PLANNED) if planned is None else planned
     if done is None:
         return "Nothing is known of the work units that the rates are of; aggregate them again."
     if there is not None and digest_of(there) != rates.attrs.get(UNITS):

@@ -1,0 +1,72 @@
+"""How a run's plan grows: what of it stays, what it leaves open, and what is no longer asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workflows.experiment.written import Experiment
+from workflows.run.catalogue import Catalogue
+from workflows.run.checkpoint_files import Checkpoint
+from workflows.run.images import check_images
+from workflows.run.plan import Plan, planned_once, replace_plan, save_plan, with_checkpoints
+from workflows.run.planning import Size, Sizes, asked_for, by_place, left_open, make_plan, split_up, with_pictures
+from workflows.run.retired import split
+from workflows.run.run import Run
+from workflows.run.store import PLAN
+from workflows.run.unit import Kind, Unit
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Of all that was planned once: the units that `stay`, those that are `retired`, and those that are `parted`, since
+    some of their degradations alone are asked for, with their parts."""
+
+    stay: tuple[Unit, ...]
+    retired: tuple[Unit, ...]
+    parted: Mapping[Unit, list[Unit]]
+
+    def open(self, experiment: Experiment) -> list[Kind]:
+        """The kinds of units that the experiment asks for beside."""
+        found = left_open(experiment, by_place(self.stay))
+        return list(dict.fromkeys((*place[:2], entry.label) for place, entry, labels in found if labels))
+
+    def sizes(self) -> dict[Kind, Size]:
+        """Those of the units that stay, by their kinds."""
+        return {unit.kind: Size(len(unit), unit.batch_size) for unit in sorted(self.stay, key=len)}
+
+
+def growth_of(run: Run, then: Experiment, catalogues: Mapping[str, Catalogue]) -> Growth:
+    """What becomes of the run's plan, whose experiment was another one `then`. Raises InputError where the plan is of
+    other images."""
+    planned = planned_once(run.store)
+    check_images(planned, catalogues, run.store)
+    asked, others = asked_for(run.experiment, planned)
+    parted = split_up(then, run.experiment, others)
+    asked_parts, other_parts = asked_for(run.experiment, [part for parts in parted.values() for part in parts])
+    stay = [
+        with_pictures(then, run.experiment, unit, catalogues[unit.data_set])
+        for unit in dict.fromkeys([*asked, *asked_parts])
+    ]
+    retired = dict.fromkeys([*(unit for unit in others if unit not in parted), *other_parts])
+    return Growth(tuple(stay), tuple(retired), parted)
+
+
+def keep_grown(
+    run: Run,
+    growth: Growth,
+    catalogues: Mapping[str, Catalogue],
+    sizes: Sizes,
+    priors: Mapping[str, str],
+    digests: Mapping[Checkpoint, str],
+) -> Plan:
+    """Keep the run's plan with all that its experiment asks for, and part the files of units that are parted."""
+    units = make_plan(run.experiment, catalogues, sizes, priors, growth.stay)
+    plan = Plan(tuple(units), growth.retired)
+    if not run.store.exists(PLAN):
+        return save_plan(run, plan)
+    named = {unit: with_checkpoints(parts, digests)[0] for unit, parts in growth.parted.items()}
+    wholes = {unit: with_checkpoints([unit], digests)[0] for unit in growth.parted}
+    parts = {whole: named[unit] for unit, found in wholes.items() for whole in found}
+    asked = set(with_checkpoints(plan.units, digests)[0])
+    split(run.store, parts, asked)
+    replace_plan(run, plan)
+    return plan

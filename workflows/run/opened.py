@@ -1,0 +1,58 @@
+"""A run as people and commands ask it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from workflows.run.identity import experiment_of
+from workflows.run.plan import Plan, load_plan
+from workflows.run.rates import rates_of
+from workflows.run.results import pictures_of, results_of
+from workflows.run.run import Run
+from workflows.run.status import Status, status_of
+from workflows.run.store import Store
+
+
+class OpenRun(Run):
+    """A run's experiment and folder, and what they tell: for notebooks, and for the commands.
+
+    Nothing of it is kept in memory: a run that is under way answers with what is there by now.
+    """
+
+    def plan(self) -> Plan:
+        """The work units. Raises InputError before there are any."""
+        return load_plan(self)
+
+    def status(self, verify: bool = False) -> Status:
+        """What is done and what is left; to `verify`, each unit's file is looked into, not at its name alone."""
+        return status_of(self, verify)
+
+    def results(self, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+        """The rows of the run's units that are there, one a (checkpoint, degradation, method, image).
+
+        Args:
+            columns: those wanted, of workflows.run.schema; all where left out.
+            where: by column the value that rows must have, or a list of values: method="known_mask", split="train".
+
+        Raises InputError for a column that there is not, and ResultsError where a file's rows can't be read, or are not
+        its unit's.
+        """
+        return results_of(self, columns, where)
+
+    def rates(self) -> pd.DataFrame:
+        """The recovery rates of what is there: those of rates.parquet, or, where other units are there by now, from the
+        rows. Nothing is written. Raises InputError where there are no results yet."""
+        return rates_of(self)
+
+    def pictures(self, **where: Any) -> pd.DataFrame:
+        """The rows of which pictures were kept, with `original`, `degraded` and `recovered` as PIL images; `where` is
+        that of `results`."""
+        return pictures_of(self, where)
+
+
+def open_run(uri: str) -> OpenRun:
+    """The run in a folder: a local path, or an object store's URI such as s3://bucket/run. Raises InputError where
+    there is none."""
+    store = Store(str(uri))
+    return OpenRun(experiment_of(store), store)
