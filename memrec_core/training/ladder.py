@@ -70,8 +70,8 @@ def train(
         learning_rate: the optimiser's own where left out.
         batch_size: all images where left out.
         max_steps: after so many steps training is given up.
-        state: a file's path or a State, where training is saved and from which it resumes. The resumed course is that
-            of an uninterrupted one.
+        state: a file's path or a State, where training is saved and from which it resumes, to deeper targets too. The
+            resumed course is that of an uninterrupted one.
         save_every_s: seconds between two savings; more where saving takes long.
         on_step: called with the step and the loss that was seen last, for progress displays.
 
@@ -99,11 +99,13 @@ def train(
         descent.zero_grad()
         error = (network(batch) - batch).square().mean()
         error.backward()
+        before = loss.value
         loss.update(error.detach())
         if progress.step % recipe.look_every == 0:
             progress.loss = loss.value.item()
             _keep_reached(model, batches, progress, ladder, on_checkpoint)
             if len(progress.history.reached) == len(ladder):
+                loss.value = before  # the state that is kept is that of the step's beginning
                 break
         _step(descent, recipe.rate(progress.step, loss.value))
         if project is not None:
@@ -113,6 +115,7 @@ def train(
         if on_step is not None:
             on_step(progress.step, progress.loss)
         keeper.keep(course)
+    keeper.keep(course, at_once=True)
     model.eval()
     return progress.history
 
@@ -150,7 +153,7 @@ def _keep_reached(
 ) -> None:
     """A checkpoint for each target that the weights have reached, and the loss for the history."""
     history = progress.history
-    if progress.step % 100 == 0:
+    if progress.step % 100 == 0 and history.losses[-1:] != [(progress.step, progress.loss)]:  # it may resume there
         history.losses.append((progress.step, progress.loss))
     if progress.loss > ladder[len(history.reached)]:
         return

@@ -1,10 +1,12 @@
 """How far a training has come, and whether it has a prospect of its next target."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memrec_core.errors import TrainingError
 
+IMPROVED = 0.99
 PATIENCE_STEPS = 3000
 """Training that improves its best loss by less than a hundredth over so many steps has no prospect of its target."""
 
@@ -28,15 +30,29 @@ class History:
 
 @dataclass
 class Progress:
-    """What resuming needs beside the tensors. `of` identifies the batches, `loss` is the running mean at the last
-    look."""
+    """What resuming needs beside the tensors. `of` identifies the batches, `ladder` has the targets, `loss` is the
+    running mean at the last look."""
 
     of: str = ""
+    ladder: list[float] = field(default_factory=list)
     step: int = 0
     best: float = math.inf
     best_step: int = 0
     loss: float = math.inf
     history: History = field(default_factory=History)
+
+    def leads_to(self, targets: Sequence[float]) -> bool:
+        """Whether the course would have come to this point on the way to these targets too, from the highest down:
+        whether it has passed none without a checkpoint. Those that it reached and are no targets now are forgotten."""
+        passed = [entry.target for entry in self.history.reached]
+        if not self.ladder:  # of an earlier revision
+            return passed == list(targets[: len(passed)])
+        self.history.reached = [entry for entry in self.history.reached if entry.target in targets]
+        count = len(self.history.reached)
+        if [entry.target for entry in self.history.reached] != list(targets[:count]):
+            return False
+        new = [target for target in targets[count:] if target not in self.ladder]
+        return all(target < IMPROVED * self.best for target in new) and (not passed or passed[-1] >= targets[-1])
 
     def check_prospects(self, target: float, max_steps: int) -> None:
         """Raise TrainingError where the loss is not finite, has not improved for long, or the steps are used up."""
@@ -44,7 +60,7 @@ class Progress:
             raise TrainingError(
                 f"training diverged at step {self.step}: the loss is {self.loss}; lower the learning rate"
             )
-        if self.loss < 0.99 * self.best:
+        if self.loss < IMPROVED * self.best:
             self.best, self.best_step = self.loss, self.step
         if self.step - self.best_step > PATIENCE_STEPS:
             raise TrainingError(

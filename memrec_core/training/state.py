@@ -24,6 +24,10 @@ STATE_SHARE = 0.05
 a tenth as often."""
 
 
+class OtherTrainingError(InputError):
+    """A state is that of a training on other images, or may be past some of the targets without a checkpoint."""
+
+
 class State(Protocol):
     """Where the state of a training is kept, as one file that appears whole or not at all."""
 
@@ -82,18 +86,17 @@ class Keeper:
             return
         if (saved := self.state.read()) is not None:
             _restore(saved, self.state.name, course)
-            reached = [entry.target for entry in course.progress.history.reached]
-            if course.progress.of != batches.digest or reached != targets[: len(reached)]:
-                raise InputError(
+            if course.progress.of != batches.digest or not course.progress.leads_to(targets):
+                raise OtherTrainingError(
                     f"{self.state.name} is the state of a training on other images or to other targets; remove it to "
                     "train afresh"
                 )
-        course.progress.of = batches.digest
+        course.progress.of, course.progress.ladder = batches.digest, list(targets)
         self.due = time.monotonic() + self.every_s
 
-    def keep(self, course: Course) -> None:
-        """Write the state, if it is due; the longer that takes, the later it is due again."""
-        if self.state is None or (now := time.monotonic()) <= self.due:
+    def keep(self, course: Course, at_once: bool = False) -> None:
+        """Write the state, if it is due or `at_once`; the longer that takes, the later it is due again."""
+        if self.state is None or ((now := time.monotonic()) <= self.due and not at_once):
             return
         self.state.write(_to_bytes(course))
         took = time.monotonic() - now

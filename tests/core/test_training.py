@@ -184,3 +184,31 @@ def test_host_looks_at_a_tenth_of_the_steps(batch_size: int | None):
     with Waits() as waits, pytest.raises(TrainingError, match="in 200 steps"):
         training.train(new_model(), IMAGES, [1e-9], batch_size=batch_size, max_steps=200)
     assert 20 <= waits.count <= 25
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("optimiser", ["adam", "soap"])
+def test_training_that_goes_on_to_a_deeper_target_is_as_if_it_had_been_asked_for_at_once(
+    tmp_path: Path, optimiser: str, batch_size: int | None
+):
+    options = {"batch_size": batch_size, "optimiser": optimiser}
+    whole, grown = new_model(), new_model()
+    expected = training.train(whole, IMAGES, [5e-2, 1e-2, 3e-4], **options)
+    state, steps = tmp_path / "state.safetensors", []
+    training.train(grown, IMAGES, [5e-2, 1e-2], **options, state=state)
+    grown = new_model()
+    history = training.train(
+        grown, IMAGES, [1e-2, 3e-4], **options, state=state, on_step=lambda step, loss: steps.append(step)
+    )
+    assert torch.equal(weights(grown), weights(whole))
+    assert history.reached == expected.reached[1:]
+    assert history.losses == expected.losses
+    assert steps[0] == expected.reached[1].step + 1
+
+
+@pytest.mark.parametrize("targets", [[5e-2, 2e-2, 1e-2], [5e-2, 2e-2], [1e-1, 1e-2, 1e-3], [2e-2]])
+def test_state_that_is_past_a_target_is_not_gone_on_from(tmp_path: Path, targets: list[float]):
+    state = tmp_path / "state.safetensors"
+    training.train(new_model(), IMAGES, [5e-2, 1e-2], state=state)
+    with pytest.raises(InputError, match="is the state of a training on other images or to other targets"):
+        training.train(new_model(), IMAGES, targets, state=state)

@@ -28,12 +28,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory, small_file: Path) -> Path:
     """A run whose network is trained, and nothing more."""
     from workflows.experiment import loading as experiment
     from workflows.run.audit_set import load_audit_set
+    from workflows.run.images import keep_catalogues
     from workflows.work.train import train_model
 
     run = tmp_path_factory.mktemp("runs") / "trained"
     loaded, store = experiment.load(str(small_file)), Store(str(run))
+    audit = load_audit_set(loaded.data[0], loaded.seed)
     claim(Run(loaded, store))
-    train_model(loaded, loaded.models[0], load_audit_set(loaded.data[0], loaded.seed), store)
+    keep_catalogues(store, {"photos": audit.catalogue})
+    train_model(Run(loaded, store), loaded.models[0], audit)
     return run
 
 
@@ -152,9 +155,9 @@ def test_checkpoint_that_does_not_fit_its_sidecar(memrec, cluster: str, small_fi
 def test_checkpoint_replaced_since_its_unit_was_planned_is_not_recovered_from(small: Experiment, run: Path):
     sidecar = json.loads((run / "checkpoints" / "fc10-leaky_relu" / "0.01.json").read_text())
     unit = Unit("photos", "fc10-leaky_relu", 1e-2, "unknown_mask", ("center",), 0, 6, "", "", 6, sidecar["digest"])
-    assert read_weights(small, str(run), unit)[1].data.size
+    assert read_weights(Run(small, Store(str(run))), unit)[1].data.size
     with pytest.raises(InputError, match=r"fc10-leaky_relu 0\.01 was replaced; give the command again"):
-        read_weights(small, str(run), replace(unit, checkpoint="another"))
+        read_weights(Run(small, Store(str(run))), replace(unit, checkpoint="another"))
 
 
 class Bomb:

@@ -108,7 +108,7 @@ def test_pictures_that_cannot_be_read_any_more_are_said_and_stop_nothing(tmp_pat
 def test_checkpoint_that_was_trained_on_other_pictures_is_refused(tmp_path: Path):
     store = Store(str(tmp_path / "run"))
     experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
-    train_model(experiment, experiment.models[0], load_audit_set(experiment.data[0], experiment.seed), store)
+    train_model(Run(experiment, store), experiment.models[0], load_audit_set(experiment.data[0], experiment.seed))
     check_trained_on(Run(experiment, store), read(experiment))
     others = of_folder(fill(tmp_path / "others", *range(100, 108)))
     with pytest.raises(InputError, match=r"0.05.safetensors was trained on other pictures"):

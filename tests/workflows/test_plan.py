@@ -90,7 +90,9 @@ def test_audit_set_is_train_then_control_without_a_shared_image(catalogues):
 def test_first_plan_is_kept_and_loaded_as_it_was(small, catalogues, tmp_path: Path):
     store, plan = Store(str(tmp_path)), make_plan(small, catalogues, four)
     assert save_plan(Run(small, store), Plan(tuple(plan))).units == tuple(plan)
-    assert save_plan(Run(small, store), Plan(tuple(make_plan(small, catalogues, lambda kind: Size(12, 512))))).units == tuple(plan)
+    assert save_plan(
+        Run(small, store), Plan(tuple(make_plan(small, catalogues, lambda kind: Size(12, 512))))
+    ).units == tuple(plan)
     assert load_plan(Run(small, store)).units == tuple(plan)
 
 

@@ -17,6 +17,7 @@ from workflows.errors import ResultsError
 from workflows.experiment import loading as experiments
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
+from workflows.run.run import Run
 from workflows.run.store import Store
 
 EXPERIMENT = """
@@ -45,7 +46,7 @@ def files(folder: Path) -> list[Path]:
 
 def rates_of(folder: Path) -> pd.DataFrame:
     store = Store(str(folder))
-    return aggregate(experiments.parse(EXPERIMENT, "rows"), store).drop(columns="seconds")
+    return aggregate(Run(experiments.parse(EXPERIMENT, "rows"), store)).drop(columns="seconds")
 
 
 def test_whole_run_is_aggregated_as_pandas_would(whole: Path):

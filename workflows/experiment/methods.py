@@ -170,10 +170,12 @@ def _check_section(name: str, section: Any) -> None:
     if not isinstance(section, dict):
         raise ValueError(f"{name}: input should be a mapping of its settings, not {shown(section)}")
     try:
-        arguments_of(METHODS[name], section)
+        METHODS[name](**arguments_of(METHODS[name], section))
     except ValidationError as error:
         if any(entry["type"] != "missing" for entry in error.errors()):  # else the methods' own entries give it
             raise below(name, error) from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _check_effect(shared: SharedSettings, sections: Mapping[str, Any], methods: list[Any]) -> None:

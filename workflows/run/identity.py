@@ -55,8 +55,8 @@ def continued(experiment: Experiment, store: Store) -> Experiment:
     experiment = _labelled_as(then, experiment)
     for difference in _differences(then, experiment):
         raise InputError(
-            f"run folder {store.uri} belongs to another experiment ({difference}): a run's experiment may grow, but what "
-            "is there keeps its values; restore it, or choose another --run"
+            f"run folder {store.uri} belongs to another experiment ({difference}): a run's experiment may grow, but "
+            "what is there keeps its values; restore it, or choose another --run"
         )
     for kind in ENTRIES:
         were, are = (set(_entries(known, kind)) for known in (then, experiment))

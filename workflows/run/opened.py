@@ -1,17 +1,19 @@
-"""A run as people and commands ask it."""
+"""A run as people and commands ask it.
+
+What reads the results is imported where it is asked for: pandas and DuckDB take a second, which a status must not.
+"""
 
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from workflows.run.identity import experiment_of
 from workflows.run.plan import Plan, load_plan
-from workflows.run.rates import rates_of
-from workflows.run.results import pictures_of, results_of
 from workflows.run.run import Run
 from workflows.run.status import Status, status_of
 from workflows.run.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class OpenRun(Run):
@@ -28,7 +30,7 @@ class OpenRun(Run):
         """What is done and what is left; to `verify`, each unit's file is looked into, not at its name alone."""
         return status_of(self, verify)
 
-    def results(self, columns: Sequence[str] | None = None, **where: Any) -> pd.DataFrame:
+    def results(self, columns: Sequence[str] | None = None, **where: Any) -> "pd.DataFrame":
         """The rows of the run's units that are there, one a (checkpoint, degradation, method, image).
 
         Args:
@@ -38,16 +40,22 @@ class OpenRun(Run):
         Raises InputError for a column that there is not, and ResultsError where a file's rows can't be read, or are not
         its unit's.
         """
+        from workflows.run.results import results_of
+
         return results_of(self, columns, where)
 
-    def rates(self) -> pd.DataFrame:
+    def rates(self) -> "pd.DataFrame":
         """The recovery rates of what is there: those of rates.parquet, or, where other units are there by now, from the
         rows. Nothing is written. Raises InputError where there are no results yet."""
+        from workflows.run.rates import rates_of
+
         return rates_of(self)
 
-    def pictures(self, **where: Any) -> pd.DataFrame:
+    def pictures(self, **where: Any) -> "pd.DataFrame":
         """The rows of which pictures were kept, with `original`, `degraded` and `recovered` as PIL images; `where` is
         that of `results`."""
+        from workflows.run.results import pictures_of
+
         return pictures_of(self, where)
 
 

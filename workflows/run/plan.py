@@ -3,9 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from memrec_core.errors import InputError
@@ -14,6 +13,9 @@ from workflows.run.planning import asked_for, wanted
 from workflows.run.run import Run
 from workflows.run.store import PLAN, Store
 from workflows.run.unit import Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = pa.schema(
     [
@@ -48,7 +50,7 @@ class Plan:
     def recoveries(self) -> int:
         return sum(map(len, self.units))
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """The units that are asked for, a row each."""
         return _table(self.units).to_pandas()
 

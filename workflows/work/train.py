@@ -11,6 +11,7 @@ from torch import nn
 
 from memrec_core import autoencoders, checkpoints, training
 from memrec_core.errors import InputError
+from memrec_core.training.state import OtherTrainingError
 from workflows.experiment.models import TrainedModel
 from workflows.run.audit_set import AuditSet
 from workflows.run.checkpoint_files import STATE, checkpoint_file, keep_checkpoint, sidecar_file
@@ -81,22 +82,25 @@ def train_model(
     torch.manual_seed(experiment.seed)
     network = autoencoders.build(model.architecture, audit.image_shape, **model.options).to(images.device)
     state = StoredState(run, model, trained_on)
-    history = training.train(
-        network,
-        images,
-        settings.targets,
-        experiment.seed,
-        lambda network, reached: _keep(run, model, network, reached, trained_on),
-        optimiser=settings.optimiser,
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        max_steps=settings.max_steps,
-        state=state,
-        on_step=on_step,
-    )
-    state.remove()
+    try:
+        history = training.train(
+            network,
+            images,
+            settings.targets,
+            experiment.seed,
+            lambda network, reached: _keep(run, model, network, reached, trained_on),
+            optimiser=settings.optimiser,
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            max_steps=settings.max_steps,
+            state=state,
+            on_step=on_step,
+        )
+    except OtherTrainingError:  # it is past a target that the experiment has gained since
+        state.remove()
+        return train_model(run, model, audit, on_step, device)
     if not all(store.exists(sidecar_file(checkpoint_file(model.label, target))) for target in settings.targets):
-        # The state counted a target as reached whose checkpoint has been removed since.
+        state.remove()  # it counted a target as reached whose checkpoint has been removed since
         return train_model(run, model, audit, on_step, device)
     return TrainingSummary(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
 
