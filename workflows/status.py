@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.heartbeat import Heartbeat
 from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.images import sentences_of

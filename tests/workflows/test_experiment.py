@@ -17,12 +17,17 @@ def test_resolved_experiment_reads_back_as_itself():
 
 
 def test_numbers_in_yaml_without_a_dot_are_numbers():
-    assert experiment.parse(SMALL, "small").training.targets == [1e-2, 1e-3]
+    assert experiment.parse(SMALL, "small").training.targets == (1e-2, 1e-3)
 
 
 def test_mask_number_is_the_papers():
     small = experiment.parse(SMALL.replace("mask: center", "mask: 4"), "small")
     assert small.degradations[0].mask == "border"
+
+
+def model_of(entry: str) -> TrainedModel:
+    """The network that an entry of an experiment for images of 16 x 16 describes."""
+    return experiment.parse(SMALL.replace("architecture: fc10, width: 48", entry), "exp.yaml").trained_models[0]
 
 
 @pytest.mark.parametrize(
@@ -37,17 +42,15 @@ def test_mask_number_is_the_papers():
     ],
 )
 def test_gamma_is_the_papers_unless_given(architecture: str, activation: str, gamma: float):
-    model = {"architecture": architecture, "activation": activation}
-    assert TrainedModel.model_validate(model).gamma == gamma
-    assert TrainedModel.model_validate({**model, "gamma": 0.3}).gamma == 0.3
+    assert model_of(f"architecture: {architecture}, activation: {activation}").gamma == gamma
+    assert model_of(f"architecture: {architecture}, activation: {activation}, gamma: 0.3").gamma == 0.3
 
 
 def test_activation_is_the_architectures_own_unless_given():
     names = ("fc10", "unet", "tied")
-    own = {name: TrainedModel.model_validate({"architecture": name}).options["activation"] for name in names}
+    own = {name: model_of(f"architecture: {name}").options["activation"] for name in names}
     assert own == {"fc10": "leaky_relu", "unet": "prelu", "tied": "softplus"}
-    other = TrainedModel.model_validate({"architecture": "unet", "activation": "softplus"})
-    assert other.options["activation"] == "softplus"
+    assert model_of("architecture: unet, activation: softplus").options["activation"] == "softplus"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_activation_is_the_architectures_own_unless_given():
         ("seed=7", lambda e: e.seed == 7),
         ("data.count=9", lambda e: e.data[0].count == 9),
         ("models.0.width=13", lambda e: e.models[0].options["width"] == 13),
-        ("training.targets=[1e-1]", lambda e: e.training.targets == [0.1]),
+        ("training.targets=[1e-1]", lambda e: e.training.targets == (0.1,)),
         (
             "recovery.inner_iterations=3",
             lambda e: e.methods[0].method.inner_iterations == 3,

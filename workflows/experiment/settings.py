@@ -27,6 +27,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from memrec_core.degradations import FILLS, Fill
 from memrec_core.errors import InputError, shown, unknown
+from workflows.experiment.plain import first_setting
 
 UNKNOWN_KEY = "unknown_key"
 """The type of pydantic's error for a key that a section does not have."""
@@ -189,6 +190,26 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         if value not in registry:
             raise unknown(kind, value, registry)
         value = {value: {}}
+    name = _named_in(value, kind, registry)
+    check_registered(kind, name, registry[name], attributes)
+    made, rest = registry[name], {key: own for key, own in value.items() if key != name}
+    settings = value[name]
+    if not isinstance(settings, Mapping):
+        if not (first := first_setting(made)):
+            raise ValueError(f"{kind} {name} has no settings; give its name alone")
+        settings = {first: settings}
+    if twice := [key for key in settings if key in rest]:
+        raise ValueError(f"{twice[0]} is given twice; leave one out")
+    try:
+        return made(**arguments_of(made, {**settings, **rest}))
+    except ValidationError as error:
+        if settings is value[name] and error.errors()[0]["loc"][0] in settings:
+            raise below(name, error) from error
+        raise
+
+
+def _named_in(value: Any, kind: str, registry: Mapping[str, Callable[..., Any]]) -> str:
+    """The one key that says what an entry describes; raises as `made_from` does where there is none."""
     if not isinstance(value, Mapping):
         raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
     names = [key for key in value if key in registry]
@@ -197,30 +218,7 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         check_keys({key: entry for key, entry in value.items() if key not in settings}, registry)
     if len(names) != 1:
         raise ValueError(f"a {kind} has one of the keys {', '.join(registry)}")
-    check_registered(kind, names[0], registry[names[0]], attributes)
-    made, rest = registry[names[0]], {key: own for key, own in value.items() if key != names[0]}
-    settings = value[names[0]]
-    if not isinstance(settings, Mapping):
-        if not (first := _first(made)):
-            raise ValueError(f"{kind} {names[0]} has no settings; give its name alone")
-        settings = {first: settings}
-    if twice := [key for key in settings if key in rest]:
-        raise ValueError(f"{twice[0]} is given twice; leave one out")
-    try:
-        return made(**arguments_of(made, {**settings, **rest}))
-    except ValidationError as error:
-        if settings is value[names[0]] and error.errors()[0]["loc"][0] in settings:
-            raise below(names[0], error) from error
-        raise
-
-
-def as_written(name: str, thing: Any) -> dict[str, Any]:
-    """The entry that describes a dataclass which is registered under that name: the inverse of `made_from`."""
-    settings = plain_settings(thing)
-    first = _first(type(thing)) if settings else None
-    if first not in settings:
-        return {name: settings}
-    return {name: settings.pop(first), **settings}
+    return names[0]
 
 
 def check_registered(kind: str, name: str, made: Any, attributes: Sequence[str] = ()) -> None:
@@ -235,42 +233,6 @@ def check_registered(kind: str, name: str, made: Any, attributes: Sequence[str] 
     own = getattr(made, "key", getattr(made, "name", None))
     if own != name:
         raise InputError(f"{kind} {name} is registered under another name than its class's own, {own}; use that one")
-
-
-def settings_of(thing: Any) -> dict[str, Any]:
-    """The fields of a dataclass, as they are."""
-    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-
-
-def plain_settings(thing: Any) -> dict[str, Any]:
-    """The fields of a dataclass as YAML and JSON have them, but for those that are None where that is the default.
-
-    Raises InputError for a value that these can't hold.
-    """
-    fields = dataclasses.fields(thing)
-    values = {one.name: getattr(thing, one.name) for one in fields if one.default is not None or _is_set(thing, one)}
-    return {name: plain(value) for name, value in values.items()}
-
-
-def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:
-    return getattr(thing, field.name) is not None
-
-
-def plain(value: Any) -> Any:
-    """A setting as YAML and JSON have it."""
-    if isinstance(value, tuple | list):
-        return [plain(one) for one in value]
-    if dataclasses.is_dataclass(value):
-        name = str(getattr(value, "name", ""))
-        return as_written(name, value) if plain_settings(value) else name
-    if value is not None and not isinstance(value, str | int | float | bool):
-        raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
-    return value
-
-
-def _first(made: Callable[..., Any]) -> str:
-    """The name of the first setting."""
-    return next(iter(inspect.signature(made).parameters), "")
 
 
 def _fill(value: Any) -> Any:

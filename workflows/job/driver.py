@@ -13,7 +13,7 @@ from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
 from workflows.experiment.methods import source_of
 from workflows.experiment.models import Model
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.display import Display
 from workflows.job.heartbeat import Pulse

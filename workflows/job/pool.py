@@ -9,7 +9,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from memrec_core.errors import InputError
 from workflows.errors import ActorsError, StoreError, first_line
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster, is_alive
 from workflows.job.worker import Recovered, Recoverer
 from workflows.run.plan import Unit

@@ -12,7 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from memrec_core.errors import InputError, TrainingError
 from workflows.errors import StoreError, first_line
 from workflows.experiment.models import TrainedModel
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.worker import device
 from workflows.run.audit_set import AuditSet

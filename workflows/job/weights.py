@@ -4,7 +4,7 @@ from functools import partial
 
 import ray
 
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.tasks import Task, start, wait_for
 from workflows.job.worker import read_weights
 from workflows.run.checkpoint_files import loss_label

@@ -16,7 +16,7 @@ from memrec_core.errors import InputError
 from memrec_core.recovery import Basis
 from workflows.errors import CheckpointError
 from workflows.experiment.methods import source_of
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits
 from workflows.run.audit_set import AuditSet
 from workflows.run.catalogue import check_same

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.offline
 
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.report.curves import rate_curves, threshold_curves
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows

@@ -11,7 +11,7 @@ from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.plan import Unit
 from workflows.run.rows import dataset_of, set_files_aside, unreadable_files
 from workflows.run.store import Store

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import images_of, load_splits
 from workflows.run.catalogue import Catalogue, Image, check_same
 from workflows.run.checkpoint_files import STATE, sidecars_of

@@ -14,8 +14,8 @@ import pyarrow as pa
 from memrec_core.errors import InputError
 from workflows.experiment.methods import MethodEntry
 from workflows.experiment.models import GENERIC
-from workflows.experiment.settings import plain_settings
-from workflows.experiment.written import Experiment, written_degradation
+from workflows.experiment.plain import plain_settings
+from workflows.experiment.resolved import Experiment, written_degradation
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import Checkpoint, checkpoints_there, loss_label
 from workflows.run.store import PLAN, RECOVERY, Store

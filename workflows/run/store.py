@@ -34,7 +34,7 @@ from memrec_core.atomic import write_bytes, write_new_bytes
 from memrec_core.errors import InputError, in_a_line, shown
 from workflows.errors import StoreError
 from workflows.experiment.loading import resolved
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.experiment.yaml_reading import decode
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
@@ -310,7 +310,7 @@ def is_claimed(store: Store, experiment: Experiment) -> bool:
 
 def _difference(other: Experiment, experiment: Experiment) -> str:
     """The first entry in which a run's experiment is another one, with its value there and now."""
-    return next(_differences(other.model_dump(), experiment.model_dump()), f"{other.name}, not {experiment.name}")
+    return next(_differences(other.tree(), experiment.tree()), f"{other.name}, not {experiment.name}")
 
 
 def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from memrec_core import weights_file
 from memrec_core.errors import InputError
 from workflows.experiment.models import GivenModel
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import checkpoint_file, keep_checkpoint, sidecar_file
 from workflows.run.store import Store
@@ -66,7 +66,7 @@ def _keep(experiment: Experiment, model: GivenModel, store: Store, asked_of: str
         "loss": None,
         "digest": weights_file.digest(weights),
         "trained_on": asked_of,
-        "data_set": data.model_dump(),
+        "data_set": data.tree(),
         "experiment": experiment.name,
         "outputs": model.outputs(weights, data.image_shape),
         **model.described(experiment.seed),

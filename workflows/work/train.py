@@ -12,7 +12,7 @@ from torch import nn
 from memrec_core import autoencoders, checkpoints, training
 from memrec_core.errors import InputError
 from workflows.experiment.models import TrainedModel
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.checkpoint_files import STATE, checkpoint_file, keep_checkpoint, sidecar_file
 from workflows.run.images import catalogues_of
@@ -32,7 +32,8 @@ class StoredState:
     pictures or settings is not found."""
 
     def __init__(self, experiment: Experiment, store: Store, model: TrainedModel, trained_on: str) -> None:
-        settings = experiment.training.model_dump(exclude={"targets", "max_steps"})
+        settings = experiment.training.tree()
+        settings = {name: settings[name] for name in ("optimiser", "learning_rate", "batch_size")}
         content = [trained_on, experiment.seed, settings, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/{STATE}-{digest}.safetensors"
@@ -59,8 +60,8 @@ def train_model(
     """Train one network on the training images, with a checkpoint at each target.
 
     Args:
-        experiment: with the targets and the optimiser.
-        model: the network.
+        experiment: with the targets.
+        model: the network, and what trains it.
         audit: the images of its data set.
         store: the run's folder, where checkpoints go and the state from which an interrupted training goes on.
         on_step: called with each step's number and the loss that was seen last.
@@ -86,8 +87,8 @@ def train_model(
         settings.targets,
         experiment.seed,
         lambda network, reached: _keep(experiment, model, network, reached, trained_on, store),
-        optimiser=settings.optimiser,
-        learning_rate=settings.learning_rate,
+        optimiser=model.optimiser,
+        learning_rate=model.learning_rate,
         batch_size=settings.batch_size,
         max_steps=settings.max_steps,
         state=state,
@@ -126,7 +127,7 @@ def _keep(
         "step": reached.step,
         "seed": experiment.seed,
         "trained_on": trained_on,
-        "data_set": experiment.data_set(model.data).model_dump(),
+        "data_set": experiment.data_set(model.data).tree(),
         "experiment": experiment.name,
     }
     weights, metadata = checkpoints.to_bytes(network, metadata)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job import heartbeat
 from workflows.job.heartbeat import Heartbeat, Pulse
 from workflows.job.standing import Standing, standing_note
