@@ -119,6 +119,8 @@ def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, word
         ("width: 48", "data: photo", ["models.0.data", "did you mean 'photos'"]),
         ("width: 48", "channels: [8]", ["models.0.channels: unknown key", "activation", "width"]),
         ("size: 16", "root: x", ["data", "photos takes no root"]),
+        ("size: 16", "options: {a: 1}", ["data.options: unknown key"]),
+        ("pictures: 2", "methods: [ddnm]\nddnm: {prior: ~nobody-here/x}", ["methods.0: ~nobody-here/x", "nobody"]),
         ("name: small", "nmae: small", ["nmae", "did you mean 'name'"]),
         ("name: small", "NAME: small", ["NAME", "did you mean 'name'"]),
         ("models: [{architecture: fc10, ", "models: [{archtecture: fc10, ", ["models.0.archtecture", "'architecture'"]),
@@ -141,6 +143,8 @@ def test_wrong_name_is_refused_at_its_place_with_the_nearest_and_the_valid_ones(
         ("count: 6", "count: 1e300", ["data.count"]),
         ("noise_std: 0.02", "noise_std: true", ["degradations.1.noise_std"]),
         ("noise_std: 0.02", "per_image: yes", ["degradations.1.per_image", "true or false"]),
+        ("noise_std: 0.02", "per_image: off", ["degradations.1.per_image", "'off'; give true or false"]),
+        ("size: 16", "keep_duplicates: no", ["data.keep_duplicates", "'no'; give true or false"]),
         ("noise_std: 0.02", "per_image: 1", ["degradations.1.per_image", "true or false"]),
         ("mask: center", "mask: true", ["degradations.0.mask"]),
         ("name: small", "name: 2024", ["name", "put it in quotes"]),
@@ -153,6 +157,14 @@ def test_value_of_another_kind_is_not_turned_into_what_was_meant(old: str, new: 
         experiment.parse(SMALL.replace(old, new), "exp.yaml")
     for word in words:
         assert word in str(error.value)
+
+
+def test_words_that_an_older_yaml_takes_for_truth_values_are_names():
+    words = "models: [{architecture: fc10, width: 48, label: off}]"
+    found = experiment.parse(
+        SMALL.replace("name: small", "name: no").replace("models: [{architecture: fc10, width: 48}]", words), "exp.yaml"
+    )
+    assert (found.name, found.models[0].label) == ("no", "off")
 
 
 def test_whole_number_may_be_written_with_an_exponent():
@@ -224,7 +236,8 @@ def test_each_model_is_trained_on_each_data_set_unless_it_names_one():
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("models.0.data=larg", ["larg", "did you mean 'large'"]),
+        ("models.0.data=larg", ["models.0.data", "larg", "did you mean 'large'"]),
+        ("models=[{architecture: fc20}, {architecture: fc10, width: 0}]", ["models.1: ", "width 0"]),
         ("data.1.label=photos", ["data", "twice"]),
         ("data.1.size=0", ["data.1.size", "0"]),
         ("data=[]", ["data", "at least 1"]),

@@ -111,7 +111,7 @@ def experiment_from(tree: Any, origin: str = "experiment", elsewhere: bool = Fal
     except ValidationError as error:
         raise InputError(f"{origin}: {sentence(error, tree)}") from error
     try:
-        return resolve(written)
+        return resolve(written, elsewhere)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
 

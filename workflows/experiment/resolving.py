@@ -3,19 +3,22 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, in_a_line, shown, unknown
-from memrec_core.recovery import METHODS
+from memrec_core.recovery import METHODS, Basis
 from workflows.experiment.data import Data
+from workflows.experiment.file import PRIORS
+from workflows.experiment.invalid import sentence
 from workflows.experiment.methods import MethodEntry
 from workflows.experiment.models import Model
 from workflows.experiment.plain import settings_of
 from workflows.experiment.resolved import Experiment, Training
-from workflows.experiment.settings import arguments_of
+from workflows.experiment.settings import arguments_of, of_somebody
 from workflows.experiment.written import WrittenData, WrittenExperiment, WrittenTraining
 from workflows.experiment.written_methods import SharedSettings, WrittenMethod
 from workflows.experiment.written_models import WrittenModel
@@ -24,8 +27,9 @@ USUAL_METHODS = ["unknown_mask", "known_mask", "autoencoder_iterations"]
 """Those of an experiment that names none."""
 
 
-def resolve(written: WrittenExperiment) -> Experiment:
-    """What an experiment means. Raises InputError, with the place, for what makes no sense together."""
+def resolve(written: WrittenExperiment, elsewhere: bool = False) -> Experiment:
+    """What an experiment means, here or on other machines. Raises InputError, with the place, for what makes no sense
+    together."""
     data = tuple(map(_data, written.data))
     training = _training(written.training)
     found = Experiment(
@@ -37,7 +41,7 @@ def resolve(written: WrittenExperiment) -> Experiment:
         models=tuple(_models(written.models, data, training)),
         training=training,
         degradations=tuple(written.degradations),
-        methods=tuple(_fitting(_methods(written), written.degradations)),
+        methods=tuple(_fitting(_methods(written, elsewhere), written.degradations)),
         images_per_unit=written.images_per_unit,
         pictures=written.pictures,
     )
@@ -94,7 +98,7 @@ def _models(written: Sequence[WrittenModel], data: Sequence[Data], training: Tra
             yield model
 
 
-def _methods(written: WrittenExperiment) -> Iterator[MethodEntry]:
+def _methods(written: WrittenExperiment, elsewhere: bool) -> Iterator[MethodEntry]:
     """Each method with the settings that stand elsewhere: in the section of its name, or among the shared ones."""
     shared = written.recovery or SharedSettings()
     usual = [WrittenMethod.model_validate(name) for name in _usual_methods(written.degradations)]
@@ -103,18 +107,36 @@ def _methods(written: WrittenExperiment) -> Iterator[MethodEntry]:
     for number, entry in enumerate(entries):
         section = written.sections.get(entry.name, {})
         with _told_at(f"methods.{number}"):
-            yield _method(entry, {**shared.settings_for(METHODS[entry.name]), **section, **entry.settings})
+            settings = {**shared.settings_for(METHODS[entry.name]), **section, **entry.settings}
+            yield _method(entry, settings, elsewhere)
 
 
-def _method(entry: WrittenMethod, settings: Mapping[str, Any]) -> MethodEntry:
+def _method(entry: WrittenMethod, settings: dict[str, Any], elsewhere: bool) -> MethodEntry:
     kind = METHODS[entry.name]
+    if kind.rests_on is Basis.PRIOR and isinstance(prior := settings.get("prior"), str):
+        settings["prior"] = _place_of_prior(prior, elsewhere)
     try:
         made = MethodEntry(entry.label or entry.name, kind(**arguments_of(kind, settings)))
-    except ValidationError as error:  # all that is there was checked where it is written
-        setting = error.errors()[0]["loc"][0]
-        raise InputError(f"method {kind.name} needs {kind.name}.{setting}; README.md tells what it is") from error
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] == "missing":
+                setting = f"{kind.name}.{one['loc'][0]}"
+                raise InputError(f"method {kind.name} needs {setting}; README.md tells what it is") from error
+        raise InputError(sentence(error, settings)) from error  # of a shared setting, of which this method wants less
     made.tree()  # raises where a file could not hold it
     return made
+
+
+def _place_of_prior(prior: str, elsewhere: bool) -> str:
+    """A folder's path, without a ~; the name of a shipped prior, or one on the hub, as it is."""
+    path = Path(of_somebody(prior)).expanduser()
+    here = prior.startswith(("~", ".")) or (path.is_dir() and not (PRIORS / prior).is_dir())
+    if elsewhere and here and not Path(prior).is_absolute():
+        raise InputError(
+            f"{shown(prior)} is a path of this machine, and the prior is read on the cluster; give the absolute "
+            "path there"
+        )
+    return str(path) if prior.startswith("~") else prior
 
 
 def _check_effect(

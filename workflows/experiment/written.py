@@ -31,7 +31,7 @@ from workflows.experiment.settings import (
     made_from,
     one_of,
 )
-from workflows.experiment.written_methods import SharedSettings, WrittenMethod, checked_section
+from workflows.experiment.written_methods import SharedSettings, WrittenMethod, check_section
 from workflows.experiment.written_models import WrittenModel, model_of
 
 LARGEST_SIDE = 4096
@@ -147,7 +147,7 @@ class WrittenExperiment(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _gathered(cls, tree: Any, info: ValidationInfo) -> Any:
+    def _gathered(cls, tree: Any) -> Any:
         """The file's entries, with the sections of methods gathered and checked."""
         if not isinstance(tree, dict):
             return tree
@@ -155,8 +155,9 @@ class WrittenExperiment(Section):
         if isinstance(imports, list) and all(isinstance(name, str) for name in imports):
             import_all(imports)
         check_keys(tree, [*(name for name in cls.model_fields if name != "sections"), *METHODS])
-        given = {name: tree[name] for name in tree if name in METHODS and tree[name] is not None}
-        sections = {name: checked_section(name, section, info.context) for name, section in given.items()}
+        sections = {name: tree[name] for name in tree if name in METHODS and tree[name] is not None}
+        for name, section in sections.items():
+            check_section(name, section)
         return {**{key: value for key, value in tree.items() if key not in METHODS}, "sections": sections}
 
     @field_validator("data", mode="before")

@@ -2,25 +2,21 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ValidationError, ValidationInfo, model_validator
+from pydantic import ValidationError, model_validator
 
 from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import METHODS, Basis, Method
 from memrec_core.recovery.method import SHARED
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
-from workflows.experiment.file import PRIORS
 from workflows.experiment.settings import (
-    ELSEWHERE,
     Count,
     Label,
     Section,
     arguments_of,
     below,
     check_registered,
-    of_somebody,
     one_of,
 )
 
@@ -51,7 +47,7 @@ class WrittenMethod(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _gathered(cls, tree: Any, info: ValidationInfo) -> Any:
+    def _gathered(cls, tree: Any) -> Any:
         tree = {"name": tree} if isinstance(tree, str) else tree
         if not isinstance(tree, dict):
             raise ValueError(f"input should be a method's name, or a mapping such as {{name: ...}}, not {shown(tree)}")
@@ -65,7 +61,8 @@ class WrittenMethod(Section):
             raise ValueError(f"label {tree['label']} is another method's name; choose another")
         named = {key: value for key, value in tree.items() if key in ("name", "label")}
         settings = {key: value for key, value in tree.items() if key not in named}
-        return {**named, "settings": checked_settings(name, settings, info.context)}
+        check_settings(name, settings)
+        return {**named, "settings": settings}
 
 
 def check_method(name: str) -> None:
@@ -80,40 +77,22 @@ def check_method(name: str) -> None:
         raise InputError(f"method {name} rests on a generic prior, and has no setting prior that names it; add one")
 
 
-def checked_settings(name: str, settings: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Some of the settings of a method; the others stand elsewhere, or are its own.
-
-    Raises ValidationError for one that is unknown or of another type than the method's.
-    """
+def check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Raises ValidationError for a setting that is unknown or of another type than the method's; others of the method's
+    may be missing, since they may stand elsewhere."""
     try:
         arguments_of(METHODS[name], settings)
     except ValidationError as error:
         if any(entry["type"] != "missing" for entry in error.errors()):
             raise
-    prior = settings.get("prior") if METHODS[name].rests_on is Basis.PRIOR else None
-    return {**settings, "prior": _place_of_prior(prior, context)} if isinstance(prior, str) else {**settings}
 
 
-def checked_section(name: str, section: Any, context: Any) -> dict[str, Any]:
-    """The section of a method's settings; raises as `checked_settings` does, at its place."""
+def check_section(name: str, section: Any) -> None:
+    """Raises ValidationError, or ValueError, for what is wrong in the section of a method's settings."""
     check_method(name)
     if not isinstance(section, dict):
         raise ValueError(f"{name}: input should be a mapping of its settings, not {shown(section)}")
     try:
-        return checked_settings(name, section, context)
+        check_settings(name, section)
     except ValidationError as error:
         raise below(name, error) from error
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _place_of_prior(prior: str, context: Any) -> str:
-    """A folder's path, without a ~; the name of a shipped prior, or one on the hub, as it is."""
-    path = Path(of_somebody(prior)).expanduser()
-    here = prior.startswith(("~", ".")) or (path.is_dir() and not (PRIORS / prior).is_dir())
-    if context == ELSEWHERE and here and not Path(prior).is_absolute():
-        raise ValueError(
-            f"{shown(prior)} is a path of this machine, and the prior is read on the cluster; give the absolute "
-            "path there"
-        )
-    return str(path) if prior.startswith("~") else prior
