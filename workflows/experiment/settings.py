@@ -190,9 +190,11 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         if value not in registry:
             raise unknown(kind, value, registry)
         value = {value: {}}
-    name = _named_in(value, kind, registry)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
+    name = _name_in(kind, registry, value)
     check_registered(kind, name, registry[name], attributes)
-    made, rest = registry[name], {key: own for key, own in value.items() if key != name}
+    made, rest = registry[name], {key: entry for key, entry in value.items() if key != name}
     settings = value[name]
     if not isinstance(settings, Mapping):
         if not (first := first_setting(made)):
@@ -208,10 +210,8 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
         raise
 
 
-def _named_in(value: Any, kind: str, registry: Mapping[str, Callable[..., Any]]) -> str:
-    """The one key that says what an entry describes; raises as `made_from` does where there is none."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"a {kind} is a mapping such as {{{next(iter(registry))}: ...}}, not {value!r:.60}")
+def _name_in(kind: str, registry: Mapping[str, Callable[..., Any]], value: Mapping[str, Any]) -> str:
+    """Which of the registry an entry is of; where it names none, a key that is no setting may be meant for it."""
     names = [key for key in value if key in registry]
     if not names:
         settings = {name for made in registry.values() for name in inspect.signature(made).parameters}
