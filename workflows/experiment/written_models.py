@@ -111,9 +111,9 @@ class WrittenTrainedModel(WrittenModel):
         )
 
 
-def _options() -> set[str]:
+def _options() -> list[str]:
     """All that any architecture takes."""
-    return {option for kind in ARCHITECTURES.values() for option in kind.options}
+    return list(dict.fromkeys(option for kind in ARCHITECTURES.values() for option in kind.options))
 
 
 class WrittenGivenModel(WrittenModel):
