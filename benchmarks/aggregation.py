@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.rows import Row
-from workflows.experiment.written import Experiment
+from workflows.experiment.loading import experiment_from
 from workflows.run.catalogue import Catalogue, Image
 from workflows.run.checkpoint_files import checkpoint_file, sidecar_file
 from workflows.run.images import keep_catalogues
@@ -49,7 +49,7 @@ def rows() -> list[Row]:
 
 def write_run(store: Store) -> int:
     """A run as it would be, with measured columns that are drawn at random; returns how many rows it has."""
-    experiment = Experiment.model_validate(
+    experiment = experiment_from(
         {
             "name": "synthetic",
             "data": {"name": "photos", "count": IMAGES, "control_count": 0},

@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster
 from benchmarks.networks import network, photographs
 from benchmarks.rows import Row, seconds
 from workflows.experiment import loading as experiments
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.driver import run_job
 from workflows.job.request import Request, Steps
 from workflows.run.audit_set import load_audit_set

@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster
 
 from workflows import cli
 from workflows.experiment import loading as experiment
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.identity import claim

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from memrec_core.errors import InputError, shown
 from workflows.errors import ResultsError, StoreError
 from workflows.experiment import loading as experiments
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.request import Request, Steps
 from workflows.run.identity import continued, experiment_of
 from workflows.run.opened import OpenRun

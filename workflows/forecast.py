@@ -16,8 +16,8 @@ from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
 from workflows.experiment.data import Data
-from workflows.experiment.models import Model
-from workflows.experiment.written import Experiment
+from workflows.experiment.models import TrainedModel
+from workflows.experiment.resolved import Experiment
 from workflows.job.machine import processors
 from workflows.job.sizes import sizes_of
 from workflows.run.audit_set import AuditSet, load_audit_set
@@ -166,7 +166,9 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
     return f"{images} images, {_count(len(experiment.degradations), 'degradation')}, {' and '.join(parts)}"
 
 
-def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine, progress: Progress) -> str:
+def _training(
+    experiment: Experiment, model: TrainedModel, audit: AuditSet, machine: Machine, progress: Progress
+) -> str:
     targets = model.ladder(experiment.training.targets)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
     said = f"{model.label} on {model.data}, {model.size(audit.image_shape) / 1e6:.1f} million weights, {ladder}"
@@ -177,7 +179,7 @@ def _training(experiment: Experiment, model: Model, audit: AuditSet, machine: Ma
     return f"{said}; a step takes {step}, and {most} at the most {duration(most * seconds)}"
 
 
-def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine: Machine) -> float:
+def _step_seconds(experiment: Experiment, model: TrainedModel, audit: AuditSet, machine: Machine) -> float:
     """The time of a training's step, from a few first ones, as one of the trainings that share this machine."""
     settings = experiment.training
     images = audit.training_images(machine.device)
@@ -201,8 +203,8 @@ def _step_seconds(experiment: Experiment, model: Model, audit: AuditSet, machine
             images,
             [min(settings.targets) * 1e-9],
             experiment.seed,
-            optimiser=settings.optimiser,
-            learning_rate=settings.learning_rate,
+            optimiser=model.optimiser,
+            learning_rate=model.learning_rate,
             batch_size=settings.batch_size,
             on_step=count,
         )

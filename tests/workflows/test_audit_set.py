@@ -6,7 +6,7 @@ import pytest
 
 from memrec_core import datasets
 from memrec_core.errors import InputError
-from workflows.experiment.written import Data
+from workflows.experiment.data import Data
 from workflows.run.audit_set import load_split
 
 

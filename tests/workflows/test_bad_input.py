@@ -14,7 +14,7 @@ from PIL import Image
 
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.worker import read_weights
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.identity import claim

@@ -17,12 +17,17 @@ def test_resolved_experiment_reads_back_as_itself():
 
 
 def test_numbers_in_yaml_without_a_dot_are_numbers():
-    assert experiment.parse(SMALL, "small").training.targets == [1e-2, 1e-3]
+    assert experiment.parse(SMALL, "small").training.targets == (1e-2, 1e-3)
 
 
 def test_mask_number_is_the_papers():
     small = experiment.parse(SMALL.replace("mask: center", "mask: 4"), "small")
     assert small.degradations[0].mask == "border"
+
+
+def model_of(entry: str) -> TrainedModel:
+    """The network that an entry of an experiment for images of 16 x 16 describes."""
+    return experiment.parse(SMALL.replace("architecture: fc10, width: 48", entry), "exp.yaml").trained_models[0]
 
 
 @pytest.mark.parametrize(
@@ -37,17 +42,15 @@ def test_mask_number_is_the_papers():
     ],
 )
 def test_gamma_is_the_papers_unless_given(architecture: str, activation: str, gamma: float):
-    model = {"architecture": architecture, "activation": activation}
-    assert TrainedModel.model_validate(model).gamma == gamma
-    assert TrainedModel.model_validate({**model, "gamma": 0.3}).gamma == 0.3
+    assert model_of(f"architecture: {architecture}, activation: {activation}").gamma == gamma
+    assert model_of(f"architecture: {architecture}, activation: {activation}, gamma: 0.3").gamma == 0.3
 
 
 def test_activation_is_the_architectures_own_unless_given():
     names = ("fc10", "unet", "tied")
-    own = {name: TrainedModel.model_validate({"architecture": name}).options["activation"] for name in names}
+    own = {name: model_of(f"architecture: {name}").options["activation"] for name in names}
     assert own == {"fc10": "leaky_relu", "unet": "prelu", "tied": "softplus"}
-    other = TrainedModel.model_validate({"architecture": "unet", "activation": "softplus"})
-    assert other.options["activation"] == "softplus"
+    assert model_of("architecture: unet, activation: softplus").options["activation"] == "softplus"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_activation_is_the_architectures_own_unless_given():
         ("seed=7", lambda e: e.seed == 7),
         ("data.count=9", lambda e: e.data[0].count == 9),
         ("models.0.width=13", lambda e: e.models[0].options["width"] == 13),
-        ("training.targets=[1e-1]", lambda e: e.training.targets == [0.1]),
+        ("training.targets=[1e-1]", lambda e: e.training.targets == (0.1,)),
         (
             "recovery.inner_iterations=3",
             lambda e: e.methods[0].method.inner_iterations == 3,
@@ -116,6 +119,8 @@ def test_wrong_experiment_gets_one_sentence_that_names_the_entry(text: str, word
         ("width: 48", "data: photo", ["models.0.data", "did you mean 'photos'"]),
         ("width: 48", "channels: [8]", ["models.0.channels: unknown key", "activation", "width"]),
         ("size: 16", "root: x", ["data", "photos takes no root"]),
+        ("size: 16", "options: {a: 1}", ["data.options: unknown key"]),
+        ("pictures: 2", "methods: [ddnm]\nddnm: {prior: ~nobody-here/x}", ["methods.0: ~nobody-here/x", "nobody"]),
         ("name: small", "nmae: small", ["nmae", "did you mean 'name'"]),
         ("name: small", "NAME: small", ["NAME", "did you mean 'name'"]),
         ("models: [{architecture: fc10, ", "models: [{archtecture: fc10, ", ["models.0.archtecture", "'architecture'"]),
@@ -138,6 +143,8 @@ def test_wrong_name_is_refused_at_its_place_with_the_nearest_and_the_valid_ones(
         ("count: 6", "count: 1e300", ["data.count"]),
         ("noise_std: 0.02", "noise_std: true", ["degradations.1.noise_std"]),
         ("noise_std: 0.02", "per_image: yes", ["degradations.1.per_image", "true or false"]),
+        ("noise_std: 0.02", "per_image: off", ["degradations.1.per_image", "'off'; give true or false"]),
+        ("size: 16", "keep_duplicates: no", ["data.keep_duplicates", "'no'; give true or false"]),
         ("noise_std: 0.02", "per_image: 1", ["degradations.1.per_image", "true or false"]),
         ("mask: center", "mask: true", ["degradations.0.mask"]),
         ("name: small", "name: 2024", ["name", "put it in quotes"]),
@@ -150,6 +157,14 @@ def test_value_of_another_kind_is_not_turned_into_what_was_meant(old: str, new: 
         experiment.parse(SMALL.replace(old, new), "exp.yaml")
     for word in words:
         assert word in str(error.value)
+
+
+def test_words_that_an_older_yaml_takes_for_truth_values_are_names():
+    words = "models: [{architecture: fc10, width: 48, label: off}]"
+    found = experiment.parse(
+        SMALL.replace("name: small", "name: no").replace("models: [{architecture: fc10, width: 48}]", words), "exp.yaml"
+    )
+    assert (found.name, found.models[0].label) == ("no", "off")
 
 
 def test_whole_number_may_be_written_with_an_exponent():
@@ -221,7 +236,8 @@ def test_each_model_is_trained_on_each_data_set_unless_it_names_one():
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("models.0.data=larg", ["larg", "did you mean 'large'"]),
+        ("models.0.data=larg", ["models.0.data", "larg", "did you mean 'large'"]),
+        ("models=[{architecture: fc20}, {architecture: fc10, width: 0}]", ["models.1: ", "width 0"]),
         ("data.1.label=photos", ["data", "twice"]),
         ("data.1.size=0", ["data.1.size", "0"]),
         ("data=[]", ["data", "at least 1"]),

@@ -1,6 +1,7 @@
 """What a run's images are is kept by their pixels: others are refused, and a picture counts once."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from memrec_core.errors import InputError
 from workflows.experiment import loading as experiments
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import checkpoints_there, set_damaged_aside
 from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
@@ -44,7 +45,7 @@ def fill(folder: Path, *seeds: int) -> Path:
 
 def of_folder(root: Path, **data: object) -> Experiment:
     loaded = experiments.parse(FOLDERS.replace("ROOT", str(root)), "folders")
-    return loaded.model_copy(update={"data": [loaded.data[0].model_copy(update=data)]})
+    return replace(loaded, data=(replace(loaded.data[0], **data),))
 
 
 def begun(experiment: Experiment, folder: Path) -> Store:
@@ -117,12 +118,12 @@ def test_checkpoint_that_was_trained_on_other_pictures_is_refused(tmp_path: Path
 
 def test_checkpoint_of_another_network_or_target_is_none(tmp_path: Path):
     store = Store(str(tmp_path / "run"))
-    tree = of_folder(fill(tmp_path / "pictures", *range(8))).model_dump()
+    tree = of_folder(fill(tmp_path / "pictures", *range(8))).tree()
     tree |= {
         "models": [{"architecture": "fc10", "width": 16}, {"architecture": "fc10", "activation": "prelu", "width": 16}]
     }
     tree |= {"training": {"targets": [0.06, 0.05]}}
-    experiment = Experiment.model_validate(tree)
+    experiment = experiments.experiment_from(tree)
     audit = load_audit_set(experiment.data[0], experiment.seed)
     for model in experiment.models:
         train_model(Run(experiment, store), model, audit)

@@ -10,7 +10,7 @@ import pytest
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiment
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue, Image
 from workflows.run.plan import Plan, load_plan, save_plan, with_checkpoints
@@ -101,11 +101,11 @@ def test_millions_of_recoveries_are_planned_in_seconds(small):
     masks = [{"mask": number} for number in range(1, 7)]
     methods = ["unknown_mask", "known_mask", "autoencoder_iterations", "biharmonic"]
     training = {"targets": [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]}
-    tree = small.model_dump() | {"degradations": masks, "methods": methods, "training": training}
+    tree = small.tree() | {"degradations": masks, "methods": methods, "training": training}
     splits = ("train",) * 25_000 + ("control",) * 1_000
     catalogue = Catalogue(tuple(Image(split, f"n{i:08}", None, f"{i:016}") for i, split in enumerate(splits)))
     began = time.perf_counter()
-    plan = make_plan(Experiment.model_validate(tree), {"photos": catalogue}, lambda kind: Size(100, 512))
+    plan = make_plan(experiment.experiment_from(tree), {"photos": catalogue}, lambda kind: Size(100, 512))
     ready, _ = with_checkpoints(plan, {("fc10-leaky_relu", target): f"d{target}" for target in training["targets"]})
     assert len({unit.name for unit in ready}) == 260 * 6 * (3 * 5 + 1)
     assert time.perf_counter() - began < 20  # it takes less than one: a bound that a busy machine keeps too
@@ -164,8 +164,8 @@ def test_folder_in_a_units_place_is_stray_even_where_it_is_empty(units, tmp_path
 
 
 def test_results_without_a_network_belong_to_the_plan(small, catalogues, tmp_path: Path):
-    store, tree = Store(str(tmp_path)), small.model_dump() | {"methods": ["known_mask", "biharmonic"]}
-    plan = make_plan(Experiment.model_validate(tree), catalogues, four)
+    store, tree = Store(str(tmp_path)), small.tree() | {"methods": ["known_mask", "biharmonic"]}
+    plan = make_plan(experiment.experiment_from(tree), catalogues, four)
     ready, waiting = with_checkpoints(plan, {})
     assert {unit.method for unit in ready} == {"biharmonic"}
     for unit in ready:

@@ -18,7 +18,7 @@ from tests.conftest import make_run
 from tests.core.test_data_set import stripes
 from workflows.experiment import data_folder
 from workflows.experiment import loading as experiments
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.report import write_report
 from workflows.report.course import draw_course
 from workflows.run.planning import Size
@@ -113,7 +113,7 @@ def test_size_is_written_as_it_was_given():
     assert "size: 32\n" in experiment_with("data.size=32").to_yaml()
     experiment = experiment_with()
     again = experiments.resolved(experiment.to_yaml(), "again")
-    assert again.data[0].size == [28, 20]
+    assert again.data[0].size == (28, 20)
     assert again == experiment
     assert again.digest == experiment.digest
 

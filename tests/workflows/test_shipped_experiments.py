@@ -37,7 +37,7 @@ def test_every_experiment_of_the_paper_can_be_loaded(data: Path, name: str, vari
     assert loaded.data[0].root is not None
     assert Path(loaded.data[0].root).parent == data
     for model in loaded.models:
-        autoencoders.build(model.architecture, (3, 8, 8), **model.options | ({} if variant else narrow(model)))
+        autoencoders.build(model.architecture, (3, 8, 8), **{**model.options, **({} if variant else narrow(model))})
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -65,7 +65,7 @@ def test_unknown_variant_is_named(tmp_path: Path):
     loaded = experiments.load(str(path), ["data.size=8"], "tiny")
     [data] = loaded.data
     assert (loaded.name, data.count, data.size, data.name) == ("small-tiny", 3, 8, "photos")
-    assert loaded.training.targets == [1e-1]
+    assert loaded.training.targets == (1e-1,)
     assert experiments.load(str(path)).data[0].count == 6
 
 

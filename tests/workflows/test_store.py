@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 from memrec_core.atomic import write_bytes
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.identity import claim
 from workflows.run.run import Run
 from workflows.run.store import Store
@@ -97,7 +98,7 @@ def test_run_folder_belongs_to_its_first_experiment(tmp_path: Path, small: Exper
     claim(Run(small, store))
     claim(Run(small, store))
     with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
-        claim(Run(small.model_copy(update={"seed": 43}), store))
+        claim(Run(replace(small, seed=43), store))
 
 
 def test_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path, small: Experiment):
@@ -114,7 +115,7 @@ def test_object_store_behaves_as_a_folder_does(small: Experiment):
     assert store.names("recovery", ".parquet") == ["recovery/a/1.parquet"]
     assert store.footer("recovery/a/1.parquet").rows == 1
     with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
-        claim(Run(small.model_copy(update={"seed": 43}), Store("memory://bucket/run")))
+        claim(Run(replace(small, seed=43), Store("memory://bucket/run")))
 
 
 def test_files_of_an_object_store_are_on_this_machine_for_the_length_of_a_block(tmp_path: Path):

@@ -67,6 +67,8 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in rang
         ("seed: 1\nname: a\nseed: 2\n", "'seed' is there twice, on lines 1 and 3"),
         ("data: {count: 1, count: 2}", "'count' is there twice, on line 1"),
         ("a:\n\tb: 1", "line 2 has a tab"),
+        ("a:\t1", "line 1 has a tab"),
+        ("a: [1,\n\t2]", "line 2 has a tab"),
         ("a: 1\n---\nb: 2", "line 2 begins another document"),
         ("a: 1\n--- b\n...\n", "line 2 begins another document"),
         ("a: !!python/object/apply:os.system [ls]", "line 1 has the tag 'python/object/apply:os.system'"),

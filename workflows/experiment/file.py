@@ -26,7 +26,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Written:
+class Document:
     """The tree of an experiment's file without its variants, and what each of these changes of it."""
 
     origin: str
@@ -72,7 +72,7 @@ def find(source: str) -> Source:
     raise unknown("experiment", source, shipped())
 
 
-def read(text: str, origin: str, folder: Path | None) -> Written:
+def read(text: str, origin: str, folder: Path | None) -> Document:
     """The tree in the YAML `text`; its relative paths start from `folder`, and are left as they are without one. Raises
     InputError for what is no mapping with mappings in it."""
     tree = yaml_reading.read(text, origin)
@@ -87,7 +87,7 @@ def read(text: str, origin: str, folder: Path | None) -> Written:
             where = shown(f"variants.{name}", quoted=False)
             raise InputError(f"{origin}: {where} is not a mapping of entries, such as data: {{count: 50}}")
         variants[name] = _located(changes or {}, (), folder)
-    return Written(origin, _located(tree, (), folder), variants)
+    return Document(origin, _located(tree, (), folder), variants)
 
 
 def with_overrides(tree: dict[str, Any], overrides: list[str], folder: Path | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """An experiment from its file: found, its variant chosen, changed by --set, and checked."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from workflows.experiment import yaml_reading
 from workflows.experiment.data_folder import default_root
 from workflows.experiment.file import PRIORS, SHIPPED, shipped
 from workflows.experiment.invalid import sentence
+from workflows.experiment.resolved import Experiment
+from workflows.experiment.resolving import resolve
 from workflows.experiment.settings import ELSEWHERE
-from workflows.experiment.written import Experiment
+from workflows.experiment.written import WrittenExperiment
 
-__all__ = ["PRIORS", "SHIPPED", "data_sets_of", "load", "parse", "resolved", "shipped"]
+__all__ = ["PRIORS", "SHIPPED", "data_sets_of", "experiment_from", "load", "parse", "resolved", "shipped"]
 
 
 def load(
@@ -49,8 +52,8 @@ def load(
             experiment = _retitled(experiment, name, overrides, run, source in shipped())
     if elsewhere:
         return experiment
-    located = [data.model_copy(update={"root": data.root or default_root(data.name)}) for data in experiment.data]
-    return experiment.model_copy(update={"data": located})
+    located = (replace(data, root=data.root or default_root(data.name)) for data in experiment.data)
+    return replace(experiment, data=tuple(located))
 
 
 def data_sets_of(source: str, overrides: list[str] | None = None, variant: str | None = None) -> list[str]:
@@ -79,19 +82,38 @@ def parse(
 
     Raises InputError as `load`.
     """
-    context = ELSEWHERE if elsewhere else None
-    written = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
-    tree = written.tree if variant is None else written.smaller(variant)
-    if _is_valid(written.tree, context):  # else the file leaves entries to --set
-        for name in written.variants:  # a mistake in one does not wait until it is asked for
-            _checked(written.smaller(name), f"{origin}, variant {shown(name, quoted=False)}", context)
+    document = experiment_file.read(text, origin, None if elsewhere else folder or Path.cwd())
+    tree = document.tree if variant is None else document.smaller(variant)
+    if _is_valid(document.tree, elsewhere):  # else the file leaves entries to --set
+        for name in document.variants:  # a mistake in one does not wait until it is asked for
+            experiment_from(document.smaller(name), f"{origin}, variant {shown(name, quoted=False)}", elsewhere)
     changed = experiment_file.with_overrides(tree, overrides or [], None if elsewhere else Path.cwd())
-    return _checked(changed, origin, context)
+    return experiment_from(changed, origin, elsewhere)
 
 
 def resolved(text: str, origin: str) -> Experiment:
     """The experiment that `to_yaml` wrote: nothing in it depends on where it is read."""
-    return _checked(yaml_reading.read(text, origin), origin)
+    return experiment_from(yaml_reading.read(text, origin), origin)
+
+
+def experiment_from(tree: Any, origin: str = "experiment", elsewhere: bool = False) -> Experiment:
+    """The experiment that a tree of mappings and lists describes, such as `Experiment.tree` gives.
+
+    Args:
+        tree: as of a file without variants; its relative paths start from the working directory.
+        origin: what to call it in error messages.
+        elsewhere: whether it is for other machines, whose paths are left as they are.
+
+    Raises InputError as `load`.
+    """
+    try:
+        written = WrittenExperiment.model_validate(tree, context=ELSEWHERE if elsewhere else None)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {sentence(error, tree)}") from error
+    try:
+        return resolve(written, elsewhere)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from error
 
 
 def _without_overrides(found: experiment_file.Source, variant: str | None) -> Experiment | None:
@@ -104,38 +126,27 @@ def _without_overrides(found: experiment_file.Source, variant: str | None) -> Ex
 
 def _about(experiment: Experiment) -> dict[str, Any]:
     """What an experiment's name and description speak of: not where the data of a publisher lie."""
-    tree = experiment.model_dump(exclude={"name", "description"})
-    tree["data"] = [
-        data.model_dump(exclude={"root", "control_root"} if DATA_SETS[data.name].place else None)
-        for data in experiment.data
-    ]
-    return tree
+    data = [one.identity() if DATA_SETS[one.name].place else one.tree() for one in experiment.data]
+    return {**experiment.tree(), "name": None, "description": None, "data": data}
 
 
 def _retitled(experiment: Experiment, name: str, overrides: list[str], run: str | None, is_shipped: bool) -> Experiment:
     """The experiment with a description that says what was changed of the one called `name`; and, where that is
     shipped, so that its name stands for something else, with the name of the run's folder."""
     given = {experiment_file.parts_of(override)[0] for override in overrides}
-    update = {}
+    update: dict[str, str] = {}
     if "description" not in given:
         changes = [override for override in overrides if experiment_file.parts_of(override)[0] != "name"]
         update["description"] = f"{name} with {', '.join(changes)}."
     if is_shipped and "name" not in given:
         folder = re.sub(r"[^A-Za-z0-9._-]+", "-", (run or "").rstrip("/").rpartition("/")[2]).strip("-._")
         update["name"] = (folder or f"{name}-changed")[:80]
-    return experiment.model_copy(update=update)
+    return replace(experiment, **update)
 
 
-def _checked(tree: Any, origin: str, context: str | None = None) -> Experiment:
+def _is_valid(tree: Any, elsewhere: bool) -> bool:
     try:
-        return Experiment.model_validate(tree, context=context)
-    except ValidationError as error:
-        raise InputError(f"{origin}: {sentence(error, tree)}") from error
-
-
-def _is_valid(tree: Any, context: str | None) -> bool:
-    try:
-        Experiment.model_validate(tree, context=context)
-    except ValidationError:
+        experiment_from(tree, elsewhere=elsewhere)
+    except InputError:
         return False
     return True

@@ -1,38 +1,22 @@
 """The networks of an experiment: trained here, or given."""
 
 import json
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import InstanceOf, PrivateAttr, ValidationInfo, field_validator, model_serializer, model_validator
 from torch import nn
 
 from memrec_core import autoencoders, checkpoints, weights_file
-from memrec_core.autoencoders import ARCHITECTURES, Given
+from memrec_core.autoencoders import Given
 from memrec_core.autoencoders.given import build, from_safetensors, to_safetensors
 from memrec_core.degradations import Shape
-from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.errors import InputError, in_a_line
 from memrec_core.precision import full_float32
-from memrec_core.recovery import Denoiser
-from memrec_core.recovery.unknown_mask import FIRST_MASKS
-from workflows.experiment.settings import (
-    LABEL,
-    Folder,
-    Label,
-    Positive,
-    Section,
-    absolute,
-    arguments_of,
-    check_keys,
-    one_of,
-    plain,
-    plain_settings,
-)
+from workflows.experiment.plain import plain, plain_settings
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
@@ -40,28 +24,34 @@ OUTPUTS = 64
 """How many values of a given network's outputs are kept, about."""
 
 
-class Model(Section, ABC):
-    """An autoencoder; `gamma` and `first_mask` are those of its recovery.
+@dataclass(frozen=True, kw_only=True)
+class Model(ABC):
+    """An autoencoder.
 
-    `data` is the label of the data set that it is trained on; where left out, there is one for each.
+    Args:
+        label: what the results call it.
+        data: the label of the data set that it is trained on, or asked of.
+        gamma: the penalty weight of its recovery.
+        first_mask: the first estimate of an unknown mask there.
     """
 
-    gamma: Positive
-    first_mask: Annotated[str, one_of("first mask", FIRST_MASKS)]
-    data: Label = ""
-    label: Label = ""
+    label: str
+    data: str
+    gamma: float
+    first_mask: str
 
-    @field_validator("label")
-    @classmethod
-    def _is_no_generic_label(cls, label: str) -> str:
-        if label == GENERIC:
-            raise ValueError(f"label {GENERIC} is that of the methods without a network; choose another")
-        return label
+    @abstractmethod
+    def tree(self) -> dict[str, Any]:
+        """Its entry, as YAML and JSON have it."""
+
+    def identity(self) -> dict[str, Any]:
+        """Its entry, without what changes no result."""
+        return self.tree()
 
     @property
-    @abstractmethod
-    def usual_label(self) -> str:
-        """What it is called where the user does not say."""
+    def _common(self) -> dict[str, Any]:
+        """How the entry of any model ends."""
+        return {"gamma": self.gamma, "first_mask": self.first_mask, "data": self.data, "label": self.label}
 
     @abstractmethod
     def ladder(self, targets: Sequence[float]) -> list[float | None]:
@@ -91,67 +81,37 @@ class Model(Section, ABC):
     def restored(self, weights: bytes, sidecar: bytes, name: str) -> tuple[nn.Module, dict[str, Any]]:
         """The network and its metadata from the two files of a checkpoint; `name` is for error messages."""
 
-    def identity(self) -> dict[str, Any]:
-        """Its entry, without what changes no result."""
-        return self.model_dump()
 
-    def on_each(self, data_sets: Sequence[str]) -> Iterator["Model"]:
-        """One for each of the data sets that it is trained on, by label; where there are several data sets, its label
-        ends with theirs unless the user gave both."""
-        label = self.label or self.usual_label
-        if label == GENERIC or not re.fullmatch(LABEL, label):
-            raise ValueError(f"label {shown(label)} of a model can't name a folder of the run; give it another")
-        given = len(data_sets) == 1 or (self.label and self.data)
-        for data in [self.data] if self.data else data_sets:
-            yield self.model_copy(update={"data": data, "label": label if given else f"{label}-{data}"})
-
-
+@dataclass(frozen=True, kw_only=True)
 class TrainedModel(Model):
-    """One of memrec's architectures, trained here. `options` are the architecture's own; in the file they stand beside
-    the other entries."""
+    """One of memrec's architectures, trained here.
 
-    architecture: Annotated[str, one_of("autoencoder", ARCHITECTURES)]
-    options: dict[str, Any]
+    Args:
+        architecture: its name, one of memrec_core.autoencoders.
+        options: all of the architecture's own.
+        optimiser: what trains it, one of memrec_core.training.RECIPES; the experiment's, or else the architecture's.
+        learning_rate: the experiment's, or else the optimiser's.
+    """
 
-    @model_validator(mode="before")
-    @classmethod
-    def _filled_in(cls, tree: Any) -> Any:
-        """The file's entries, with those of the architecture gathered, and what was left open as it has it."""
-        own = [name for name in cls.model_fields if name != "options"]
-        name = tree.get("architecture")
-        if not isinstance(name, str) or name not in ARCHITECTURES:
-            if "architecture" not in tree:
-                check_keys(tree, [*own, *_options()])
-            rest = {"gamma": 1.0, "first_mask": FIRST_MASKS[0], "options": {}}  # the architecture is what is wrong
-            return {**rest, **{key: tree[key] for key in own if key in tree}}
-        kind = ARCHITECTURES[name]
-        if kind.name != name:
-            raise ValueError(f"autoencoder {name} is registered under another name than its own, {kind.name}; use that")
-        check_keys(tree, [*own, *kind.options])
-        given = {key: tree[key] for key in own if tree.get(key) is not None}
-        options = {key: value for key, value in tree.items() if key not in own and value is not None}
-        options = {**kind.default_options, **arguments_of(kind.build, options, leaving_out=1)}
-        return {"gamma": kind.gamma_for(options), "first_mask": kind.first_mask, **given, "options": options}
+    architecture: str
+    options: Mapping[str, Any] = field(hash=False)
+    optimiser: str
+    learning_rate: float
 
-    @model_serializer
-    def _flat(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("gamma", "first_mask", "data", "label")}
-        return {"architecture": self.architecture, **self._flat_options, **own}
+    def tree(self) -> dict[str, Any]:
+        """Its entry; the options stand beside the others, and what trains it in the experiment's own entry."""
+        return {"architecture": self.architecture, **self._plain_options, **self._common}
 
     @property
-    def _flat_options(self) -> dict[str, Any]:
+    def _plain_options(self) -> dict[str, Any]:
         """The options as YAML and JSON have them."""
         return {name: plain(value) for name, value in self.options.items()}
-
-    @property
-    def usual_label(self) -> str:
-        return ARCHITECTURES[self.architecture].label(self.options)
 
     def ladder(self, targets: Sequence[float]) -> list[float | None]:
         return [*sorted(targets, reverse=True)]
 
     def check_options(self, image_shape: Shape) -> None:
-        _size(self.architecture, json.dumps(self._flat_options), image_shape)
+        _size(self.architecture, json.dumps(self._plain_options), image_shape)
 
     def check_network(self, image_shape: Shape) -> None:
         self.check_options(image_shape)
@@ -160,18 +120,13 @@ class TrainedModel(Model):
         return autoencoders.build(self.architecture, image_shape, **self.options)
 
     def size(self, image_shape: Shape) -> int:
-        return _size(self.architecture, json.dumps(self._flat_options), image_shape)
+        return _size(self.architecture, json.dumps(self._plain_options), image_shape)
 
     def described(self, seed: int) -> dict[str, Any]:
-        return {"architecture": self.architecture, "options": self._flat_options, "seed": seed}
+        return {"architecture": self.architecture, "options": self._plain_options, "seed": seed}
 
     def restored(self, weights: bytes, sidecar: bytes, name: str) -> tuple[nn.Module, dict[str, Any]]:
         return checkpoints.from_bytes(weights, sidecar, name)
-
-
-def _options() -> set[str]:
-    """All that any architecture takes."""
-    return {option for kind in ARCHITECTURES.values() for option in kind.options}
 
 
 @cache
@@ -186,47 +141,24 @@ def _weights_in(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@dataclass(frozen=True, kw_only=True)
 class GivenModel(Model):
-    """A network from outside, as it is. In the file, the entries of `network` stand beside the others: `given` is its
-    factory, package.module:build; the rest are those of memrec_core.autoencoders.Given."""
+    """A network from outside, as it is.
 
-    network: InstanceOf[Given]
-    weights: Folder | None = None
-    """A safetensors file; where left out, the weights that the factory gives it."""
-    _allow_torch_weights: bool = PrivateAttr(default=False)
-    """Whether `weights` may be a state dict that torch saved; not for a file to say."""
+    Args:
+        network: what is to be known of it.
+        weights: the file that they are in, safetensors; None for those that the factory gives it.
+        allows_torch_weights: whether that may be a state dict that torch saved; not for a file to say.
+    """
 
-    @model_validator(mode="before")
-    @classmethod
-    def _gathered(cls, tree: Any) -> Any:
-        own = [name for name in cls.model_fields if name != "network"]
-        settings = {key: value for key, value in tree.items() if key not in ("given", *own)}
-        check_keys(tree, ["given", *own, *(one.name for one in fields(Given) if one.name != "factory")])
-        given = {key: tree[key] for key in own if tree.get(key) is not None}
-        settings = arguments_of(Given, {key: value for key, value in settings.items() if value is not None}, 1)
-        if not isinstance(tree["given"], str):
-            raise ValueError(f"given: {shown(tree['given'])} is not of the form package.module:function")
-        return {
-            "gamma": Denoiser.gamma,
-            "first_mask": FIRST_MASKS[0],
-            **given,
-            "network": Given(tree["given"], **settings),
-        }
+    network: Given
+    weights: str | None
+    allows_torch_weights: bool = False
 
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, path: str | None, info: ValidationInfo) -> str | None:
-        return None if path is None else absolute(path, "the weights are", "models.0.weights=/data/w.pt", info.context)
-
-    @model_serializer
-    def _flat(self) -> dict[str, Any]:
-        names = ("weights", "gamma", "first_mask", "data", "label")
+    def tree(self) -> dict[str, Any]:
+        """Its entry; the network's own stand beside the others, and `given` is its factory."""
         settings = plain_settings(self.network)
-        return {"given": settings.pop("factory"), **settings, **{name: getattr(self, name) for name in names}}
-
-    @property
-    def usual_label(self) -> str:
-        return re.sub(r"[^A-Za-z0-9.-]+", ".", self.network.name).strip(".-")[:80]
+        return {"given": settings.pop("factory"), **settings, "weights": self.weights, **self._common}
 
     def ladder(self, targets: Sequence[float]) -> list[float | None]:
         return [None]
@@ -257,7 +189,7 @@ class GivenModel(Model):
         Raises InputError where the file can't be read, or the network not be built.
         """
         if self.weights is not None:
-            tensors = weights_file.read_weights(self.weights, self._allow_torch_weights)
+            tensors = weights_file.read_weights(self.weights, self.allows_torch_weights)
         else:
             network = build(self.network).network
             tensors = network.state_dict() if isinstance(network, nn.Module) else {}
@@ -265,13 +197,7 @@ class GivenModel(Model):
 
     def allowing_torch_weights(self) -> "GivenModel":
         """The same, whose weights may be a state dict that torch saved."""
-        allowed = self.model_copy()
-        allowed._allow_torch_weights = True
-        return allowed
-
-    @property
-    def allows_torch_weights(self) -> bool:
-        return self._allow_torch_weights
+        return replace(self, allows_torch_weights=True)
 
     def example(self, image_shape: Shape) -> nn.Module:
         return build(self.network)
@@ -294,14 +220,4 @@ class GivenModel(Model):
 
     def identity(self) -> dict[str, Any]:
         """The weights are known by their digest, not by their place."""
-        return {name: value for name, value in self.model_dump().items() if name != "weights"}
-
-
-def model_of(tree: Any, info: ValidationInfo) -> Model:
-    """The network that an entry of the file describes."""
-    if isinstance(tree, Model):
-        return tree
-    if not isinstance(tree, dict):
-        raise ValueError(f"input should be a mapping of entries, not {shown(tree)}")
-    kind = GivenModel if "given" in tree else TrainedModel
-    return kind.model_validate(tree, context=info.context)
+        return {name: value for name, value in self.tree().items() if name != "weights"}

@@ -27,6 +27,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from memrec_core.degradations import FILLS, Fill
 from memrec_core.errors import InputError, shown, unknown
+from workflows.experiment.plain import first_setting
 
 UNKNOWN_KEY = "unknown_key"
 """The type of pydantic's error for a key that a section does not have."""
@@ -196,7 +197,7 @@ def made_from(kind: str, registry: Mapping[str, Callable[..., Any]], value: Any,
     made, rest = registry[name], {key: entry for key, entry in value.items() if key != name}
     settings = value[name]
     if not isinstance(settings, Mapping):
-        if not (first := _first(made)):
+        if not (first := first_setting(made)):
             raise ValueError(f"{kind} {name} has no settings; give its name alone")
         settings = {first: settings}
     if twice := [key for key in settings if key in rest]:
@@ -220,15 +221,6 @@ def _name_in(kind: str, registry: Mapping[str, Callable[..., Any]], value: Mappi
     return names[0]
 
 
-def as_written(name: str, thing: Any) -> dict[str, Any]:
-    """The entry that describes a dataclass which is registered under that name: the inverse of `made_from`."""
-    settings = plain_settings(thing)
-    first = _first(type(thing)) if settings else None
-    if first not in settings:
-        return {name: settings}
-    return {name: settings.pop(first), **settings}
-
-
 def check_registered(kind: str, name: str, made: Any, attributes: Sequence[str] = ()) -> None:
     """Raises InputError for a class that is no dataclass, lacks one of the `attributes`, or is registered under another
     name than its own."""
@@ -241,42 +233,6 @@ def check_registered(kind: str, name: str, made: Any, attributes: Sequence[str] 
     own = getattr(made, "key", getattr(made, "name", None))
     if own != name:
         raise InputError(f"{kind} {name} is registered under another name than its class's own, {own}; use that one")
-
-
-def settings_of(thing: Any) -> dict[str, Any]:
-    """The fields of a dataclass, as they are."""
-    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-
-
-def plain_settings(thing: Any) -> dict[str, Any]:
-    """The fields of a dataclass as YAML and JSON have them, but for those that are None where that is the default.
-
-    Raises InputError for a value that these can't hold.
-    """
-    fields = dataclasses.fields(thing)
-    values = {one.name: getattr(thing, one.name) for one in fields if one.default is not None or _is_set(thing, one)}
-    return {name: plain(value) for name, value in values.items()}
-
-
-def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:
-    return getattr(thing, field.name) is not None
-
-
-def plain(value: Any) -> Any:
-    """A setting as YAML and JSON have it."""
-    if isinstance(value, tuple | list):
-        return [plain(one) for one in value]
-    if dataclasses.is_dataclass(value):
-        name = str(getattr(value, "name", ""))
-        return as_written(name, value) if plain_settings(value) else name
-    if value is not None and not isinstance(value, str | int | float | bool):
-        raise InputError(f"{value!r:.60} can't be written in an experiment's file; give it as package.module:name")
-    return value
-
-
-def _first(made: Callable[..., Any]) -> str:
-    """The name of the first setting."""
-    return next(iter(inspect.signature(made).parameters), "")
 
 
 def _fill(value: Any) -> Any:

@@ -18,7 +18,7 @@ from ray.exceptions import AuthenticationError
 
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import JobError
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.interruption import raise_if_interrupted
 from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_folder
 from workflows.job.request import Request

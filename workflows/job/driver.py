@@ -13,7 +13,7 @@ from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
 from workflows.experiment.methods import source_of
 from workflows.experiment.models import Model
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.display import Display
 from workflows.job.ledger import Ledger
@@ -449,10 +449,10 @@ def _plan(
     priors = _priors(run.experiment, new)
     plan = keep_grown(run, growth, catalogues, (sizes | there).__getitem__, priors, digests)
     units, _ = with_checkpoints(plan.units, digests)
-    left = with_checkpoints(plan.retired, digests | other_checkpoints(run, [unit.place[1:] for unit in plan.retired]))[
-        0
-    ]
-    retire(run.store, [unit.file for unit in left])
+    known = digests | other_checkpoints(run, [unit.place[1:] for unit in plan.retired])
+    retire(run.store, [unit.file for unit in with_checkpoints([*plan.retired, *growth.replaced], known)[0]])
+    if growth.replaced:
+        say(f"recovery: {len(growth.replaced)} units are done again, to keep pictures of more images")
     if back := bring_back(run.store, units):
         say(f"recovery: {len(back)} units that were set aside are asked for again, and come back")
     return list(plan.units)

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.tasks import start, wait_for
 from workflows.job.worker import device

@@ -12,7 +12,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import JobError
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.request import Request
 from workflows.terminal import console, duration, say
 

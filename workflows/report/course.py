@@ -15,7 +15,7 @@ from memrec_core import metrics
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
 from memrec_core.recovery import Denoiser, Problem
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 
 
 def findings(rates: pd.DataFrame, titles: dict[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ from memrec_core import weights_file
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
 from workflows.experiment.models import Model
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.run import Run
 from workflows.run.store import CHECKPOINTS, Store
 

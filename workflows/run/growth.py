@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import Checkpoint
 from workflows.run.images import check_images
 from workflows.run.plan import Plan, planned_once, replace_plan, save_plan, with_checkpoints
 from workflows.run.planning import Size, Sizes, asked_for, by_place, left_open, make_plan, split_up, with_pictures
-from workflows.run.retired import split
+from workflows.run.retired import split, waiting_place
 from workflows.run.run import Run
 from workflows.run.store import PLAN
 from workflows.run.unit import Kind, Unit
@@ -17,12 +17,14 @@ from workflows.run.unit import Kind, Unit
 
 @dataclass(frozen=True)
 class Growth:
-    """Of all that was planned once: the units that `stay`, those that are `retired`, and those that are `parted`, since
-    some of their degradations alone are asked for, with their parts."""
+    """Of all that was planned once: the units that `stay`; those that are `retired`; those that are `parted`, since
+    some of their degradations alone are asked for, with their parts; and those that are `replaced` by one that stays,
+    which keeps pictures of more images."""
 
     stay: tuple[Unit, ...]
     retired: tuple[Unit, ...]
     parted: Mapping[Unit, list[Unit]]
+    replaced: tuple[Unit, ...] = ()
 
     def open(self, experiment: Experiment) -> list[Kind]:
         """The kinds of units that the experiment asks for beside."""
@@ -42,12 +44,13 @@ def growth_of(run: Run, then: Experiment, catalogues: Mapping[str, Catalogue]) -
     asked, others = asked_for(run.experiment, planned)
     parted = split_up(then, run.experiment, others)
     asked_parts, other_parts = asked_for(run.experiment, [part for parts in parted.values() for part in parts])
-    stay = [
-        with_pictures(then, run.experiment, unit, catalogues[unit.data_set])
+    now = {
+        unit: with_pictures(then, run.experiment, unit, catalogues[unit.data_set])
         for unit in dict.fromkeys([*asked, *asked_parts])
-    ]
+    }
     retired = dict.fromkeys([*(unit for unit in others if unit not in parted), *other_parts])
-    return Growth(tuple(stay), tuple(retired), parted)
+    replaced = tuple(unit for unit, successor in now.items() if unit != successor)
+    return Growth(tuple(now.values()), tuple(retired), parted, replaced)
 
 
 def keep_grown(
@@ -58,7 +61,10 @@ def keep_grown(
     priors: Mapping[str, str],
     digests: Mapping[Checkpoint, str],
 ) -> Plan:
-    """Keep the run's plan with all that its experiment asks for, and part the files of units that are parted."""
+    """Keep the run's plan with all that its experiment asks for, and part the files of units that are parted.
+
+    The files come first, so that a run that breaks off between has the rows twice at the most, and does this again.
+    """
     units = make_plan(run.experiment, catalogues, sizes, priors, growth.stay)
     plan = Plan(tuple(units), growth.retired)
     if not run.store.exists(PLAN):
@@ -69,4 +75,7 @@ def keep_grown(
     asked = set(with_checkpoints(plan.units, digests)[0])
     split(run.store, parts, asked)
     replace_plan(run, plan)
+    for whole in parts:  # whose rows are all in its parts
+        for file in (whole.file, waiting_place(whole.file)):
+            run.store.remove(file)
     return plan

@@ -1,13 +1,14 @@
 """Whose a run's folder is, and what of its experiment may change: entries come and go, and none gives other values."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from memrec_core.errors import InputError, shown
 from workflows.errors import StoreError
 from workflows.experiment.loading import resolved
 from workflows.experiment.models import Model
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.experiment.yaml_reading import decode
 from workflows.run.run import Run
 from workflows.run.store import EXPERIMENT, Store
@@ -53,19 +54,24 @@ def continued(experiment: Experiment, store: Store) -> Experiment:
     if then is None:
         return experiment
     experiment = _labelled_as(then, experiment)
+    _check_shared(store, then, experiment)
     for difference in _differences(then, experiment):
         raise InputError(
             f"run folder {store.uri} belongs to another experiment ({difference}): a run's experiment may grow, but "
             "what is there keeps its values; restore it, or choose another --run"
         )
+    return experiment
+
+
+def _check_shared(store: Store, then: Experiment, now: Experiment) -> None:
+    """Raises InputError where nothing that the run has would be asked for."""
     for kind in ENTRIES:
-        were, are = (set(_entries(known, kind)) for known in (then, experiment))
+        were, are = (set(_entries(experiment, kind)) for experiment in (then, now))
         if not were & are:
             raise InputError(
                 f"run folder {store.uri} belongs to another experiment: of its {kind} ({', '.join(sorted(were))}) this "
                 f"one has none ({', '.join(sorted(are))}); choose another --run, or repeat its own experiment"
             )
-    return experiment
 
 
 def claim(run: Run) -> None:
@@ -97,19 +103,19 @@ def _labelled_as(then: Experiment, now: Experiment) -> Experiment:
     models = []
     for model in now.models:
         twins = [old.label for old in then.models if _is_same(old, model) and old.label not in labels]
-        models.append(model.model_copy(update={"label": twins[0]}) if twins else model)
-    return now.model_copy(update={"models": models})
+        models.append(replace(model, label=twins[0]) if twins else model)
+    return replace(now, models=tuple(models))
 
 
 def _is_same(old: Model, new: Model) -> bool:
     """Whether two networks differ in nothing but an ending of their labels that names their data set."""
     ends = old.label == f"{new.label}-{new.data}" or new.label == f"{old.label}-{old.data}"
-    return ends and old.model_copy(update={"label": new.label}).identity() == new.identity()
+    return ends and replace(old, label=new.label).identity() == new.identity()
 
 
 def _entries(experiment: Experiment, kind: str) -> dict[str, dict[str, Any]]:
     """The entries of one of the lists by their labels, without what changes no row."""
-    tree = experiment.model_dump()[kind]
+    tree = experiment.tree()[kind]
     tree = tree if isinstance(tree, list) else [tree]
     labels = [entry.label for entry in getattr(experiment, kind)]
     free = CHANGES_NO_ROW.get(kind, set())
@@ -125,7 +131,7 @@ def _differences(then: Experiment, now: Experiment) -> Iterator[str]:
         were, are = _entries(then, kind), _entries(now, kind)
         for label in were.keys() & are.keys():
             yield from _compared(f"{kind}.{label}", were[label], are[label])
-    old, new = then.model_dump(), now.model_dump()
+    old, new = then.tree(), now.tree()
     for section, free in (("", CHANGES_NO_ROW[""] | {"training"}), ("training", CHANGES_NO_ROW["training"])):
         pairs = (tree if not section else tree[section] for tree in (old, new))
         were, are = ({key: value for key, value in tree.items() if key not in free} for tree in pairs)

@@ -34,25 +34,31 @@ REMARKS = b"memrec_remarks"
 
 def keep_catalogues(store: Store, catalogues: dict[str, Catalogue]) -> None:
     """Keep what the run's images are, by the data sets' labels, or see that they are those of its first step, copies
-    and all.
+    and all. Data sets that it has not had are added.
 
-    Raises InputError for others, and for a run whose first step kept nothing of them.
+    Raises InputError for other images, and for a run whose first step kept nothing of them.
     """
     if not store.exists(IMAGES):
         if store.exists(PLAN) or _has_state(store):
             raise _unknown_pictures(store)
-        rows = [{"data_set": label, **image._asdict()} for label, known in catalogues.items() for image in known.images]
-        remarks = json.dumps({label: known.remarks for label, known in catalogues.items()})
-        store.write_new_table(IMAGES, pa.Table.from_pylist(rows, COLUMNS.with_metadata({REMARKS: remarks})))
+        store.write_new_table(IMAGES, _table_of(catalogues))
     kept = catalogues_of(store)
+    if catalogues.keys() - kept.keys():
+        store.write_table(IMAGES, _table_of(catalogues | kept))
+        kept = catalogues_of(store)
     for label, known in catalogues.items():
-        own = kept[label].images if label in kept else ()
-        check_same(store.uri, label, own, known.images)
-        if own != known.images:
+        check_same(store.uri, label, kept[label].images, known.images)
+        if kept[label].images != known.images:
             raise InputError(
                 f"which images of data set {label} are near-duplicates is kept in {store.show(IMAGES)}, and another "
                 "process has just found others; give the same command again"
             )
+
+
+def _table_of(catalogues: dict[str, Catalogue]) -> pa.Table:
+    rows = [{"data_set": label, **image._asdict()} for label, known in catalogues.items() for image in known.images]
+    remarks = json.dumps({label: known.remarks for label, known in catalogues.items()})
+    return pa.Table.from_pylist(rows, COLUMNS.with_metadata({REMARKS: remarks}))
 
 
 def kept_catalogues(store: Store, units: Sequence[Unit]) -> dict[str, Catalogue]:

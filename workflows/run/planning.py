@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from workflows.experiment.methods import MethodEntry
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.unit import Kind, Place, Unit, settings_digest, settings_of_unit
 

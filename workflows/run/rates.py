@@ -11,7 +11,7 @@ from memrec_core.errors import InputError, in_a_line
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from workflows.errors import JobError
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.store import Store
 
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from memrec_core.degradations import Degradation
 from memrec_core.recovery import Method
 from workflows.experiment.models import GENERIC, Model
-from workflows.experiment.settings import plain_settings
-from workflows.experiment.written import Experiment, written_degradation
+from workflows.experiment.plain import plain_settings
+from workflows.experiment.resolved import Experiment, written_degradation
 from workflows.run.checkpoint_files import loss_label
 from workflows.run.store import RECOVERY
 

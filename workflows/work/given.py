@@ -68,7 +68,7 @@ def _keep(run: Run, model: GivenModel, asked_of: str) -> None:
         "loss": None,
         "digest": weights_file.digest(weights),
         "trained_on": asked_of,
-        "data_set": data.model_dump(),
+        "data_set": data.tree(),
         "experiment": experiment.name,
         "outputs": model.outputs(weights, data.image_shape),
         **model.described(experiment.seed),

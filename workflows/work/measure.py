@@ -16,7 +16,7 @@ from memrec_core.precision import full_float32
 from memrec_core.recovery import Problem
 from workflows.experiment.methods import MethodEntry, source_of
 from workflows.experiment.models import GENERIC
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import AuditSet
 
 USUAL_BATCH, SMALLEST_BATCH, LARGEST_BATCH = 512, 32, 4096

@@ -1,12 +1,14 @@
 """What can be found wrong with an experiment before any work is done for it."""
 
+from dataclasses import replace
+
 import torch
 
 from memrec_core import diffusion_prior
 from memrec_core.degradations import shape_of
 from memrec_core.errors import InputError
 from workflows.experiment.methods import source_of
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_split
 
 
@@ -21,7 +23,7 @@ def check(experiment: Experiment) -> None:
         if entry.prior:
             entry.method.check(priors[entry.prior])
     for data in experiment.data:
-        images = load_split(data.model_copy(update={"count": 1}), experiment.seed, "train").images
+        images = load_split(replace(data, count=1), experiment.seed, "train").images
         image_shape = shape_of(images)
         for degradation in experiment.degradations:
             others = torch.cat([images, 1 - images])  # a fill may want another picture

@@ -19,7 +19,7 @@ from memrec_core.errors import InputError
 from memrec_core.recovery import Denoiser
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
 from workflows.experiment.models import Model
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.planning import pictured
 from workflows.run.schema import schema_of

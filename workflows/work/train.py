@@ -34,7 +34,8 @@ class StoredState:
 
     def __init__(self, run: Run, model: TrainedModel, trained_on: str) -> None:
         experiment, store = run.experiment, run.store
-        settings = experiment.training.model_dump(exclude={"targets", "max_steps"})
+        settings = experiment.training.tree()
+        settings = {name: settings[name] for name in ("optimiser", "learning_rate", "batch_size")}
         content = [trained_on, experiment.seed, settings, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/{STATE}-{digest}.safetensors"
@@ -89,8 +90,8 @@ def train_model(
             settings.targets,
             experiment.seed,
             lambda network, reached: _keep(run, model, network, reached, trained_on),
-            optimiser=settings.optimiser,
-            learning_rate=settings.learning_rate,
+            optimiser=model.optimiser,
+            learning_rate=model.learning_rate,
             batch_size=settings.batch_size,
             max_steps=settings.max_steps,
             state=state,
@@ -130,7 +131,7 @@ def _keep(
         "step": reached.step,
         "seed": experiment.seed,
         "trained_on": trained_on,
-        "data_set": experiment.data_set(model.data).model_dump(),
+        "data_set": experiment.data_set(model.data).tree(),
         "experiment": experiment.name,
     }
     weights, metadata = checkpoints.to_bytes(network, metadata)

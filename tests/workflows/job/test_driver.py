@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from memrec_core.errors import InputError
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import check_images

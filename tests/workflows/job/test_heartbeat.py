@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job import pulse as pulses
 from workflows.job.pulse import Pulse
 from workflows.run.heartbeat import Heartbeat

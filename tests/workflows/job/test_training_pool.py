@@ -2,13 +2,15 @@
 
 import pytest
 
-from workflows.experiment.models import TrainedModel
+from workflows.experiment.resolved import Experiment
 from workflows.job.training_pool import TrainingStanding, _Training
 
 
 @pytest.mark.parametrize(("step", "breaks"), [(10, 3), (20, 3), (21, 0)])
-def test_only_a_process_that_gets_further_than_those_before_it_makes_their_breaks_forgotten(step: int, breaks: int):
-    training = _Training(TrainedModel.model_validate({"architecture": "fc10"}))
+def test_only_a_process_that_gets_further_than_those_before_it_makes_their_breaks_forgotten(
+    small: Experiment, step: int, breaks: int
+):
+    training = _Training(small.trained_models[0])
     training.note(TrainingStanding(20, 1e-3))
     training.breaks = 3
     training.note(TrainingStanding(step, 1e-3))

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch
 from memrec_core.device import is_out_of_memory
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiment
-from workflows.experiment.written import Experiment
+from workflows.experiment.resolved import Experiment
 from workflows.job.sizes import UNIT_SECONDS, UNITS_PER_ACTOR, sizes_of
 from workflows.job.worker import halving
 from workflows.run.audit_set import load_audit_set
@@ -74,10 +75,10 @@ FC10, FC10_KNOWN = ("photos", "fc10-leaky_relu", "unknown_mask"), ("photos", "fc
 
 def sizes(small: Experiment, seconds: dict[Kind, float], images: int | dict[str, int], actors: int = 1):
     """The sizes of units under one degradation, of one checkpoint."""
-    one = {"degradations": small.degradations[:1], "training": small.training.model_copy(update={"targets": [1e-3]})}
+    one = replace(small, degradations=small.degradations[:1], training=replace(small.training, targets=(1e-3,)))
     images = images if isinstance(images, dict) else {"photos": images}
     costs = {kind: Cost(cost, 64) for kind, cost in seconds.items()}
-    return sizes_of(costs, images, small.model_copy(update=one), actors)
+    return sizes_of(costs, images, one, actors)
 
 
 def test_units_take_the_time_that_was_measured_for_them(small):
@@ -104,7 +105,7 @@ def test_slow_image_is_a_unit_of_its_own(small):
 
 def test_unit_is_no_larger_than_its_own_data_set(small):
     other = ("svhn", "fc10-leaky_relu", "unknown_mask")
-    two = small.model_copy(update={"data": [*small.data, small.data[0].model_copy(update={"label": "svhn"})]})
+    two = replace(small, data=(*small.data, replace(small.data[0], label="svhn")))
     found = sizes(two, {FC10: 1e-3, other: 1e-3}, {"photos": 50, "svhn": 7}, actors=0)
     assert (found[FC10].recoveries, found[other].recoveries) == (50, 7)
 

@@ -1,0 +1,112 @@
+"""What an experiment means: all that was left open is there, and nothing of it changes."""
+
+import pickle
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import pytest
+
+from memrec_core.autoencoders import ARCHITECTURES, Architecture
+from memrec_core.errors import InputError
+from tests.conftest import SMALL
+from workflows.experiment import loading as experiment
+from workflows.experiment.resolved import Experiment
+from workflows.experiment.resolving import resolve
+from workflows.experiment.written import WrittenExperiment
+from workflows.run.audit_set import load_audit_set
+from workflows.run.store import Store
+from workflows.work.train import train_model
+
+MINIMAL = {
+    "name": "minimal",
+    "data": {"name": "photos", "size": 16},
+    "models": [{"architecture": "fc10"}],
+    "degradations": [{"mask": "center"}],
+}
+
+
+def test_what_is_left_open_is_filled_in():
+    found = experiment.experiment_from(MINIMAL)
+    [data], [model] = found.data, found.trained_models
+    assert (data.label, data.channels, data.image_shape) == ("photos", 3, (3, 16, 16))
+    assert (model.label, model.data) == ("fc10-leaky_relu", "photos")
+    assert (model.gamma, model.first_mask, model.options["activation"]) == (0.5, "coin_flips", "leaky_relu")
+    assert [entry.label for entry in found.methods] == ["unknown_mask", "known_mask", "autoencoder_iterations"]
+
+
+@pytest.mark.parametrize(
+    ("training", "fc10", "unet"),
+    [
+        ({}, ("adam", 1e-3), ("soap", 3e-3)),
+        ({"optimiser": "soap"}, ("soap", 3e-3), ("soap", 3e-3)),
+        ({"learning_rate": 0.01}, ("adam", 0.01), ("soap", 0.01)),
+    ],
+)
+def test_each_network_knows_what_trains_it(training: dict, fc10: tuple, unet: tuple):
+    models = [{"architecture": "fc10"}, {"architecture": "unet"}]
+    found = experiment.experiment_from({**MINIMAL, "models": models, "training": training})
+    assert [(model.optimiser, model.learning_rate) for model in found.trained_models] == [fc10, unet]
+
+
+def test_training_is_done_by_what_the_file_names(tmp_path: Path):
+    def steps(*overrides: str) -> int:
+        mine = experiment.parse(SMALL, "small", ["training.targets=[1e-2]", *overrides])
+        images = load_audit_set(mine.data[0], mine.seed)
+        return train_model(mine, mine.trained_models[0], images, Store(str(tmp_path / mine.digest))).step
+
+    assert len({steps(), steps("training.learning_rate=1e-2"), steps("training.optimiser=soap")}) == 3
+    assert steps("training.learning_rate=1e-3", "training.optimiser=adam", "models.0.label=b") == steps()
+
+
+def test_network_of_ones_own_with_an_optimiser_that_there_is_not_is_told_at_its_place(monkeypatch: pytest.MonkeyPatch):
+    kind = Architecture("sloppy", build=ARCHITECTURES["fc10"].build, optimiser="adma")
+    monkeypatch.setitem(ARCHITECTURES, "sloppy", kind)
+    with pytest.raises(InputError, match=r"^exp\.yaml: models\.0: unknown optimiser .*sloppy.*'adma'.*mean 'adam'"):
+        experiment.experiment_from({**MINIMAL, "models": [{"architecture": "sloppy"}]}, "exp.yaml")
+
+
+def test_neither_what_is_written_nor_what_it_means_changes(small: Experiment):
+    written = WrittenExperiment.model_validate({**MINIMAL, "recovery": {"max_iterations": 3}})
+    before = written.model_copy(deep=True)
+    assert resolve(written) == resolve(written)
+    assert written == before
+    small.keeping_duplicates()
+    assert not small.data[0].keep_duplicates
+    for thing in (small, small.data[0], small.models[0], small.training):
+        with pytest.raises(FrozenInstanceError):
+            thing.seed = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_experiment_arrives_in_another_process_with_what_it_imports(tmp_path: Path):
+    text = "imports: [tests.workflows.outside]\n" + SMALL.replace("mask: center", "mask: diagonal")
+    code = (
+        "import pickle, sys; from pathlib import Path; from workflows.experiment import loading\n"
+        "mine = loading.parse(sys.argv[1], 'mine'); Path(sys.argv[2]).write_bytes(pickle.dumps(mine))"
+    )
+    subprocess.run([sys.executable, "-c", code, text, tmp_path / "mine"], check=True)
+    code = (
+        "import pickle, sys; from pathlib import Path; from memrec_core.degradations import PATTERNS\n"
+        "mine = pickle.loads(Path(sys.argv[1]).read_bytes())\n"
+        "print(mine.degradations[0].label, 'diagonal' in PATTERNS)"
+    )
+    arrived = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "mine"], check=True, capture_output=True, text=True
+    )
+    assert arrived.stdout == "diagonal True\n"
+
+
+def test_experiment_that_arrives_where_its_module_is_not_says_so(small: Experiment):
+    sent = pickle.dumps(replace(small, imports=("no_such_module_of_mine",)))
+    with pytest.raises(InputError, match=r"imports: module .*no_such_module_of_mine.* on every node"):
+        pickle.loads(sent)
+    assert pickle.loads(pickle.dumps(small)) == small
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "digest"), [("demo", None, "4e910fefe2e554c2"), ("table1", "cpu", "2fa6eee7dd4c4af4")]
+)
+def test_run_that_an_earlier_revision_began_is_still_that_of_its_experiment(name: str, variant: str, digest: str):
+    text = (experiment.SHIPPED / f"{name}.yaml").read_text()
+    assert experiment.parse(text, name, variant=variant).digest == digest
