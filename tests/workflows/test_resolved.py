@@ -16,6 +16,7 @@ from workflows.experiment.resolved import Experiment
 from workflows.experiment.resolving import resolve
 from workflows.experiment.written import WrittenExperiment
 from workflows.run.audit_set import load_audit_set
+from workflows.run.run import Run
 from workflows.run.store import Store
 from workflows.work.train import train_model
 
@@ -53,8 +54,8 @@ def test_each_network_knows_what_trains_it(training: dict, fc10: tuple, unet: tu
 def test_training_is_done_by_what_the_file_names(tmp_path: Path):
     def steps(*overrides: str) -> int:
         mine = experiment.parse(SMALL, "small", ["training.targets=[1e-2]", *overrides])
-        images = load_audit_set(mine.data[0], mine.seed)
-        return train_model(mine, mine.trained_models[0], images, Store(str(tmp_path / mine.digest))).step
+        run, images = Run(mine, Store(str(tmp_path / mine.digest))), load_audit_set(mine.data[0], mine.seed)
+        return train_model(run, mine.trained_models[0], images).step
 
     assert len({steps(), steps("training.learning_rate=1e-2"), steps("training.optimiser=soap")}) == 3
     assert steps("training.learning_rate=1e-3", "training.optimiser=adam", "models.0.label=b") == steps()
