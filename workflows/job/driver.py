@@ -38,7 +38,7 @@ from workflows.run.checkpoint_files import (
 from workflows.run.images import catalogues_of, check_images, check_still_there, check_trained_on, keep_catalogues
 from workflows.run.plan import Unit, load_plan, make_plan, save_plan, with_checkpoints
 from workflows.run.store import FAILURES, PLAN, Store, claim, is_claimed
-from workflows.run.survey import is_done, survey
+from workflows.run.survey import fault_of, is_done, survey
 from workflows.terminal import duration, say
 from workflows.work import preflight
 from workflows.work.given import keep_given
@@ -256,8 +256,8 @@ class _Job:
         for name in stray:
             if name in by_file and is_done(self.store, by_file[name]):
                 continue
-            new = self.store.set_aside(name)
-            say(f"set aside: {self.store.show(name)} is damaged, or not of this run's plan; it is {new} now")
+            fault = fault_of(self.store, name)
+            say(f"set aside: {self.store.show(name)} {fault}; it is {self.store.set_aside(name)} now")
 
     def _assign(self) -> None:
         while self.pool.idle and (unit := self.ledger.next(time.monotonic())) is not None:

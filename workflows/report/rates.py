@@ -15,22 +15,12 @@ from workflows.experiment.written import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import Unit, planned_units
+from workflows.run.rates_schema import GROUP, RATES_SCHEMA, THRESHOLDS_SCHEMA
 from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
 from workflows.run.store import RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 from workflows.run.survey import survey
 
-GROUP = [
-    "data_set",
-    "model",
-    "target_loss",
-    "train_loss",
-    "checkpoint",
-    "degradation",
-    "noise_std",
-    "method",
-    "split",
-]
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
 DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
 """Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
@@ -105,8 +95,8 @@ def aggregate(experiment: Experiment, store: Store, show: Callable[[pd.DataFrame
     rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting), UNITS: digest_of(units)}
     if show is not None:
         show(rates)
-    for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
-        store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
+    for name, table, schema in ((RATES, rates, RATES_SCHEMA), (THRESHOLDS_FILE, thresholds, THRESHOLDS_SCHEMA)):
+        store.write_table(name, pa.Table.from_pandas(table, schema, preserve_index=False))
     return rates
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from workflows.run.plan import Unit
-from workflows.run.schema import IMAGES, SCHEMA, UNIT, VERSION, VERSION_KEY
+from workflows.run.schema import IMAGES, UNIT, VERSION, VERSION_KEY, check_columns
 from workflows.run.store import RECOVERY, Footer, Store
 
 
@@ -18,7 +18,8 @@ class Survey(NamedTuple):
 
 
 def survey(store: Store, units: Sequence[Unit], others: Sequence[Unit] | None = None) -> Survey:
-    """Which of the units have a valid file: one that is there, whole, of this schema, and says that it is the unit's.
+    """Which of the units have a valid file: one that is there, whole, with the columns of the
+    schema that are required, and says that it is the unit's.
 
     With the plan's `others` all that lies below recovery/ is looked at: what belongs neither to them nor to the units
     is stray. Those without a checkpoint have no names yet, so their folders are left alone. Without, the units are all
@@ -50,6 +51,13 @@ def is_done(store: Store, unit: Unit) -> bool:
     return not store.is_folder(unit.file) and _is_of(unit, store.footer(unit.file))
 
 
+def fault_of(store: Store, name: str) -> str:
+    """What is wrong with a file that is stray, as the end of a sentence."""
+    footer = None if store.is_folder(name) else store.footer(name)
+    lacks = check_columns(footer.schema) if footer else ""
+    return lacks or "is damaged, or not of this run's plan"
+
+
 def _is_of(unit: Unit, footer: Footer | None) -> bool:
     """Whether a file, by its footer, is whole and the unit's. That its rows are is seen where they are read: see
     `rows`."""
@@ -57,4 +65,4 @@ def _is_of(unit: Unit, footer: Footer | None) -> bool:
         return False
     said = {key: (footer.schema.metadata or {}).get(key, b"").decode() for key in (VERSION_KEY, UNIT, IMAGES)}
     expected = {VERSION_KEY: VERSION, UNIT: unit.name, IMAGES: unit.images}
-    return footer.rows == len(unit) and footer.schema.names == SCHEMA.names and said == expected
+    return footer.rows == len(unit) and said == expected and not check_columns(footer.schema)
