@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from memrec_core import autoencoders, checkpoints
@@ -111,11 +112,13 @@ def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed:
     units = sorted(run.glob("recovery/**/*.parquet"))
     units[0].write_bytes(units[0].read_bytes()[:-20])
     (units[1].parent / "notes.txt").write_text("mine")
+    pq.write_table(pq.read_table(units[2]).drop_columns(["mse"]), units[2])
     called = run_small(run)
     assert called.status == 0, called
-    assert f"set aside: {units[0]}" in called.out
+    assert f"set aside: {units[0]} is damaged" in called.out
+    assert f"set aside: {units[2]} has no column mse; it is set_aside/" in called.out
     assert "notes.txt" in called.out
-    assert len(list((run / "set_aside").iterdir())) == 2
+    assert len(list((run / "set_aside").iterdir())) == 3
     assert results(run).equals(results(undisturbed))
 
 

@@ -1,11 +1,17 @@
-"""Runs of earlier revisions: run_of_0.1.0 was made by the revision before the pictures' content was kept."""
+"""Runs of earlier revisions.
+
+run_of_0.1.0 was made by the revision before the pictures' content was kept, run_of_fixed_schema by the last one whose
+files had all the columns of its schema and no others.
+"""
 
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 OLD = Path(__file__).parent / "run_of_0.1.0"
+FIXED = Path(__file__).parent / "run_of_fixed_schema"
 
 
 @pytest.fixture
@@ -20,3 +26,36 @@ def test_earlier_run_gets_a_sentence_and_loses_nothing(memrec, old: Path, comman
     assert (called.status, called.err.count("\n")) in ((2, 1), (0, 0))
     assert command == "status" or called.status == 2
     assert {path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before
+
+
+@pytest.fixture
+def fixed(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FIXED, tmp_path / "fixed"))
+
+
+def test_run_of_the_fixed_schema_is_aggregated_to_the_same_rates(memrec, fixed: Path):
+    for name in ("rates.parquet", "thresholds.parquet"):
+        (fixed / name).unlink()
+    called = memrec("aggregate", fixed)
+    assert (called.status, called.err) == (0, ""), called
+    for name in ("rates.parquet", "thresholds.parquet"):
+        now, then = (pd.read_parquet(run / name) for run in (fixed, FIXED))
+        pd.testing.assert_frame_equal(now, then)
+        assert now.attrs == then.attrs
+
+
+def test_run_of_the_fixed_schema_is_reported_from_its_own_rates(memrec, fixed: Path):
+    called = memrec("report", fixed)
+    assert (called.status, called.err) == (0, ""), called
+    page = (fixed / "report/index.html").read_text()
+    assert "Incomplete:" not in page
+    assert "Nothing is known" not in page
+    assert page.count('<img src="data:image/png;base64') == 2 * 2 * (2 + 3)  # masks, splits, rows of pictures
+
+
+def test_run_of_the_fixed_schema_has_nothing_left_to_do(memrec, fixed: Path):
+    before = {path: path.read_bytes() for path in fixed.rglob("recovery/**/*.parquet")}
+    called = memrec("run", fixed / "experiment.yaml", "--run", fixed)
+    assert called.status == 0, called
+    assert "all 6 units are done" in called.out
+    assert {path: path.read_bytes() for path in fixed.rglob("recovery/**/*.parquet")} == before

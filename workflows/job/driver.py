@@ -43,7 +43,7 @@ from workflows.run.retired import bring_back, retire
 from workflows.run.run import Run
 from workflows.run.standing import Standing
 from workflows.run.store import FAILURES, PLAN, Store
-from workflows.run.survey import Survey, is_done, outlook, survey
+from workflows.run.survey import Survey, fault_of, is_done, outlook, survey
 from workflows.run.unit import Kind, Unit
 from workflows.terminal import duration, say
 from workflows.work import preflight
@@ -272,8 +272,8 @@ class _Job:
         for name in stray:
             if name in by_file and is_done(self.store, by_file[name]):
                 continue
-            new = self.store.set_aside(name)
-            say(f"set aside: {self.store.show(name)} is damaged, or not of this run's plan; it is {new} now")
+            fault = fault_of(self.store, name)
+            say(f"set aside: {self.store.show(name)} {fault}; it is {self.store.set_aside(name)} now")
 
     def _assign(self) -> None:
         while self.pool.idle and (unit := self.ledger.next(time.monotonic())) is not None:

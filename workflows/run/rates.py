@@ -15,6 +15,7 @@ from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
+from workflows.run.rates_schema import GROUP, RATES_SCHEMA, THRESHOLDS_SCHEMA
 from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
 from workflows.run.run import Run
 from workflows.run.store import RATES, Store
@@ -22,17 +23,6 @@ from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
 
-GROUP = [
-    "data_set",
-    "model",
-    "target_loss",
-    "train_loss",
-    "checkpoint",
-    "degradation",
-    "noise_std",
-    "method",
-    "split",
-]
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
 DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
 """Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
@@ -90,8 +80,8 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> p
     rates, thresholds = _rates_of_units(run)
     if show is not None:
         show(rates)
-    for name, table in ((RATES, rates), (THRESHOLDS_FILE, thresholds)):
-        run.store.write_table(name, pa.Table.from_pandas(table, preserve_index=False))
+    for name, table, schema in ((RATES, rates, RATES_SCHEMA), (THRESHOLDS_FILE, thresholds, THRESHOLDS_SCHEMA)):
+        run.store.write_table(name, pa.Table.from_pandas(table, schema, preserve_index=False))
     return rates
 
 

@@ -9,7 +9,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.fs
-import pyarrow.parquet
 from pyarrow.dataset import field
 
 from workflows.errors import ResultsError
@@ -104,7 +103,7 @@ def unreadable_files(paths: Sequence[str]) -> list[int]:
 
 def _is_readable(path: str) -> bool:
     try:
-        pyarrow.parquet.read_table(path, page_checksum_verification=True)
+        dataset_of([path]).to_table()
     except (OSError, ValueError, pa.ArrowException):
         return False
     return True

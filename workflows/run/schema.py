@@ -1,15 +1,27 @@
-"""The schema of the results: one row for each (checkpoint, degradation, method, image)."""
+"""The schema of the results: one row for each (checkpoint, degradation, method, image).
+
+It may grow: a reader needs the columns that it uses, and passes over those that it does not know.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 VERSION = "2"
 VERSION_KEY, UNIT, IMAGES = b"memrec_schema_version", b"memrec_unit", b"memrec_images"
 """What a file's metadata says of itself: its schema's version, its unit's name, the digest of that unit's images."""
+MEMREC, TORCH, DEVICE, METHOD = b"memrec_version", b"torch_version", b"memrec_device", b"memrec_method"
+"""And what made it: the versions of memrec and torch, the device, and the method's name and settings, as JSON."""
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""PNG, in the struct that Hugging Face `datasets` shows as an image."""
+"""PNG, in the struct that Hugging Face `datasets` shows as an image where the metadata say so."""
+_HUGGING_FACE = b"huggingface"
 
-_COLUMNS: list[tuple[str, pa.DataType, str]] = [
+Column = tuple[str, pa.DataType, str]
+"""A column's name and type, and what it holds."""
+
+_COLUMNS: list[Column] = [
     ("model", pa.string(), "label of the network in the experiment; generic for a method that uses none"),
     (
         "checkpoint",
@@ -53,12 +65,83 @@ _COLUMNS: list[tuple[str, pa.DataType, str]] = [
     ("recovered", PICTURE, "the recovered image, likewise"),
 ]
 
-SCHEMA = pa.schema(
-    [pa.field(name, kind, metadata={"description": text}) for name, kind, text in _COLUMNS],
-    metadata={VERSION_KEY: VERSION},
-)
+REQUIRED = {
+    "model",
+    "checkpoint",
+    "target_loss",
+    "train_loss",
+    "data_set",
+    "split",
+    "image_id",
+    "multiplicity",
+    "degradation",
+    "fraction_missing",
+    "noise_std",
+    "method",
+    "mse",
+    "psnr",
+    "mse_missing",
+    "status",
+    "evaluations",
+    "mask_error",
+    "seconds",
+    "original",
+    "degraded",
+    "recovered",
+}
+"""The columns that the rates and the page need. One that comes later is none of them: the files of before lack it."""
 
 
-def schema_of(unit: str, images: str) -> pa.Schema:
-    """The schema of the file of a unit, which says in its metadata what it is."""
-    return SCHEMA.with_metadata({**SCHEMA.metadata, UNIT: unit.encode(), IMAGES: images.encode()})
+def described(columns: Sequence[Column]) -> list[pa.Field]:
+    """The columns as fields, which keep their descriptions."""
+    return [pa.field(name, kind, metadata={"description": text}) for name, kind, text in columns]
+
+
+def _shown_as_images(columns: list[Column]) -> str:
+    """What tells `datasets` which columns are pictures; it infers the others from their types."""
+    features = {name: {"_type": "Image"} for name, kind, _ in columns if kind == PICTURE}
+    return json.dumps({"info": {"features": features}})
+
+
+SCHEMA = pa.schema(described(_COLUMNS), {VERSION_KEY: VERSION, _HUGGING_FACE: _shown_as_images(_COLUMNS)})
+
+
+def schema_of(unit: str, images: str, made_by: Mapping[bytes, str] | None = None) -> pa.Schema:
+    """The schema of the file of a unit, which says in its metadata what it is, and what it was `made_by`."""
+    return SCHEMA.with_metadata({**SCHEMA.metadata, UNIT: unit, IMAGES: images, **(made_by or {})})
+
+
+def check_columns(schema: pa.Schema) -> str:
+    """What keeps a file of this schema from being read as results, as the end of a sentence; empty where nothing does.
+
+    A required column must be there, and each that is known must be there once, with a type that its own can be read
+    from.
+    """
+    for name, kind, _ in _COLUMNS:
+        found = schema.get_all_field_indices(name)
+        if len(found) > 1:
+            return f"has {len(found)} columns {name}"
+        if not found and name in REQUIRED:
+            return f"has no column {name}"
+        if found and _widest(schema.field(found[0]).type) != _widest(kind):
+            return f"has a column {name} of type {schema.field(found[0]).type}, not {kind}"
+    return ""
+
+
+def _widest(kind: pa.DataType) -> pa.DataType:
+    """The same for all types that hold the same values, if more or fewer of them, or laid out in another way."""
+    if pa.types.is_dictionary(kind):
+        return _widest(kind.value_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _widest(field.type)) for field in kind])
+    for belongs, widest in (
+        (pa.types.is_integer, pa.int64()),
+        (pa.types.is_floating, pa.float64()),
+        (pa.types.is_large_string, pa.string()),
+        (pa.types.is_string_view, pa.string()),
+        (pa.types.is_large_binary, pa.binary()),
+        (pa.types.is_binary_view, pa.binary()),
+    ):
+        if belongs(kind):
+            return widest
+    return kind

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from workflows.run.schema import IMAGES, SCHEMA, UNIT, VERSION, VERSION_KEY
+from workflows.run.schema import IMAGES, UNIT, VERSION, VERSION_KEY, check_columns
 from workflows.run.store import RECOVERY, Footer, Store
 from workflows.run.unit import Unit
 
@@ -55,6 +55,13 @@ def is_done(store: Store, unit: Unit) -> bool:
     return store.is_file(unit.file)
 
 
+def fault_of(store: Store, name: str) -> str:
+    """What is wrong with a file that is stray, as the end of a sentence."""
+    footer = None if store.is_folder(name) else store.footer(name)
+    lacks = check_columns(footer.schema) if footer else ""
+    return lacks or "is damaged, or not of this run's plan"
+
+
 def is_of(unit: Unit, footer: Footer | None) -> bool:
     """Whether a file, by its footer, is whole and the unit's. That its rows are is seen where they are read: see
     `rows`."""
@@ -62,7 +69,7 @@ def is_of(unit: Unit, footer: Footer | None) -> bool:
         return False
     said = {key: (footer.schema.metadata or {}).get(key, b"").decode() for key in (VERSION_KEY, UNIT, IMAGES)}
     expected = {VERSION_KEY: VERSION, UNIT: unit.name, IMAGES: unit.images}
-    return footer.rows == len(unit) and footer.schema.names == SCHEMA.names and said == expected
+    return footer.rows == len(unit) and said == expected and not check_columns(footer.schema)
 
 
 def outlook(done: Sequence[Unit], left: Sequence[Unit]) -> str:

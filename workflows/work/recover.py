@@ -1,6 +1,7 @@
 """The work of one unit: degrade its images, recover them, measure, and lay the results out as rows."""
 
 import io
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +13,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from memrec_core import degradations, metrics, recovery
+from memrec_core import __version__, degradations, metrics, recovery
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
-from memrec_core.recovery import Denoiser
+from memrec_core.recovery import Denoiser, Method
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
 from workflows.experiment.models import Model
+from workflows.experiment.plain import plain_settings
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.planning import pictured
-from workflows.run.schema import schema_of
+from workflows.run.schema import DEVICE, MEMREC, METHOD, TORCH, schema_of
 from workflows.run.unit import Unit
 
 
@@ -145,7 +147,17 @@ def recover_unit(
             for image, place in zip(images, [*range(unit.start, unit.stop)] * times, strict=True)
         ]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
-    return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images))
+    return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images, _made_by(method, device)))
+
+
+def _made_by(method: Method, device: str) -> dict[bytes, str]:
+    """What a unit's file keeps of what made it; two kinds of device, or two versions of torch, differ in last bits."""
+    return {
+        MEMREC: __version__,
+        TORCH: str(torch.__version__),
+        DEVICE: device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})",
+        METHOD: json.dumps({"name": method.name, **plain_settings(method)}),
+    }
 
 
 def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> None:

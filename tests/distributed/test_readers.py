@@ -1,0 +1,134 @@
+"""A run's results, read by others, by README's own lines: of a folder, and the same of a bucket."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import duckdb
+import fsspec
+import numpy as np
+import pandas as pd
+import polars
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+from memrec_core import datasets as data_sets
+from tests.conftest import KEY, make_run
+from tests.distributed import s3
+from workflows.experiment import loading as experiments
+from workflows.run.plan import Size
+from workflows.run.store import Store
+
+README = Path(__file__).parents[2] / "README.md"
+LINES = dict(re.findall(r'^rows = (\w+)(\..*?"\))', README.read_text(), re.MULTILINE))
+"""How README reads the demo's results, by the reader."""
+EXPERIMENT = """
+name: readers
+data: {name: photos, count: 4, size: 8}
+models: [{architecture: fc10, width: 16}]
+training: {targets: [0.05]}
+degradations: [{mask: center}, {mask: bottom}]
+methods: [known_mask, autoencoder_iterations, biharmonic]
+recovery: {max_autoencoder_iterations: 5}
+pictures: 2
+"""
+ROWS = 2 * 3 * 8  # degradations, methods, images of both splits
+COLUMNS = [*KEY, "mse", "multiplicity"]
+IN_ROWS: dict[str, Callable[[Any], pd.DataFrame]] = {
+    "pandas": lambda rows: rows,
+    "polars": lambda rows: pd.DataFrame(rows.collect().to_dicts()),
+    "duckdb": lambda rows: rows.df(),
+    "datasets": lambda rows: pd.DataFrame(rows.select_columns(COLUMNS).to_list()),
+    "ray": lambda rows: rows.to_pandas(),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in the place of README's: some units of one degradation, some of both."""
+    folder = tmp_path_factory.mktemp("readers") / "runs/demo"
+    make_run(experiments.parse(EXPERIMENT, "readers"), folder, lambda kind: Size(16 if "known" in kind[2] else 3, 8))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bucket(run: Path) -> Iterator[str]:
+    """The run in a bucket, of a server that the environment names."""
+    with s3.s3_server() as port, pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.environment(f"http://127.0.0.1:{port}").items():
+            patch.setenv(name, value)
+        opened = fsspec.get_filesystem_class("s3")
+        opened.clear_instance_cache()  # those of other tests know another server
+        store = Store(f"s3://{s3.BUCKET}/run")
+        for path in run.rglob("*.parquet"):
+            store.write(path.relative_to(run).as_posix(), path.read_bytes())
+        yield store.uri
+        opened.clear_instance_cache()
+
+
+@pytest.fixture(scope="module")
+def local_ray(run: Path, bucket: str) -> Iterator[None]:
+    """A local Ray, whose workers find what their driver finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(run.parents[1])
+        ray.init("local", num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """Where the run lies, as README has it, or in the bucket."""
+    monkeypatch.chdir(run.parents[1])
+    for name in ("HF_DATASETS_CACHE", "DOWNLOADED_DATASETS_PATH"):
+        monkeypatch.setattr(datasets.config, name, str(tmp_path / name))
+    if request.param == "folder":
+        yield "runs/demo"
+        return
+    uri = request.getfixturevalue("bucket")
+    duckdb.register_filesystem(fsspec.filesystem("s3"))
+    yield uri
+    duckdb.unregister_filesystem("s3")
+
+
+def rows_of(reader: ModuleType, place: str) -> Any:
+    """What README's line for that reader returns, for the run at that place."""
+    name = reader.__name__
+    return eval(f"{name}{LINES[name]}".replace("runs/demo", place), {name: reader})
+
+
+def check_rows(found: pd.DataFrame, run: Path) -> None:
+    """They are those of the units' files, each read alone."""
+    each = [pq.ParquetFile(path).read(COLUMNS).to_pandas() for path in run.glob("recovery/**/*.parquet")]
+    expected = pd.concat(each).sort_values(KEY, ignore_index=True)
+    assert len(expected) == ROWS
+    pd.testing.assert_frame_equal(
+        found[COLUMNS].sort_values(KEY, ignore_index=True), expected, check_dtype=False, check_exact=True
+    )
+
+
+@pytest.mark.parametrize("reader", [pd, polars, duckdb, datasets], ids=lambda reader: reader.__name__)
+def test_readers_line_reads_the_rows(reader: ModuleType, place: str, run: Path):
+    check_rows(IN_ROWS[reader.__name__](rows_of(reader, place)), run)
+
+
+def test_ray_datas_line_reads_the_rows(local_ray: None, place: str, run: Path):
+    check_rows(IN_ROWS["ray"](rows_of(ray, place)), run)
+
+
+def test_pictures_are_pictures_to_datasets(place: str):
+    rows = rows_of(datasets, place)
+    columns = ("original", "degraded", "recovered")
+    assert [rows.features[name] for name in columns] == [datasets.Image()] * 3
+    pictured = [row for row in rows if row["original"] is not None]
+    assert len(pictured) == 2 * 3 * 4  # two images of each split
+    assert {(row[name].mode, row[name].size) for row in pictured for name in columns} == {("RGB", (8, 8))}
+    for split in ("train", "control"):
+        images = data_sets.load("photos", count=4, size=8, seed=42, split=split)
+        expected = dict(zip(images.ids, images.images.mul(255).round().byte().permute(0, 2, 3, 1).numpy(), strict=True))
+        for row in (row for row in pictured if row["split"] == split):
+            np.testing.assert_array_equal(np.asarray(row["original"]), expected[row["image_id"]])
