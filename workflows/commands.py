@@ -151,8 +151,8 @@ def _job(run: Run, request: Request, steps: Steps) -> "Outcome":
         complain(f"failed: {what}: {reason}")
     if outcome.failed:
         complain(
-            "what failed is taken up again with --retry-failed (a training by memrec run or memrec train); with other "
-            "settings it is another experiment, which needs a --run of its own"
+            "what failed is taken up again with --retry-failed (a training by memrec run or memrec train); without its "
+            "entry in the experiment the run is whole; with other settings it needs a --run of its own"
         )
     elif not outcome.complete:
         left = outcome.planned - outcome.done

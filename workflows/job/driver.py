@@ -31,15 +31,13 @@ from workflows.run.checkpoint_files import (
     all_checkpoints,
     checkpoint_file,
     checkpoints_there,
-    other_checkpoints,
     set_checkpoint_aside,
     set_damaged_aside,
 )
-from workflows.run.growth import growth_of, keep_grown
+from workflows.run.growth import growth_of, keep_grown, settle
 from workflows.run.identity import asks_for_the_same, begun, claim
 from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
 from workflows.run.plan import load_plan, with_checkpoints
-from workflows.run.retired import bring_back, retire
 from workflows.run.run import Run
 from workflows.run.standing import Standing
 from workflows.run.store import FAILURES, PLAN, Store
@@ -448,12 +446,10 @@ def _plan(
     sizes = unit_sizes(run.experiment, to_measure, _counts(catalogues), cluster, audits)
     priors = _priors(run.experiment, new)
     plan = keep_grown(run, growth, catalogues, (sizes | there).__getitem__, priors, digests)
-    units, _ = with_checkpoints(plan.units, digests)
-    known = digests | other_checkpoints(run, [unit.place[1:] for unit in plan.retired])
-    retire(run.store, [unit.file for unit in with_checkpoints([*plan.retired, *growth.replaced], known)[0]])
+    back = settle(run, growth, plan, digests)
     if growth.replaced:
         say(f"recovery: {len(growth.replaced)} units are done again, to keep pictures of more images")
-    if back := bring_back(run.store, units):
+    if back:
         say(f"recovery: {len(back)} units that were set aside are asked for again, and come back")
     return list(plan.units)
 

@@ -1,15 +1,15 @@
 """How a run's plan grows: what of it stays, what it leaves open, and what is no longer asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
-from workflows.run.checkpoint_files import Checkpoint
+from workflows.run.checkpoint_files import Checkpoint, other_checkpoints
 from workflows.run.images import check_images
 from workflows.run.plan import Plan, planned_once, replace_plan, save_plan, with_checkpoints
 from workflows.run.planning import Size, Sizes, asked_for, by_place, left_open, make_plan, split_up, with_pictures
-from workflows.run.retired import split, waiting_place
+from workflows.run.retired import bring_back, retire, split, waiting_place
 from workflows.run.run import Run
 from workflows.run.store import PLAN
 from workflows.run.unit import Kind, Unit
@@ -42,7 +42,7 @@ def growth_of(run: Run, then: Experiment, catalogues: Mapping[str, Catalogue]) -
     planned = planned_once(run.store)
     check_images(planned, catalogues, run.store)
     asked, others = asked_for(run.experiment, planned)
-    parted = split_up(then, run.experiment, others)
+    parted = split_up(then, others)
     asked_parts, other_parts = asked_for(run.experiment, [part for parts in parted.values() for part in parts])
     now = {
         unit: with_pictures(then, run.experiment, unit, catalogues[unit.data_set])
@@ -69,9 +69,12 @@ def keep_grown(
     plan = Plan(tuple(units), growth.retired)
     if not run.store.exists(PLAN):
         return save_plan(run, plan)
-    named = {unit: with_checkpoints(parts, digests)[0] for unit, parts in growth.parted.items()}
-    wholes = {unit: with_checkpoints([unit], digests)[0] for unit in growth.parted}
-    parts = {whole: named[unit] for unit, found in wholes.items() for whole in found}
+    known = _with_others(run, digests, growth.parted)
+    parts = {
+        whole: with_checkpoints(singles, known)[0]
+        for unit, singles in growth.parted.items()
+        for whole in with_checkpoints([unit], known)[0]
+    }
     asked = set(with_checkpoints(plan.units, digests)[0])
     split(run.store, parts, asked)
     replace_plan(run, plan)
@@ -79,3 +82,16 @@ def keep_grown(
         for file in (whole.file, waiting_place(whole.file)):
             run.store.remove(file)
     return plan
+
+
+def settle(run: Run, growth: Growth, plan: Plan, digests: Mapping[Checkpoint, str]) -> list[Unit]:
+    """Move the files of units that are not asked for out of the way of readers; returns the units that waited, and are
+    back now."""
+    known = _with_others(run, digests, plan.retired)
+    retire(run.store, [unit.file for unit in with_checkpoints([*plan.retired, *growth.replaced], known)[0]])
+    return bring_back(run.store, with_checkpoints(plan.units, digests)[0])
+
+
+def _with_others(run: Run, digests: Mapping[Checkpoint, str], units: Iterable[Unit]) -> dict[Checkpoint, str]:
+    """The digests, and those of the checkpoints that units have whose network or target is not asked for now."""
+    return {**digests, **other_checkpoints(run, [unit.place[1:] for unit in units])}

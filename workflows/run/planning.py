@@ -10,7 +10,7 @@ from workflows.experiment.methods import MethodEntry
 from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
-from workflows.run.unit import Kind, Place, Unit, settings_digest, settings_of_unit
+from workflows.run.unit import Kind, Place, Unit, settings_of_unit
 
 
 class Size(NamedTuple):
@@ -127,24 +127,18 @@ def asked_for(experiment: Experiment, units: Iterable[Unit]) -> tuple[list[Unit]
     return asked, others
 
 
-def split_up(then: Experiment, now: Experiment, units: Iterable[Unit]) -> dict[Unit, list[Unit]]:
-    """The units of several degradations of which `now` asks for some alone, each with a unit for every degradation that
-    an experiment knows: the run's as it was `then`, or as it is now."""
-    places = {(place, entry.label) for place, entry in wanted(now)}
-    known = {degradation.label: degradation for experiment in (then, now) for degradation in experiment.degradations}
-    found = {}
-    for unit in units:
-        some = {degradation.label for degradation in now.degradations} & set(unit.degradations)
-        if not some or (unit.place, unit.method) not in places or not set(unit.degradations) <= known.keys():
-            continue
-        model = now.model(unit.model) if unit.uses_network else None
-        method, labels = now.method(unit.method), unit.degradations
-        if settings_digest(now.seed, model, method, [known[label] for label in labels]) == unit.settings:
-            found[unit] = [
-                replace(unit, degradations=(label,), settings=settings_digest(now.seed, model, method, [known[label]]))
-                for label in labels
-            ]
-    return found
+def split_up(then: Experiment, units: Iterable[Unit]) -> dict[Unit, list[Unit]]:
+    """For each unit of several degradations a unit of each of them, so that they can be asked for one by one; `then` is
+    the run's experiment as it was, which asked for them all."""
+    several = [unit for unit in units if len(unit.degradations) > 1]
+    settings = cache(lambda *labels: settings_of_unit(then, *labels))
+    return {
+        unit: [
+            replace(unit, degradations=(label,), settings=settings(unit.model, unit.method, (label,)))
+            for label in unit.degradations
+        ]
+        for unit in asked_for(then, several)[0]
+    }
 
 
 def with_pictures(then: Experiment, now: Experiment, unit: Unit, catalogue: Catalogue) -> Unit:
