@@ -106,17 +106,19 @@ def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
     assert "Incomplete: 36 of 72 work units" in memrec("aggregate", tmp_path / "run").out
 
 
-def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path):
+@pytest.mark.parametrize("verify", [True, False])
+def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path, verify: bool):
     run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
     units = sorted(run.glob("recovery/**/*.parquet"))
     units[0].write_bytes(units[0].read_bytes()[:-20])
     (units[1].parent / "notes.txt").write_text("mine")
-    called = run_small(run)
+    called = run_small(run, *(["--verify"] if verify else []))
     assert called.status == 0, called
-    assert f"set aside: {units[0]}" in called.out
+    assert (f"set aside: {units[0]}" if verify else f"{units[0]} had damaged rows") in called.out
     assert "notes.txt" in called.out
     assert len(list((run / "set_aside").iterdir())) == 2
     assert results(run).equals(results(undisturbed))
+    assert results(run, "results").equals(results(run))
 
 
 @pytest.mark.parametrize("command", ["aggregate", "report"])

@@ -17,6 +17,7 @@ from workflows.errors import ResultsError
 from workflows.experiment import loading as experiments
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
+from workflows.run.run import Run
 from workflows.run.store import Store
 
 EXPERIMENT = """
@@ -45,7 +46,7 @@ def files(folder: Path) -> list[Path]:
 
 def rates_of(folder: Path) -> pd.DataFrame:
     store = Store(str(folder))
-    return aggregate(experiments.parse(EXPERIMENT, "rows"), store).drop(columns="seconds")
+    return aggregate(Run(experiments.parse(EXPERIMENT, "rows"), store)).drop(columns="seconds")
 
 
 def test_whole_run_is_aggregated_as_pandas_would(whole: Path):
@@ -123,9 +124,11 @@ def test_any_bit_that_flips_in_a_units_file_changes_no_figure(whole, tmp_path_fa
         found = rates_of(folder)
     except ResultsError:
         found = rates_of(folder)
-    if not found.equals(rates_of(whole)):
+    if len(found) != len(rates_of(whole)) or found["images"].sum() != rates_of(whole)["images"].sum():
         path.unlink(missing_ok=True)
         pd.testing.assert_frame_equal(found, rates_of(folder))
+    else:
+        pd.testing.assert_frame_equal(found, rates_of(whole))
 
 
 def test_order_of_a_units_rows_does_not_matter(whole: Path, tmp_path: Path):

@@ -35,6 +35,7 @@ from workflows.run.checkpoint_files import (
     set_checkpoint_aside,
     set_damaged_aside,
 )
+from workflows.run.compacted import drop_compacted, keep_compacted
 from workflows.run.growth import growth_of, keep_grown
 from workflows.run.identity import asks_for_the_same, begun, claim
 from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
@@ -238,6 +239,7 @@ class _Job:
         if self.planned:
             seen = survey(self.store, units, self.blocked, self.steps.verify)
             say(f"recovery: {outlook(seen.done, [*seen.left, *self.blocked])}")
+            keep_compacted(self.store, seen.done, [*seen.left, *self.blocked])
             self._take_up(seen, units)
 
     def _look(self) -> None:
@@ -380,6 +382,8 @@ class _Job:
     def _outcome(self) -> Outcome:
         seconds = self._recovery_seconds()
         if self.ledger.done:
+            named, _ = with_checkpoints(self.planned, self.digests)
+            drop_compacted(self.store, [unit.file for unit in named if unit.name in self.ledger.done])
             say(
                 f"recovery: {len(self.ledger.done)} units, {self.ledger.images} recoveries in "
                 f"{duration(seconds)} on {self.most_actors} actors"

@@ -5,6 +5,7 @@ images.parquet                 one row an image that was read: what identifies i
 plan.parquet                   one row a work unit
 checkpoints/<model>/<loss>.safetensors and .json
 recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet, or recovery/generic/<degradation>/...
+results/<model>/<loss>.parquet the same rows, of all units of a checkpoint, or results/generic.parquet
 failures/<unit>.json           why a unit, or a network's training, was given up
 set_aside/                     what was damaged, or is not of the plan
 set_aside/recovery/            results that are not asked for now
@@ -31,7 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from memrec_core.atomic import write_bytes, write_new_bytes
+from memrec_core.atomic import move_file, write_bytes, write_new_bytes
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
 
@@ -40,10 +41,13 @@ IMAGES = "images.parquet"
 THRESHOLDS = "thresholds.parquet"
 RECOVERY, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "failures", "checkpoints", "set_aside"
 PROGRESS = "progress.json"
+COPIES = 64
+"""How many files are copied from an object store side by side."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
             "retries": {"mode": "standard", "max_attempts": 8},
+            "max_pool_connections": COPIES,
             "connect_timeout": 10,
             "read_timeout": 20,
         }
@@ -179,6 +183,15 @@ class Store:
                 f"{self.show(name)} can't be read ({in_a_line(error)}); give the same command again once it can"
             ) from error
 
+    def put(self, name: str, path: str) -> None:
+        """Put a file of this machine there, or in place of what is there: it appears whole. It lies in the run's folder
+        where that is local, and is moved."""
+        with self._writing(name):
+            if self.is_local:
+                move_file(Path(path), Path(self.path(name)))
+            else:
+                self.fs.put_file(path, self.path(name))
+
     def remove(self, name: str) -> None:
         with self._writing(name), suppress(FileNotFoundError):  # another driver may have been first
             if self.exists(name):
@@ -193,6 +206,15 @@ class Store:
         with self._reading(folder):
             paths = [self.fs._strip_protocol(path)[skip:] for path in self.fs.find(self.path(folder))]
         return sorted(p for p in paths if p.endswith(suffix) and not p.rpartition("/")[2].startswith("."))
+
+    def marks(self, folder: str) -> dict[str, str]:
+        """By the name of each file below `folder` what changes when it is written anew, as a listing says it: the
+        size, and an object's tag, or the time of the last change."""
+        self.fs.invalidate_cache()
+        skip = len(self.path(""))
+        with self._reading(folder):
+            found = self.fs.find(self.path(folder), detail=True).items()
+        return {self.fs._strip_protocol(path)[skip:]: _mark(known) for path, known in found}
 
     def write_table(self, name: str, table: pa.Table) -> None:
         self.write(name, _parquet(table))
@@ -217,7 +239,7 @@ class Store:
         with TemporaryDirectory(prefix="memrec-") as folder:
             copies = [f"{folder}/{number}.parquet" for number in range(len(names))]
             try:
-                self.fs.get(list(map(self.path, names)), copies, batch_size=CONNECTIONS)
+                self.fs.get(list(map(self.path, names)), copies, batch_size=COPIES)
             except self.errors as error:
                 raise StoreError(
                     f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "
@@ -293,9 +315,22 @@ class Store:
         return found
 
 
+def _mark(known: Mapping[str, Any]) -> str:
+    tags = [known[key] for key in ("ETag", "etag", "mtime", "created") if known.get(key)]
+    return f"{known.get('size')} {str(tags[0]) if tags else ''}"
+
+
+def footer_of(path: str) -> Footer | None:
+    """What the footer of a Parquet file of this machine says; None where it is not whole."""
+    try:
+        return _footer(path)
+    except (OSError, ValueError):
+        return None
+
+
 def _footer(source: Any) -> Footer:
-    parquet = pq.ParquetFile(source)
-    return Footer(parquet.metadata.num_rows, parquet.schema_arrow)
+    with pq.ParquetFile(source) as parquet:
+        return Footer(parquet.metadata.num_rows, parquet.schema_arrow)
 
 
 def _parquet(table: pa.Table) -> bytes:
