@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from memrec_core.errors import in_a_line
 from workflows.errors import ResultsError, StoreError
 from workflows.run.schema import SCHEMA, VERSION, VERSION_KEY
-from workflows.run.store import RECOVERY, Store, footer_of
+from workflows.run.store import RECOVERY, RESULTS, Store, footer_of
 from workflows.run.unit import Unit
 
-RESULTS = "results"
 UNITS = b"memrec_units"
 """In a file's metadata: the names of its units, in the order of their rows, each with its file's mark, as JSON."""
 REPEATED = [field.name for field in SCHEMA if field.type == pa.string()]
@@ -29,14 +28,21 @@ Found = TypeVar("Found")
 
 
 class Source(NamedTuple):
-    """A file with rows of a run: its name in the run's folder, where it lies on this machine, and whose rows it has,
-    with the marks of these units' files. `compacted` is the file of all units of the checkpoint, there or not."""
+    """A file with rows of a run: its name in the run's folder, its place among the `paths` of this machine, and whose
+    rows it has, with the marks of these units' files. `compacted` is the file of all units of the checkpoint, there or
+    not."""
 
     file: str
-    path: str
+    paths: Sequence[str]
+    place: int
     units: tuple[Unit, ...]
     marks: tuple[str, ...]
     compacted: str
+
+    @property
+    def path(self) -> str:
+        """Where it lies; waits until it does."""
+        return self.paths[self.place]
 
     @property
     def is_compacted(self) -> bool:
@@ -66,20 +72,21 @@ def sources_of(store: Store, units: Iterable[Unit], without: Collection[str] = (
     marks = store.marks(RECOVERY)
     there = [name for name in store.names(RESULTS, ".parquet") if name in by_file and name not in without]
     with ExitStack() as stack:
-        compacted = [
-            Source(name, path, tuple(by_file[name]), tuple(marks.get(unit.file, "") for unit in by_file[name]), name)
-            for name, path in zip(there, stack.enter_context(store.local_paths(there)), strict=True)
-        ]
+        paths = stack.enter_context(store.local_paths(there))
+        compacted = [_source(name, paths, place, by_file[name], marks, name) for place, name in enumerate(there)]
         current = {source.file: source for source in compacted if _is_current(source)}
         loose = [(name, unit) for name, own in by_file.items() if name not in current for unit in own]
         paths = stack.enter_context(store.local_paths([unit.file for _, unit in loose]))
         yield [
             *current.values(),
-            *(
-                Source(unit.file, path, (unit,), (marks.get(unit.file, ""),), name)
-                for (name, unit), path in zip(loose, paths, strict=True)
-            ),
+            *(_source(unit.file, paths, place, [unit], marks, name) for place, (name, unit) in enumerate(loose)),
         ]
+
+
+def _source(
+    file: str, paths: Sequence[str], place: int, units: list[Unit], marks: Mapping[str, str], compacted: str
+) -> Source:
+    return Source(file, paths, place, tuple(units), tuple(marks.get(unit.file, "") for unit in units), compacted)
 
 
 def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]], Found]) -> Found:

@@ -20,8 +20,8 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,10 +39,10 @@ from workflows.errors import StoreError
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
 IMAGES = "images.parquet"
 THRESHOLDS = "thresholds.parquet"
-RECOVERY, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "failures", "checkpoints", "set_aside"
+RECOVERY, RESULTS, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "results", "failures", "checkpoints", "set_aside"
 PROGRESS = "progress.json"
-COPIES = 64
-"""How many files are copied from an object store side by side."""
+COPIES, COPIED = 64, 512
+"""How many files are copied from an object store side by side, and after how many they can be read."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
@@ -67,6 +67,21 @@ class Footer(NamedTuple):
 
     rows: int
     schema: pa.Schema
+
+
+class _Copies(Sequence[str]):
+    """Paths of copies that are being made, COPIED of them at a time."""
+
+    def __init__(self, paths: list[str], made: list[Future[None]]) -> None:
+        self.paths, self.made = paths, made
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] (no slices)
+        path = self.paths[place]
+        self.made[place // COPIED].result()
+        return path
 
 
 class Store:
@@ -230,22 +245,30 @@ class Store:
             raise InputError(f"{self.show(name)} is not readable Parquet ({error}); remove it and run again") from error
 
     @contextmanager
-    def local_paths(self, names: list[str]) -> Iterator[list[str]]:
+    def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
         """Where the files lie on this machine for the length of the block: their own place, or, of an object store's,
-        copies, which need the disk's room. Arrow's threads read copies, since they may hang where they call Python."""
-        if self.is_local:
+        copies, which need the disk's room. These come by and by, and who asks for a path waits for it. Arrow's threads
+        read copies, since they may hang where they call Python."""
+        if self.is_local or not names:
             yield list(map(self.path, names))
             return
-        with TemporaryDirectory(prefix="memrec-") as folder:
-            copies = [f"{folder}/{number}.parquet" for number in range(len(names))]
+        with TemporaryDirectory(prefix="memrec-") as folder, ThreadPoolExecutor(1) as copying:
+            paths = [f"{folder}/{number}.parquet" for number in range(len(names))]
+            starts = range(0, len(names), COPIED)
+            parts = [slice(start, start + COPIED) for start in starts]
             try:
-                self.fs.get(list(map(self.path, names)), copies, batch_size=COPIES)
-            except self.errors as error:
-                raise StoreError(
-                    f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "
-                    "there is room, or choose another disk with TMPDIR, and give the same command again"
-                ) from error
-            yield copies
+                yield _Copies(paths, [copying.submit(self._copy, names[part], paths[part], folder) for part in parts])
+            finally:
+                copying.shutdown(cancel_futures=True)
+
+    def _copy(self, names: Sequence[str], paths: list[str], folder: str) -> None:
+        try:
+            self.fs.get(list(map(self.path, names)), paths, batch_size=COPIES)
+        except self.errors as error:
+            raise StoreError(
+                f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "
+                "there is room, or choose another disk with TMPDIR, and give the same command again"
+            ) from error
 
     def footer(self, name: str) -> Footer | None:
         """What the footer of a Parquet file says; None where it is not whole."""
