@@ -59,11 +59,18 @@ def rows() -> list[Row]:
 
 
 def write_run(store: Store, shape: Shape = LARGE) -> int:
-    """A run as it would be, with measured columns that are drawn at random; returns how many rows it has."""
+    """A run as it would be, of pictures that are gone by now, with measured columns that are drawn at random; returns
+    how many rows it has."""
     experiment = Experiment.model_validate(
         {
             "name": "synthetic",
-            "data": {"name": "photos", "count": shape.images, "control_count": 0},
+            "data": {
+                "name": "image_folder",
+                "root": "elsewhere",
+                "size": 64,
+                "count": shape.images,
+                "control_count": 0,
+            },
             "models": [{"architecture": "fc10"}],
             "training": {"targets": np.geomspace(1e-3, 1e-8, shape.checkpoints).tolist()},
             "degradations": [{"mask": number} for number in range(1, shape.masks + 1)],
@@ -72,10 +79,11 @@ def write_run(store: Store, shape: Shape = LARGE) -> int:
     store.write(EXPERIMENT, experiment.to_yaml().encode())
     ids = tuple(f"image_{i:05}" for i in range(shape.images))
     catalogue = Catalogue(tuple(Image("train", id_, None, id_) for id_ in ids))
-    keep_catalogues(store, {"photos": catalogue})
+    catalogues = {experiment.data[0].label: catalogue}
+    keep_catalogues(store, catalogues)
     plan = save_plan(
         Run(experiment, store),
-        Plan(tuple(make_plan(experiment, {"photos": catalogue}, lambda kind: Size(shape.recoveries, 512)))),
+        Plan(tuple(make_plan(experiment, catalogues, lambda kind: Size(shape.recoveries, 512)))),
     )
     [model] = experiment.models
     digests = {}

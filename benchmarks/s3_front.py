@@ -1,9 +1,10 @@
 """A folder as an S3 server on loopback that answers each request after a while, as one far away does.
 
-    python -m benchmarks.s3_front FOLDER PORT SECONDS
+    python -m benchmarks.s3_front FOLDER FILE SECONDS
 
-moto answers about 300 requests a second and takes a core for it; this one keeps out of the way of what is measured. It
-knows what s3fs asks of objects (GET, HEAD, PUT, DELETE, listings) and nothing else: no parts, no rights, no versions.
+writes its port to the file once it listens. moto's server takes more of a machine than the client that is measured;
+this one keeps out of its way. It knows what s3fs asks of objects (GET, HEAD, PUT, DELETE, listings) and nothing else:
+no parts, no rights, no versions.
 """
 
 import asyncio
@@ -140,11 +141,20 @@ def _error(status: int, code: str) -> web.Response:
     return web.Response(status=status, text=f"<Error><Code>{code}</Code></Error>", content_type="application/xml")
 
 
+async def serve(folder: Path, port: Path, latency_s: float) -> None:
+    """Answer until the process ends."""
+    app = web.Application(client_max_size=2**30)
+    app.router.add_route("*", "/{key:.*}", Front(folder, latency_s).answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port.write_text(str(runner.addresses[0][1]), encoding="utf-8")
+    await asyncio.Event().wait()
+
+
 def main() -> None:
     folder, port, seconds = sys.argv[1:]
-    app = web.Application(client_max_size=2**30)
-    app.router.add_route("*", "/{key:.*}", Front(Path(folder), float(seconds)).answer)
-    web.run_app(app, host="127.0.0.1", port=int(port), print=None, access_log=None)
+    asyncio.run(serve(Path(folder), Path(port), float(seconds)))
 
 
 if __name__ == "__main__":

@@ -226,7 +226,9 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
         known = audits[data.label].catalogue
         recoveries = sum(len(unit) for unit in planned if unit.data_set == data.label)
         pictured = sum(min(experiment.pictures, known.count(split)) for split in SPLITS) / len(known)
-        results += COMPACTED * recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
+        results += (
+            COMPACTED * recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
+        )
     parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
     return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 

@@ -41,13 +41,13 @@ KEY = ["target_loss", "degradation", "method", "split", "image_id"]
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
     make_run(experiments.parse(EXPERIMENT, "compacted"), folder, lambda kind: Size(3, 8))
-    aggregate(open_run(folder))
+    aggregate(open_run(str(folder)))
     return folder
 
 
 @pytest.fixture
 def run(whole: Path, tmp_path: Path) -> OpenRun:
-    return open_run(shutil.copytree(whole, tmp_path / "run"))
+    return open_run(str(shutil.copytree(whole, tmp_path / "run")))
 
 
 def there(run: OpenRun) -> list[str]:
@@ -72,7 +72,7 @@ def test_each_row_is_there_once_whoever_reads(run):
     pd.testing.assert_frame_equal(results(folder, "results"), expected)
     glob = f"{folder}/results/**/*.parquet"
     counted = [(len(expected), pytest.approx(expected["mse"].sum()))]
-    assert duckdb.sql(f"SELECT count(*), sum(mse) FROM '{glob}'").fetchall() == counted
+    assert duckdb.execute(f"SELECT count(*), sum(mse) FROM '{glob}'").fetchall() == counted
     assert len(polars.read_parquet(glob)) == len(expected)
     assert pq.read_schema(folder / FILES[0]).equals(SCHEMA)
     assert pd.read_parquet(folder / "results")["original"].notna().sum() == expected["original"].notna().sum() > 0
@@ -91,7 +91,7 @@ def test_rates_results_and_page_are_the_same_before_and_after(whole: Path, run):
     before, table, pictures = run.rates(), run.results(), len(run.pictures())
     assert there(run) == []
     rates = rates_of(run)
-    compacted = open_run(whole)
+    compacted = open_run(str(whole))
     pd.testing.assert_frame_equal(rates_of(compacted), rates)
     pd.testing.assert_frame_equal(before.drop(columns="seconds"), rates)
     ordered = [frame.drop(columns="seconds").sort_values(KEY, ignore_index=True) for frame in (run.results(), table)]

@@ -214,22 +214,24 @@ class Store:
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """The files below `folder` that end in `suffix`, sorted; temporary ones are left out."""
-        self.fs.invalidate_cache()
-        if not self.exists(folder):
-            return []
-        skip = len(self.path(""))
-        with self._reading(folder):
-            paths = [self.fs._strip_protocol(path)[skip:] for path in self.fs.find(self.path(folder))]
-        return sorted(p for p in paths if p.endswith(suffix) and not p.rpartition("/")[2].startswith("."))
+        found = self._found(folder)
+        return sorted(name for name in found if name.endswith(suffix) and not name.rpartition("/")[2].startswith("."))
 
     def marks(self, folder: str) -> dict[str, str]:
         """By the name of each file below `folder` what changes when it is written anew, as a listing says it: the
         size, and an object's tag, or the time of the last change."""
+        return {name: _mark(known) for name, known in self._found(folder).items()}
+
+    def _found(self, folder: str) -> dict[str, dict[str, Any]]:
+        """What a listing says of the files below a folder, by their names; nothing where there is no such folder."""
         self.fs.invalidate_cache()
         skip = len(self.path(""))
-        with self._reading(folder):
-            found = self.fs.find(self.path(folder), detail=True).items()
-        return {self.fs._strip_protocol(path)[skip:]: _mark(known) for path, known in found}
+        try:
+            with self._reading(folder):
+                found = self.fs.find(self.path(folder), detail=True)
+        except FileNotFoundError:
+            return {}
+        return {self.fs._strip_protocol(path)[skip:]: known for path, known in found.items()}
 
     def write_table(self, name: str, table: pa.Table) -> None:
         self.write(name, _parquet(table))
