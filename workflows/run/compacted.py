@@ -6,6 +6,7 @@ marks that their files had. One is read in their place as long as just these are
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,7 +145,8 @@ def _marks(metadata: Mapping[bytes, bytes]) -> dict[str, str] | None:
 
 
 class Compaction:
-    """Compacts rows as they are read, and puts the files where they belong once all of them were found right.
+    """Compacts rows as they are read, beside that in a thread, and puts the files where they belong once all of them
+    were found right.
 
     A disk that refuses is remembered until then, so that what is made of the rows beside is not lost with it.
     """
@@ -152,6 +154,8 @@ class Compaction:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.refusal: OSError | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
         self._folder: TemporaryDirectory[str] | None = None
         self._current: set[str] = set()
         self._marks: dict[str, dict[str, str]] = {}
@@ -163,6 +167,7 @@ class Compaction:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
         with suppress(OSError):
             self._end_file()
         if self._folder is not None:
@@ -170,6 +175,7 @@ class Compaction:
 
     def begin(self, sources: Iterable[Source]) -> None:
         """Rows of these files come, those of a checkpoint together; what came before does not count."""
+        self._wait()
         self._end_file()
         self._marks, self._written, self._current = {}, {}, set()
         for source in sources:
@@ -181,8 +187,15 @@ class Compaction:
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Rows of a compacted file, as one of its row groups; nothing is done where it is there already."""
-        if self.refusal is not None or name in self._current:
-            return
+        self._wait()  # rows that wait take memory
+        if self.refusal is None and name not in self._current:
+            self._writing = self._thread.submit(self._write, name, rows)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write(self, name: str, rows: pa.Table) -> None:
         try:
             if name != self._name:
                 self._end_file()
@@ -194,6 +207,7 @@ class Compaction:
 
     def publish(self) -> None:
         """Put the files where they belong, and remove those of other checkpoints. Raises StoreError."""
+        self._wait()
         if self.refusal is None:
             try:
                 self._end_file()
