@@ -141,7 +141,7 @@ def test_unit_damaged_within_a_sound_footer_is_named_set_aside_and_recovered_aga
         return
     again = run_small(run)
     assert again.status == 0, again
-    assert "35 of 36 units are done already" in again.out
+    assert "140 of 144 recoveries are there" in again.out
     assert results(run).equals(results(undisturbed))
 
 

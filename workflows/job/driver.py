@@ -272,7 +272,7 @@ class _Job:
         """Move what does not belong among the results out of the way; another driver may have mended it meanwhile."""
         by_file = {unit.file: unit for unit in units}
         for name in stray:
-            if name in by_file and is_done(self.store, by_file[name]):
+            if name in by_file and is_done(self.store, by_file[name], self.steps.verify):
                 continue
             new = self.store.set_aside(name)
             say(f"set aside: {self.store.show(name)} is damaged, or not of this run's plan; it is {new} now")
