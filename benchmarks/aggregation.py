@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,17 @@ from workflows.run.schema import SCHEMA, schema_of
 from workflows.run.store import EXPERIMENT, Store
 from workflows.run.unit import Unit
 
-IMAGES, MASKS, CHECKPOINTS = 25_000, 6, 167
+
+class Shape(NamedTuple):
+    """How large a synthetic run is, of three methods; a unit holds so many `recoveries`."""
+
+    images: int
+    masks: int
+    checkpoints: int
+    recoveries: int
+
+
+LARGE = Shape(25_000, 6, 167, 25_000)
 AGGREGATE = """
 import resource, sys, time
 began = time.perf_counter()
@@ -47,35 +58,44 @@ def rows() -> list[Row]:
     ]
 
 
-def write_run(store: Store) -> int:
-    """A run as it would be, with measured columns that are drawn at random; returns how many rows it has."""
+def write_run(store: Store, shape: Shape = LARGE) -> int:
+    """A run as it would be, of pictures that are gone by now, with measured columns that are drawn at random; returns
+    how many rows it has."""
     experiment = experiment_from(
         {
             "name": "synthetic",
-            "data": {"name": "photos", "count": IMAGES, "control_count": 0},
+            "data": {
+                "name": "image_folder",
+                "root": "elsewhere",
+                "size": 64,
+                "count": shape.images,
+                "control_count": 0,
+            },
             "models": [{"architecture": "fc10"}],
-            "training": {"targets": np.geomspace(1e-3, 1e-8, CHECKPOINTS).tolist()},
-            "degradations": [{"mask": number} for number in range(1, MASKS + 1)],
+            "training": {"targets": np.geomspace(1e-3, 1e-8, shape.checkpoints).tolist()},
+            "degradations": [{"mask": number} for number in range(1, shape.masks + 1)],
         }
     )
     store.write(EXPERIMENT, experiment.to_yaml().encode())
-    ids = tuple(f"image_{i:05}" for i in range(IMAGES))
+    ids = tuple(f"image_{i:05}" for i in range(shape.images))
     catalogue = Catalogue(tuple(Image("train", id_, None, id_) for id_ in ids))
-    keep_catalogues(store, {"photos": catalogue})
+    catalogues = {experiment.data[0].label: catalogue}
+    keep_catalogues(store, catalogues)
     plan = save_plan(
         Run(experiment, store),
-        Plan(tuple(make_plan(experiment, {"photos": catalogue}, lambda kind: Size(IMAGES, 512)))),
+        Plan(tuple(make_plan(experiment, catalogues, lambda kind: Size(shape.recoveries, 512)))),
     )
     [model] = experiment.models
     digests = {}
     for number, target in enumerate(experiment.training.targets):
         digests[model.label, target] = f"{number:016}"
         entry = {"digest": f"{number:016}", "model": model.label, "target": target, "loss": target}
+        entry |= {**model.described(experiment.seed), "trained_on": catalogue.fingerprint("train")}
         store.write(sidecar_file(checkpoint_file(model.label, target)), json.dumps(entry).encode())
     units, _ = with_checkpoints(plan.units, digests)
     random = np.random.default_rng(42)
     for unit in units:
-        store.write_table(unit.file, table(unit, ids, random))
+        store.write_table(unit.file, table(unit, ids[unit.start : unit.stop], random))
     return sum(map(len, units))
 
 

@@ -24,6 +24,15 @@ def write_new_bytes(path: Path, data: bytes) -> bool:
     return True
 
 
+def move_file(source: Path, path: Path) -> None:
+    """Give a whole file of the same disk the name `path`, in place of what is there; it is on the disk by then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(source, path)
+    _sync_folder(path.parent)
+
+
 def _write(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None:
     """Write a temporary file beside `path`, and let `place` give it that name."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +45,12 @@ def _write(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None
         place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """A name in it is on the disk afterwards."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

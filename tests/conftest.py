@@ -115,7 +115,7 @@ def make_run(experiment: Experiment, run: Path, sizes: Sizes) -> Store:
     return store
 
 
-def results(run: Path) -> pd.DataFrame:
-    """The results as a user reads them, in an order of their own, without the times."""
-    table = pd.read_parquet(run / "recovery").drop(columns="seconds")
+def results(run: Path, folder: str = "recovery") -> pd.DataFrame:
+    """The results as a user reads them, or those that are compacted, in an order of their own, without the times."""
+    table = pd.read_parquet(run / folder).drop(columns="seconds")
     return table.sort_values(KEY, ignore_index=True)

@@ -15,7 +15,7 @@ from workflows.job.request import Request, Steps
 from workflows.run.identity import continued, experiment_of
 from workflows.run.opened import OpenRun
 from workflows.run.run import Run
-from workflows.run.store import RATES, RECOVERY, REPORT, Store
+from workflows.run.store import RATES, REPORT, RESULTS, Store
 from workflows.terminal import complain, say
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def do_all(experiment: Experiment, folder: str | None, request: Request, steps: 
                 raise
             say(str(error))
     say(f"\npage:    {store.show(REPORT)}")
-    say(f"results: {store.show(RECOVERY)}   (Parquet, a row an image)")
+    say(f"results: {store.show(RESULTS)}   (Parquet, a row an image)")
     say(f"rates:   {store.show(RATES)}")
-    line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RECOVERY))}))")
+    line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RESULTS))}))")
     say(f"read:    {sys.executable} -c {line}")
     return outcome.complete
 

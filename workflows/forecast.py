@@ -36,6 +36,8 @@ from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 
 MEASURED_S = 2.0
 """How long each network is tried."""
+COMPACTED = 2
+"""How often a run holds each row: in its unit's file, and compacted."""
 ROW_BYTES, PICTURES_A_ROW, VALUE_BYTES, PAGE_BYTES = 60, 3, 0.8, 6e6
 """What a row of the results takes, a channel of a pixel of its pictures as PNG, and the page, as seen in the demo's
 run."""
@@ -226,7 +228,9 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
         known = audits[data.label].catalogue
         recoveries = sum(len(unit) for unit in planned if unit.data_set == data.label)
         pictured = sum(min(experiment.pictures, known.count(split)) for split in SPLITS) / len(known)
-        results += recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
+        results += (
+            COMPACTED * recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
+        )
     parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
     return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 

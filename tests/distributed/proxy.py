@@ -18,6 +18,8 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.port, self.errors, self.delays = port, errors, delays
         self.random, self.injected, self.answered = random.Random(42), 0, 0
+        self.asked: list[str] = []
+        """Each request: its method and its path, with what is asked of that."""
 
     @property
     def url(self) -> str:
@@ -30,6 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append(f"{self.command} {self.path}")
         chance = self.server.random.random()
         if chance < self.server.errors:
             self.server.injected += 1

@@ -107,19 +107,26 @@ def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
     assert "Incomplete: 36 of 72 work units" in memrec("aggregate", tmp_path / "run").out
 
 
-def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path):
+@pytest.mark.parametrize("verify", [True, False])
+def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path, verify: bool):
     run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
     units = sorted(run.glob("recovery/**/*.parquet"))
     units[0].write_bytes(units[0].read_bytes()[:-20])
     (units[1].parent / "notes.txt").write_text("mine")
     pq.write_table(pq.read_table(units[2]).drop_columns(["mse"]), units[2])
-    called = run_small(run)
+    called = run_small(run, *(["--verify"] if verify else []))
     assert called.status == 0, called
-    assert f"set aside: {units[0]} is damaged" in called.out
-    assert f"set aside: {units[2]} has no column mse; it is set_aside/" in called.out
+    said = (
+        ("set aside: {}", "set aside: {} has no column mse")
+        if verify
+        else ("{} had damaged rows", "{} had no column mse")
+    )
+    assert said[0].format(units[0]) in called.out
+    assert said[1].format(units[2]) in called.out
     assert "notes.txt" in called.out
     assert len(list((run / "set_aside").iterdir())) == 3
     assert results(run).equals(results(undisturbed))
+    assert results(run, "results").equals(results(run))
 
 
 @pytest.mark.parametrize("command", ["aggregate", "report"])
@@ -142,7 +149,7 @@ def test_unit_damaged_within_a_sound_footer_is_named_set_aside_and_recovered_aga
         return
     again = run_small(run)
     assert again.status == 0, again
-    assert "35 of 36 units are done already" in again.out
+    assert "140 of 144 recoveries are there" in again.out
     assert results(run).equals(results(undisturbed))
 
 

@@ -128,10 +128,12 @@ def test_survey_tells_what_is_done_left_and_stray(units, tmp_path: Path):
     damaged = tmp_path / truncated.file
     damaged.write_bytes(damaged.read_bytes()[:-5])
     store.write(f"{whole.folder}/notes.txt", b"mine")
-    seen = survey(store, units, [])
+    others = [f"{whole.folder}/notes.txt", "recovery/stray.parquet"]
+    listed = survey(store, units, [])
+    assert (listed.done, listed.left, listed.stray) == (units[:5], units[5:], sorted(others))
+    seen = survey(store, units, [], verify=True)
     assert seen.done == [whole]
     assert seen.left == units[1:]
-    others = [f"{whole.folder}/notes.txt", "recovery/stray.parquet"]
     assert seen.stray == sorted([short.file, truncated.file, old.file, sibling.file, *others])
     assert pq.read_schema(tmp_path / whole.file).equals(SCHEMA)
 

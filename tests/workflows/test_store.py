@@ -127,8 +127,8 @@ def test_files_of_an_object_store_are_on_this_machine_for_the_length_of_a_block(
             found = [Path(path) for path in paths]
             assert [path.read_bytes() for path in found] == [b"1", b"2"]
         assert all(path.exists() == (store is folder) for path in found)
-    with pytest.raises(StoreError, match="give the same command again"), bucket.local_paths(["recovery/gone"]):
-        pass
+    with pytest.raises(StoreError, match="give the same command again"), bucket.local_paths(["recovery/gone"]) as paths:
+        print(paths[0])
 
 
 def test_damaged_record_of_a_failure_is_named(tmp_path: Path):

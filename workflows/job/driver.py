@@ -34,6 +34,7 @@ from workflows.run.checkpoint_files import (
     set_checkpoint_aside,
     set_damaged_aside,
 )
+from workflows.run.compacted import drop_compacted, keep_compacted
 from workflows.run.growth import growth_of, keep_grown, settle
 from workflows.run.identity import asks_for_the_same, begun, claim
 from workflows.run.images import catalogues_of, check_still_there, check_trained_on, keep_catalogues
@@ -236,6 +237,7 @@ class _Job:
         if self.planned:
             seen = survey(self.store, units, self.blocked, self.steps.verify)
             say(f"recovery: {outlook(seen.done, [*seen.left, *self.blocked])}")
+            keep_compacted(self.store, seen.done, [*seen.left, *self.blocked])
             self._take_up(seen, units)
 
     def _look(self) -> None:
@@ -268,7 +270,7 @@ class _Job:
         """Move what does not belong among the results out of the way; another driver may have mended it meanwhile."""
         by_file = {unit.file: unit for unit in units}
         for name in stray:
-            if name in by_file and is_done(self.store, by_file[name]):
+            if name in by_file and is_done(self.store, by_file[name], self.steps.verify):
                 continue
             fault = fault_of(self.store, name)
             say(f"set aside: {self.store.show(name)} {fault}; it is {self.store.set_aside(name)} now")
@@ -378,6 +380,8 @@ class _Job:
     def _outcome(self) -> Outcome:
         seconds = self._recovery_seconds()
         if self.ledger.done:
+            named, _ = with_checkpoints(self.planned, self.digests)
+            drop_compacted(self.store, [unit.file for unit in named if unit.name in self.ledger.done])
             say(
                 f"recovery: {len(self.ledger.done)} units, {self.ledger.images} recoveries in "
                 f"{duration(seconds)} on {self.most_actors} actors"

@@ -31,7 +31,7 @@ def write_report(run: Run) -> None:
     if rates.empty:
         raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
     units, waiting = planned_units(run)
-    kept_catalogues(store, [*units, *waiting])
+    known = kept_catalogues(store, [*units, *waiting])
     done = survey(store, units, waiting).done
     degradations = [degradation.label for degradation in experiment.degradations]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -45,7 +45,7 @@ def write_report(run: Run) -> None:
         curves=rate_curves(rates, degradations, experiment.titles),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),
         prior_words=prior_words(experiment),
-        pictures=picture_rows(run, done),
+        pictures=picture_rows(run, done, known),
         rates=_rows(rates, experiment.titles),
         recovery_path=store.show(RECOVERY),
         plotly_js=plotly.offline.get_plotlyjs(),

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 from pyarrow.dataset import field
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.experiment.models import GENERIC
-from workflows.run.rows import dataset_of, set_files_aside, unreadable_files
+from workflows.run.catalogue import Catalogue
+from workflows.run.compacted import WrongFilesError
+from workflows.run.results import chosen_rows
+from workflows.run.rows import set_files_aside
 from workflows.run.run import Run
 from workflows.run.store import Store
 from workflows.run.unit import Unit
@@ -44,7 +46,7 @@ class PictureBlock:
     rows: list[PictureRow]
 
 
-def picture_rows(run: Run, done: list[Unit]) -> list[PictureBlock]:
+def picture_rows(run: Run, done: list[Unit], known: dict[str, Catalogue]) -> list[PictureBlock]:
     """A block for each model, degradation and split, from the rows that kept pictures; none where none did. Of each
     model at the lowest training loss that any of the units `done` has."""
     experiment = run.experiment
@@ -58,8 +60,8 @@ def picture_rows(run: Run, done: list[Unit]) -> list[PictureBlock]:
         lowest = min((loss for loss in ladder if loss is not None), default=None)
         trained_to = "given" if lowest is None else f"training loss {lowest:g}"
         own = ((model.label, lowest), (GENERIC, None))
-        units = [unit for unit in done if (unit.model, unit.target_loss) in own and unit.data_set == model.data]
-        kept = _kept(run.store, [unit.file for unit in units])
+        units = [unit for unit in done if (unit.model, unit.target_loss) in own]
+        kept = _kept(run.store, units, known, model.data)
         for degradation in experiment.degradations:
             for split in ("train", "control"):
                 rows = rows_of(
@@ -71,14 +73,14 @@ def picture_rows(run: Run, done: list[Unit]) -> list[PictureBlock]:
     return blocks
 
 
-def _kept(store: Store, files: list[str]) -> pd.DataFrame:
-    """The rows of the files that kept pictures. Raises JobError where some can't be read."""
-    with store.local_paths(files) as paths:
-        try:
-            return dataset_of(paths).to_table(COLUMNS, filter=field("original").is_valid()).to_pandas()
-        except (OSError, pa.ArrowException):
-            set_files_aside(store, files, unreadable_files(paths), "damaged rows")
-            raise
+def _kept(store: Store, units: list[Unit], known: dict[str, Catalogue], data_set: str) -> pd.DataFrame:
+    """The rows of a data set that kept pictures. Raises ResultsError where some can't be read, or are not their
+    unit's; their files are set aside."""
+    try:
+        kept = field("original").is_valid() & (field("data_set") == data_set)
+        return chosen_rows(store, units, known, COLUMNS, kept)
+    except WrongFilesError as error:
+        set_files_aside(store, error)
 
 
 def rows_of(kept: pd.DataFrame, titles: dict[str, str]) -> list[PictureRow]:

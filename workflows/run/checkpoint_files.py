@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,7 @@ from workflows.errors import StoreError
 from workflows.experiment.models import Model
 from workflows.experiment.resolved import Experiment
 from workflows.run.run import Run
-from workflows.run.store import CHECKPOINTS, Store
+from workflows.run.store import CHECKPOINTS, CONNECTIONS, Store
 
 STATE = "state"
 """How the name of a file begins, in a model's folder, in which its training stands between two checkpoints."""
@@ -39,7 +40,9 @@ def checkpoints_there(run: Run, known: dict[Checkpoint, str] | None = None) -> d
 
     Beside those that are `known` already, it looks for the next one of each model alone: trainings make them in turn.
     """
-    found = dict(known or {})
+    if known is None:
+        return {(entry["model"], entry["target"]): entry["digest"] for _, entry in sidecars_of(run)}
+    found = dict(known)
     for model in run.experiment.models:
         for target in model.ladder(run.experiment.training.targets):
             name = checkpoint_file(model.label, target)
@@ -47,7 +50,7 @@ def checkpoints_there(run: Run, known: dict[Checkpoint, str] | None = None) -> d
                 continue
             if run.store.exists(sidecar_file(name)):
                 found[model.label, target] = _read_sidecar(run, model.label, target)["digest"]
-            elif known is not None:
+            else:
                 break
     return found
 
@@ -100,27 +103,35 @@ def _belong_together(store: Store, name: str) -> bool:
 
 def sidecars_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name and the sidecar's contents of each checkpoint of the experiment that is there."""
-    for model, target in all_checkpoints(run.experiment):
-        name = checkpoint_file(model, target)
-        if run.store.exists(sidecar_file(name)):
-            yield name, _read_sidecar(run, model, target)
+    there = set(run.store.names(CHECKPOINTS, ".json"))
+    wanted = [(checkpoint_file(*checkpoint), checkpoint) for checkpoint in all_checkpoints(run.experiment)]
+    wanted = [(name, checkpoint) for name, checkpoint in wanted if sidecar_file(name) in there]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        read = pool.map(lambda entry: _read_sidecar(run, *entry[1]), wanted)
+        yield from zip((name for name, _ in wanted), read, strict=True)
 
 
 def set_damaged_aside(run: Run) -> list[str]:
     """Move checkpoints whose sidecar is damaged, or whose weights are gone, out of the way of a training that makes
     them anew; a sentence for each."""
-    said, store = [], run.store
-    for model, target in all_checkpoints(run.experiment):
-        name = checkpoint_file(model, target)
-        if not store.exists(sidecar_file(name)):
-            continue
+    there = set(run.store.names(CHECKPOINTS, ""))
+
+    def wrong_with(checkpoint: Checkpoint) -> str:
+        name = checkpoint_file(*checkpoint)
+        if sidecar_file(name) not in there and not run.store.is_folder(sidecar_file(name)):
+            return ""
+        if name not in there:
+            return f"{run.store.show(name)} is gone"
         try:
-            if not store.is_file(name):
-                raise InputError(f"{store.show(name)} is gone")
-            _read_sidecar(run, model, target)
+            _read_sidecar(run, *checkpoint)
         except InputError as error:
-            said.append(f"{error}: {set_checkpoint_aside(store, model, target)}")
-    return said
+            return str(error)
+        return ""
+
+    checkpoints = all_checkpoints(run.experiment)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        found = zip(checkpoints, pool.map(wrong_with, checkpoints), strict=True)
+        return [f"{what}: {set_checkpoint_aside(run.store, *checkpoint)}" for checkpoint, what in found if what]
 
 
 def set_checkpoint_aside(store: Store, model: str, target: float | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import Checkpoint, other_checkpoints
+from workflows.run.compacted import drop_compacted
 from workflows.run.images import check_images
 from workflows.run.plan import Plan, planned_once, replace_plan, save_plan, with_checkpoints
 from workflows.run.planning import Size, Sizes, asked_for, by_place, left_open, make_plan, split_up, with_pictures
@@ -78,6 +79,7 @@ def keep_grown(
     asked = set(with_checkpoints(plan.units, digests)[0])
     split(run.store, parts, asked)
     replace_plan(run, plan)
+    drop_compacted(run.store, [whole.file for whole in parts])
     for whole in parts:  # whose rows are all in its parts
         for file in (whole.file, waiting_place(whole.file)):
             run.store.remove(file)

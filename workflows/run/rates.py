@@ -2,21 +2,22 @@
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
-from workflows.errors import JobError
 from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
+from workflows.run.compacted import Compaction, Source, WrongFilesError, read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
 from workflows.run.rates_schema import GROUP, RATES_SCHEMA, THRESHOLDS_SCHEMA
-from workflows.run.rows import CHECKSUM, FILE, dataset_of, foreign_files, set_files_aside, unreadable_files
+from workflows.run.rows import CHECKSUM, FILE, Pieces, count_parts, set_files_aside
 from workflows.run.run import Run
 from workflows.run.store import RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
@@ -28,7 +29,6 @@ DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
 """Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
 of which."""
 _PARTS = f"""
-    CREATE TEMP TABLE parts AS
     SELECT {FILE}, {", ".join(GROUP)},
            count(*)                                       AS images,
            {CHECKSUM}                                     AS checksum,
@@ -46,7 +46,9 @@ _PARTS = f"""
     FROM results
     GROUP BY ALL
 """
-"""One scan of all rows: what each file has of each group."""
+"""Of some rows, what each file has of each group."""
+_COLUMNS = [*GROUP, *MEANS, "image_id", "multiplicity", "mse", "status", "fraction_missing", "seconds"]
+"""All that the rates are made of; never the pictures."""
 _COUNTS = ("images", "copies", "accurate_count", "approximate_count")
 _STATUS = ("converged", "max_iterations", "non_finite")
 _RATES = f"""
@@ -77,11 +79,13 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> p
     Raises InputError where there are none, or it is not known what images they are of, and
     ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
-    rates, thresholds = _rates_of_units(run)
-    if show is not None:
-        show(rates)
-    for name, table, schema in ((RATES, rates, RATES_SCHEMA), (THRESHOLDS_FILE, thresholds, THRESHOLDS_SCHEMA)):
-        run.store.write_table(name, pa.Table.from_pandas(table, schema, preserve_index=False))
+    with Compaction(run.store) as compaction:
+        rates, thresholds = _rates_of_units(run, compaction)
+        if show is not None:
+            show(rates)
+        for name, table, schema in ((RATES, rates, RATES_SCHEMA), (THRESHOLDS_FILE, thresholds, THRESHOLDS_SCHEMA)):
+            run.store.write_table(name, pa.Table.from_pandas(table, schema, preserve_index=False))
+        compaction.publish()
     return rates
 
 
@@ -96,11 +100,14 @@ def rates_of(run: Run) -> pd.DataFrame:
     return _rates_of_units(run)[0]
 
 
-def _rates_of_units(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rates at the two thresholds of the paper, and at all."""
+def _rates_of_units(run: Run, compaction: Compaction | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rates at the two thresholds of the paper, and at all; the rows may be compacted as they are read."""
     named, waiting = planned_units(run)
     units, known = survey(run.store, named, waiting).done, kept_catalogues(run.store, [*named, *waiting])
-    rates = _counted(run.store, units, known)
+    try:
+        rates = read_from(run.store, units, partial(_counted, run.store, known, compaction))
+    except WrongFilesError as error:
+        set_files_aside(run.store, error)
     if rates.empty:
         raise InputError(f"{run.store.uri} has no results yet; memrec recover makes them")
     below = list(map(str, THRESHOLDS))
@@ -119,22 +126,22 @@ def _rates_of_units(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rates, thresholds
 
 
-def _counted(store: Store, units: Sequence[Unit], known: dict[str, Catalogue]) -> pd.DataFrame:
+def _counted(
+    store: Store, known: dict[str, Catalogue], compaction: Compaction | None, sources: list[Source]
+) -> pd.DataFrame:
     """Counts and means of each group, and how many images are below each threshold."""
-    files = [unit.file for unit in units]
-    with store.local_paths(files) as paths, duckdb.connect() as database:
+    pieces = Pieces(sources, _COLUMNS, rewritten=compaction is not None)
+    keep = {} if compaction is None else {"keep": compaction.add}
+    if compaction is not None:
+        compaction.begin(sources)
+    with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
-        database.register("results", dataset_of(paths))
         try:
-            database.execute(_PARTS)
-        except duckdb.Error as error:
-            set_files_aside(store, files, unreadable_files(paths), "damaged rows")
-            raise JobError(f"the results of {store.uri} can't be aggregated ({in_a_line(error)})") from error
+            count_parts(database, _PARTS, pieces, known, store, **keep)
         except RuntimeError as error:
             if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
                 raise KeyboardInterrupt from error
             raise
-        set_files_aside(store, files, foreign_files(database, units, known), "rows of other images than its unit's")
         return database.execute(_RATES).df()
 
 

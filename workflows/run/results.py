@@ -1,25 +1,31 @@
 """The rows of a run, as a table for notebooks."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 from PIL import Image
-from pyarrow.dataset import Expression, field
+from pyarrow.dataset import Expression, field, scalar
 
 from memrec_core.errors import unknown
-from workflows.errors import ResultsError
+from workflows.run.catalogue import Catalogue
+from workflows.run.compacted import read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
-from workflows.run.rows import CHECKSUM, FILE, Part, dataset_of, foreign_files, unreadable_files
+from workflows.run.rows import CHECKSUM, FILE, Part, Pieces, count_parts
 from workflows.run.run import Run
 from workflows.run.schema import SCHEMA
+from workflows.run.store import Store
 from workflows.run.survey import survey
+from workflows.run.unit import Unit
 
 PICTURES = ["original", "degraded", "recovered"]
+_PARTS = f"""
+    SELECT {FILE}, {", ".join(Part._fields)}, count(*) AS images, {CHECKSUM} AS checksum FROM results GROUP BY ALL
+"""
 
 
 def results_of(run: Run, columns: Sequence[str] | None, where: Mapping[str, Any]) -> pd.DataFrame:
@@ -29,28 +35,34 @@ def results_of(run: Run, columns: Sequence[str] | None, where: Mapping[str, Any]
             raise unknown("column of the results", name, SCHEMA.names)
     named, waiting = planned_units(run)
     units, known = survey(run.store, named, waiting).done, kept_catalogues(run.store, [*named, *waiting])
-    files = [unit.file for unit in units]
-    with run.store.local_paths(files) as paths:
-        dataset = dataset_of(paths)
-        try:
-            with duckdb.connect() as database:
-                database.register("results", dataset)
-                database.execute(
-                    f"CREATE TEMP TABLE parts AS SELECT {FILE}, {', '.join(Part._fields)}, count(*) AS images, "
-                    f"{CHECKSUM} AS checksum FROM results GROUP BY ALL"
-                )
-                wrong = foreign_files(database, units, known)
-            found = dataset.to_table(list(columns or SCHEMA.names), filter=_filter(where))
-        except (duckdb.Error, OSError, pa.ArrowException):
-            wrong = unreadable_files(paths)
-            if not wrong:
-                raise
-        if wrong:
-            raise ResultsError(
-                f"{run.store.show(files[wrong[0]])} is damaged, or has other rows than its unit's; memrec run sets it "
-                "aside, and recovers those images again"
-            )
-    return found.to_pandas()
+    return chosen_rows(run.store, units, known, list(columns or SCHEMA.names), _filter(where), where)
+
+
+def chosen_rows(
+    store: Store,
+    units: Sequence[Unit],
+    known: dict[str, Catalogue],
+    columns: list[str],
+    fits: Expression,
+    asked: Iterable[str] = (),
+) -> pd.DataFrame:
+    """The columns of those rows of the units that fit, by what is `asked` of other columns too. Raises WrongFilesError
+    where a file's rows can't be read, or are not its unit's."""
+    read = [*dict.fromkeys([*Part._fields, "image_id", "multiplicity", *columns, *asked])]
+    return read_from(store, units, lambda sources: _chosen(store, known, columns, fits, Pieces(sources, read)))
+
+
+def _chosen(
+    store: Store, known: dict[str, Catalogue], columns: list[str], fits: Expression, pieces: Pieces
+) -> pd.DataFrame:
+    found = [pa.schema([SCHEMA.field(name) for name in columns]).empty_table()]
+
+    def keep(_: str, rows: pa.Table) -> None:
+        found.append(rows.filter(fits).select(columns))
+
+    with duckdb.connect() as database:
+        count_parts(database, _PARTS, pieces, known, store, keep)
+    return pa.concat_tables(found).to_pandas()
 
 
 def pictures_of(run: Run, where: Mapping[str, Any]) -> pd.DataFrame:
@@ -64,11 +76,11 @@ def _image(picture: Mapping[str, Any]) -> Image.Image:
     return Image.open(io.BytesIO(picture["bytes"]))
 
 
-def _filter(where: Mapping[str, Any]) -> Expression | None:
-    found = None
+def _filter(where: Mapping[str, Any]) -> Expression:
+    found = scalar(True)
     for name, value in where.items():
         values = value if isinstance(value, list | tuple | set) else [value]
         fits = field(name).isin([one for one in values if one is not None])
         fits = fits | field(name).is_null() if None in values else fits
-        found = fits if found is None else found & fits
+        found = found & fits
     return found

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 from pyarrow.dataset import field
 
+from workflows.run.compacted import drop_compacted
 from workflows.run.schema import IMAGES, UNIT
 from workflows.run.store import RECOVERY, SET_ASIDE, Store
 from workflows.run.survey import is_done, is_of
@@ -18,6 +19,8 @@ def waiting_place(file: str) -> str:
 
 def retire(store: Store, files: Iterable[str]) -> None:
     """Move units' files out of the way of readers."""
+    files = list(files)
+    drop_compacted(store, files)
     store.move({file: waiting_place(file) for file in files})
 
 
@@ -28,6 +31,7 @@ def bring_back(store: Store, units: Iterable[Unit]) -> list[Unit]:
     footers = store.footers([waiting_place(unit.file) for unit in found])
     found = [unit for unit, footer in zip(found, footers, strict=True) if is_of(unit, footer)]
     found = [unit for unit in found if not is_done(store, unit)]
+    drop_compacted(store, [unit.file for unit in found])
     store.move({waiting_place(unit.file): unit.file for unit in found})
     return found
 

@@ -1,27 +1,31 @@
 """The rows of a run's units, read together: each file's must be just those of its unit before any is counted."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, groupby
+from typing import NamedTuple, NoReturn
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.fs
-from pyarrow.dataset import field
+import pyarrow.parquet
 
 from workflows.errors import ResultsError
 from workflows.run.catalogue import Catalogue
-from workflows.run.schema import SCHEMA
-from workflows.run.store import SET_ASIDE, Store
+from workflows.run.compacted import Source, WrongFilesError, drop_compacted
+from workflows.run.schema import SCHEMA, check_columns
+from workflows.run.store import SET_ASIDE, Footer, Store
+from workflows.run.survey import is_of
 from workflows.run.unit import Unit
 
-CHECKED = pyarrow.dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
 FILE = "file"
 """The column that says which of the files a row is from, by its number."""
 CHECKSUM = "sum(hash(image_id, multiplicity))"
 """Of the rows of a group, whatever their order: changes with any image that is missing, foreign or there twice."""
+PIECE, PIECE_BYTES = 100_000, 64 * 2**20
+"""How many rows are read at a time, and what they take with their pictures, about; a row group of a compacted file."""
+DAMAGED, FOREIGN = "damaged rows", "rows of other images than its unit's"
+UNREADABLE = (OSError, ValueError, pa.ArrowException)
+"""What Arrow ends with where a file is damaged."""
 
 
 class Part(NamedTuple):
@@ -36,22 +40,105 @@ class Part(NamedTuple):
     split: str
 
 
-def dataset_of(paths: Sequence[str]) -> pyarrow.dataset.Dataset:
-    """The rows of the files, each with the number of its file."""
-    schema = SCHEMA.append(pa.field(FILE, pa.int32()))
-    if not paths:
-        return pyarrow.dataset.dataset(schema.empty_table())
-    return pyarrow.dataset.FileSystemDataset.from_paths(
-        paths,
+class Pieces:
+    """The rows of files, read once, some at a time; those of one are of one checkpoint, whose compacted file is named.
+
+    Args:
+        sources: the files.
+        columns: those wanted; the column FILE comes with them.
+        rewritten: whether all columns of files that are not compacted are wanted, to compact them.
+
+    `wrong` says by the number of a file what is wrong with it, as far as that is seen in it alone; whoever counts its
+    rows asks for that afterwards.
+    """
+
+    def __init__(self, sources: Sequence[Source], columns: Sequence[str], rewritten: bool = False) -> None:
+        self.sources, self.columns, self.rewritten = sources, list(columns), rewritten
+        self.wrong: dict[int, str] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, pa.Table]]:
+        for name, sources in groupby(enumerate(self.sources), lambda numbered: numbered[1].compacted):
+            held: list[pa.Table] = []
+            rows = size = 0
+            for table in (table for numbered in sources for table in self._read(*numbered)):
+                if held and (rows + len(table) > PIECE or size + table.nbytes > PIECE_BYTES):
+                    yield name, pa.concat_tables(held).combine_chunks()
+                    held, rows, size = [], 0, 0
+                held.append(table)
+                rows, size = rows + len(table), size + table.nbytes
+            if held:
+                yield name, pa.concat_tables(held).combine_chunks()
+
+    def _read(self, number: int, source: Source) -> Iterator[pa.Table]:
+        """The rows of a file, as far as they can be read."""
+        whole = self.rewritten and not source.is_compacted
+        schema = SCHEMA if whole else pa.schema([SCHEMA.field(name) for name in self.columns])
+        try:
+            with pyarrow.parquet.ParquetFile(source.path, page_checksum_verification=True) as file:
+                footer = Footer(file.metadata.num_rows, file.schema_arrow)
+                if lacks := check_columns(footer.schema):
+                    self.wrong[number] = lacks.removeprefix("has ")
+                    return
+                if not (source.is_compacted or is_of(source.units[0], footer)):
+                    self.wrong[number] = FOREIGN
+                    return
+                threads = footer.rows > PIECE // 10  # they cost more than they save in small files
+                for group in range(file.num_row_groups):
+                    table = _fitted(file.read_row_group(group, schema.names, use_threads=threads), schema)
+                    yield table.append_column(FILE, pa.repeat(pa.scalar(number, pa.int32()), len(table)))
+        except UNREADABLE:
+            self.wrong[number] = DAMAGED
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """With the columns of the schema; null where it has none."""
+    if table.schema.equals(schema):
+        return table
+    return pa.Table.from_arrays(
+        [
+            table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+            for field in schema
+        ],
         schema=schema,
-        format=pyarrow.dataset.ParquetFileFormat(default_fragment_scan_options=CHECKED),
-        filesystem=pyarrow.fs.LocalFileSystem(),
-        partitions=[field(FILE) == pa.scalar(number, pa.int32()) for number in range(len(paths))],
     )
 
 
-def foreign_files(database: duckdb.DuckDBPyConnection, units: Sequence[Unit], known: dict[str, Catalogue]) -> list[int]:
-    """The numbers of the files whose rows are not those of their unit, by the table `parts` of the database."""
+def count_parts(
+    database: duckdb.DuckDBPyConnection,
+    select: str,
+    pieces: Pieces,
+    known: dict[str, Catalogue],
+    store: Store,
+    keep: Callable[[str, pa.Table], None] = lambda name, rows: None,
+) -> None:
+    """Make the table `parts` of the database: of each file and each Part the number of `images` and the CHECKSUM.
+
+    Args:
+        database: where it is made.
+        select: its query, of the table `results`, which has the columns of the pieces.
+        pieces: the rows.
+        known: what the images are, by the data sets' labels.
+        store: the run's folder, for what is said.
+        keep: what else is done with each of the pieces.
+
+    Raises WrongFilesError, which names all files that can't be read or whose rows are not those of their units.
+    """
+    empty = pa.schema([SCHEMA.field(name) for name in pieces.columns]).append(pa.field(FILE, pa.int32())).empty_table()
+    database.register("results", empty)
+    database.execute(f"CREATE TEMP TABLE parts AS {select}")
+    for name, rows in pieces:
+        database.register("results", rows.select(empty.column_names))
+        database.execute(f"INSERT INTO parts {select}")
+        keep(name, rows)
+    wrong = {number: FOREIGN for number in foreign_files(database, pieces.sources, known)} | pieces.wrong
+    if wrong:
+        raise WrongFilesError(store, {pieces.sources[number].file: reason for number, reason in sorted(wrong.items())})
+
+
+def foreign_files(
+    database: duckdb.DuckDBPyConnection, sources: Sequence[Source], known: dict[str, Catalogue]
+) -> list[int]:
+    """The numbers of the files whose rows are not those of their units, by the table `parts` of the database."""
     columns = ", ".join(Part._fields)
     rows = database.execute(
         f"SELECT {FILE}, {columns}, sum(images)::BIGINT, sum(checksum)::HUGEINT FROM parts GROUP BY ALL"
@@ -61,11 +148,16 @@ def foreign_files(database: duckdb.DuckDBPyConnection, units: Sequence[Unit], kn
         found[number][Part(*identity)] = (count, checksum)
     sums = {label: _running_sums(database, catalogue) for label, catalogue in known.items()}
     trained = {label: catalogue.count("train") for label, catalogue in known.items()}
-    return [
-        number
-        for number, unit in enumerate(units)
-        if found[number] != dict(_expected(unit, trained[unit.data_set], sums[unit.data_set]))
-    ]
+    wrong = []
+    for number, source in enumerate(sources):
+        counts, checksums = Counter(), Counter()
+        for unit in source.units:
+            for part, (count, checksum) in _expected(unit, trained[unit.data_set], sums[unit.data_set]):
+                counts[part] += count
+                checksums[part] += checksum
+        if found[number] != {part: (count, checksums[part]) for part, count in counts.items()}:
+            wrong.append(number)
+    return wrong
 
 
 def _running_sums(database: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> list[int]:
@@ -96,27 +188,12 @@ def _expected(unit: Unit, first_control: int, sums: list[int]) -> Iterator[tuple
             yield part, (stop - start, sums[stop] - sums[start])
 
 
-def unreadable_files(paths: Sequence[str]) -> list[int]:
-    """The numbers of the files whose rows can't be read."""
-    return [number for number, path in enumerate(paths) if not _is_readable(path)]
-
-
-def _is_readable(path: str) -> bool:
-    try:
-        dataset_of([path]).to_table()
-    except (OSError, ValueError, pa.ArrowException):
-        return False
-    return True
-
-
-def set_files_aside(store: Store, files: Sequence[str], numbers: Sequence[int], reason: str) -> None:
-    """Move the files of those numbers out of the way. Raises ResultsError, which says so, where there are any."""
-    if not numbers:
-        return
-    for number in numbers:
-        store.set_aside(files[number])
-    others = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+def set_files_aside(store: Store, error: WrongFilesError) -> NoReturn:
+    """Move the files out of the way. Raises ResultsError, which says so."""
+    drop_compacted(store, error.reasons)
+    for file in error.reasons:
+        store.set_aside(file)
     raise ResultsError(
-        f"{store.show(files[numbers[0]])}{others} had {reason}, and lies in {store.show(SET_ASIDE)} now; memrec run "
+        f"{error.what}, and lie{'' if len(error.reasons) > 1 else 's'} in {store.show(SET_ASIDE)} now; memrec run "
         "recovers those images again"
-    )
+    ) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.images import sentences_of
-from workflows.run.plan import planned_units
+from workflows.run.plan import load_plan, with_checkpoints
 from workflows.run.run import Run
 from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
 from workflows.run.survey import Survey, survey
@@ -37,11 +37,12 @@ class Status:
 def status_of(run: Run, verify: bool = False) -> Status:
     """Where the run stands; to `verify`, each unit's file is looked into, and not at its name alone."""
     store, planned, seen = run.store, None, Survey([], [], [])
+    digests = checkpoints_there(run)
     if store.exists(PLAN):
-        units, waiting = planned_units(run)
+        units, waiting = with_checkpoints(load_plan(run).units, digests)
         planned, seen = [*units, *waiting], survey(store, units, waiting, verify)
     return Status(
-        checkpoints_done=len(checkpoints_there(run)),
+        checkpoints_done=len(digests),
         checkpoints_asked=len(all_checkpoints(run.experiment)),
         units_done=len(seen.done),
         units_planned=None if planned is None else len(planned),

@@ -5,6 +5,7 @@ images.parquet                 one row an image that was read: what identifies i
 plan.parquet                   one row a work unit
 checkpoints/<model>/<loss>.safetensors and .json
 recovery/<model>/<loss>/<degradation>/<method>/<unit>.parquet, or recovery/generic/<degradation>/...
+results/<model>/<loss>.parquet the same rows, of all units of a checkpoint, or results/generic.parquet
 failures/<unit>.json           why a unit, or a network's training, was given up
 set_aside/                     what was damaged, or is not of the plan
 set_aside/recovery/            results that are not asked for now
@@ -19,8 +20,8 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,19 +32,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from memrec_core.atomic import write_bytes, write_new_bytes
+from memrec_core.atomic import move_file, write_bytes, write_new_bytes
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
 IMAGES = "images.parquet"
 THRESHOLDS = "thresholds.parquet"
-RECOVERY, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "failures", "checkpoints", "set_aside"
+RECOVERY, RESULTS, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "results", "failures", "checkpoints", "set_aside"
 PROGRESS = "progress.json"
+COPIES, COPIED = 64, 512
+"""How many files are copied from an object store side by side, and after how many they can be read."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
             "retries": {"mode": "standard", "max_attempts": 8},
+            "max_pool_connections": COPIES,
             "connect_timeout": 10,
             "read_timeout": 20,
         }
@@ -63,6 +67,21 @@ class Footer(NamedTuple):
 
     rows: int
     schema: pa.Schema
+
+
+class _Copies(Sequence[str]):
+    """Paths of copies that are being made, COPIED of them at a time."""
+
+    def __init__(self, paths: list[str], made: list[Future[None]]) -> None:
+        self.paths, self.made = paths, made
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] (no slices)
+        path = self.paths[place]
+        self.made[place // COPIED].result()
+        return path
 
 
 class Store:
@@ -179,6 +198,15 @@ class Store:
                 f"{self.show(name)} can't be read ({in_a_line(error)}); give the same command again once it can"
             ) from error
 
+    def put(self, name: str, path: str) -> None:
+        """Put a file of this machine there, or in place of what is there: it appears whole. It lies in the run's folder
+        where that is local, and is moved."""
+        with self._writing(name):
+            if self.is_local:
+                move_file(Path(path), Path(self.path(name)))
+            else:
+                self.fs.put_file(path, self.path(name))
+
     def remove(self, name: str) -> None:
         with self._writing(name), suppress(FileNotFoundError):  # another driver may have been first
             if self.exists(name):
@@ -186,13 +214,24 @@ class Store:
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """The files below `folder` that end in `suffix`, sorted; temporary ones are left out."""
+        found = self._found(folder)
+        return sorted(name for name in found if name.endswith(suffix) and not name.rpartition("/")[2].startswith("."))
+
+    def marks(self, folder: str) -> dict[str, str]:
+        """By the name of each file below `folder` what changes when it is written anew, as a listing says it: the
+        size, and an object's tag, or the time of the last change."""
+        return {name: _mark(known) for name, known in self._found(folder).items()}
+
+    def _found(self, folder: str) -> dict[str, dict[str, Any]]:
+        """What a listing says of the files below a folder, by their names; nothing where there is no such folder."""
         self.fs.invalidate_cache()
-        if not self.exists(folder):
-            return []
         skip = len(self.path(""))
-        with self._reading(folder):
-            paths = [self.fs._strip_protocol(path)[skip:] for path in self.fs.find(self.path(folder))]
-        return sorted(p for p in paths if p.endswith(suffix) and not p.rpartition("/")[2].startswith("."))
+        try:
+            with self._reading(folder):
+                found = self.fs.find(self.path(folder), detail=True)
+        except FileNotFoundError:
+            return {}
+        return {self.fs._strip_protocol(path)[skip:]: known for path, known in found.items()}
 
     def write_table(self, name: str, table: pa.Table) -> None:
         self.write(name, _parquet(table))
@@ -208,22 +247,30 @@ class Store:
             raise InputError(f"{self.show(name)} is not readable Parquet ({error}); remove it and run again") from error
 
     @contextmanager
-    def local_paths(self, names: list[str]) -> Iterator[list[str]]:
+    def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
         """Where the files lie on this machine for the length of the block: their own place, or, of an object store's,
-        copies, which need the disk's room. Arrow's threads read copies, since they may hang where they call Python."""
-        if self.is_local:
+        copies, which need the disk's room. These come by and by, and who asks for a path waits for it. Arrow's threads
+        read copies, since they may hang where they call Python."""
+        if self.is_local or not names:
             yield list(map(self.path, names))
             return
-        with TemporaryDirectory(prefix="memrec-") as folder:
-            copies = [f"{folder}/{number}.parquet" for number in range(len(names))]
+        with TemporaryDirectory(prefix="memrec-") as folder, ThreadPoolExecutor(1) as copying:
+            paths = [f"{folder}/{number}.parquet" for number in range(len(names))]
+            starts = range(0, len(names), COPIED)
+            parts = [slice(start, start + COPIED) for start in starts]
             try:
-                self.fs.get(list(map(self.path, names)), copies, batch_size=CONNECTIONS)
-            except self.errors as error:
-                raise StoreError(
-                    f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "
-                    "there is room, or choose another disk with TMPDIR, and give the same command again"
-                ) from error
-            yield copies
+                yield _Copies(paths, [copying.submit(self._copy, names[part], paths[part], folder) for part in parts])
+            finally:
+                copying.shutdown(cancel_futures=True)
+
+    def _copy(self, names: Sequence[str], paths: list[str], folder: str) -> None:
+        try:
+            self.fs.get(list(map(self.path, names)), paths, batch_size=COPIES)
+        except self.errors as error:
+            raise StoreError(
+                f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "
+                "there is room, or choose another disk with TMPDIR, and give the same command again"
+            ) from error
 
     def footer(self, name: str) -> Footer | None:
         """What the footer of a Parquet file says; None where it is not whole."""
@@ -293,9 +340,22 @@ class Store:
         return found
 
 
+def _mark(known: Mapping[str, Any]) -> str:
+    tags = [known[key] for key in ("ETag", "etag", "mtime", "created") if known.get(key)]
+    return f"{known.get('size')} {str(tags[0]) if tags else ''}"
+
+
+def footer_of(path: str) -> Footer | None:
+    """What the footer of a Parquet file of this machine says; None where it is not whole."""
+    try:
+        return _footer(path)
+    except (OSError, ValueError):
+        return None
+
+
 def _footer(source: Any) -> Footer:
-    parquet = pq.ParquetFile(source)
-    return Footer(parquet.metadata.num_rows, parquet.schema_arrow)
+    with pq.ParquetFile(source) as parquet:
+        return Footer(parquet.metadata.num_rows, parquet.schema_arrow)
 
 
 def _parquet(table: pa.Table) -> bytes:

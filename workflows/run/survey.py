@@ -50,9 +50,9 @@ def _is_hidden(name: str) -> bool:
     return name.rpartition("/")[2].startswith("_")
 
 
-def is_done(store: Store, unit: Unit) -> bool:
-    """Whether the unit has a file."""
-    return store.is_file(unit.file)
+def is_done(store: Store, unit: Unit, verify: bool = False) -> bool:
+    """Whether the unit has a file; to `verify`, one that is whole and its own by the footer."""
+    return store.is_file(unit.file) and (not verify or is_of(unit, store.footer(unit.file)))
 
 
 def fault_of(store: Store, name: str) -> str:

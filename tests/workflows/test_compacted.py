@@ -1,0 +1,201 @@
+"""results/: all rows of a run in one file a checkpoint, each once, and never those of other units than are there."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import make_run, results
+from workflows.errors import ResultsError
+from workflows.experiment import loading as experiments
+from workflows.report import write_report
+from workflows.run.compacted import keep_compacted
+from workflows.run.opened import OpenRun, open_run
+from workflows.run.plan import planned_units
+from workflows.run.planning import Size
+from workflows.run.rates import aggregate
+from workflows.run.retired import bring_back, retire
+from workflows.run.schema import SCHEMA
+
+EXPERIMENT = """
+name: compacted
+data: {name: photos, count: 5, control_count: 3, size: 8}
+models: [{architecture: fc10, width: 16}]
+training: {targets: [0.05, 0.04]}
+degradations: [{mask: center}, {mask: random_80}]
+methods: [known_mask, autoencoder_iterations, biharmonic]
+recovery: {max_autoencoder_iterations: 5}
+pictures: 1
+"""
+FILES = ["results/fc10-leaky_relu/0.04.parquet", "results/fc10-leaky_relu/0.05.parquet", "results/generic.parquet"]
+KEY = ["target_loss", "degradation", "method", "split", "image_id"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    make_run(experiments.parse(EXPERIMENT, "compacted"), folder, lambda kind: Size(3, 8))
+    aggregate(open_run(str(folder)))
+    return folder
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> OpenRun:
+    return open_run(str(shutil.copytree(whole, tmp_path / "run")))
+
+
+def there(run: OpenRun) -> list[str]:
+    return run.store.names("results", "")
+
+
+def rates_of(run: OpenRun) -> pd.DataFrame:
+    return aggregate(run).drop(columns="seconds")
+
+
+def spoil(path: Path) -> None:
+    """Damage the rows of a file, within a sound footer."""
+    data = path.read_bytes()
+    footer = int.from_bytes(data[-8:-4], "little") + 8
+    path.write_bytes(data[:4] + b"\xa5" * (len(data) - 4 - footer) + data[-footer:])
+
+
+def test_each_row_is_there_once_whoever_reads(run):
+    assert there(run) == FILES
+    folder = Path(run.store.uri)
+    expected = results(folder)
+    pd.testing.assert_frame_equal(results(folder, "results"), expected)
+    glob = f"{folder}/results/**/*.parquet"
+    counted = [(len(expected), pytest.approx(expected["mse"].sum()))]
+    assert duckdb.execute(f"SELECT count(*), sum(mse) FROM '{glob}'").fetchall() == counted
+    assert len(polars.read_parquet(glob)) == len(expected)
+    assert pq.read_schema(folder / FILES[0]).equals(SCHEMA)
+    assert pd.read_parquet(folder / "results")["original"].notna().sum() == expected["original"].notna().sum() > 0
+
+
+def test_rows_stand_in_the_plans_order_and_the_file_names_its_units(run):
+    units = [unit for unit in planned_units(run)[0] if unit.target_loss == 0.05]
+    file = Path(run.store.uri) / FILES[1]
+    assert list(json.loads(pq.read_schema(file).metadata[b"memrec_units"])) == [unit.name for unit in units]
+    rows = pd.concat([pd.read_parquet(run.store.path(unit.file)) for unit in units], ignore_index=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(file), rows)
+
+
+def test_rates_results_and_page_are_the_same_before_and_after(whole: Path, run):
+    shutil.rmtree(Path(run.store.uri) / "results")
+    before, table, pictures = run.rates(), run.results(), len(run.pictures())
+    assert there(run) == []
+    rates = rates_of(run)
+    compacted = open_run(str(whole))
+    pd.testing.assert_frame_equal(rates_of(compacted), rates)
+    pd.testing.assert_frame_equal(before.drop(columns="seconds"), rates)
+    ordered = [frame.drop(columns="seconds").sort_values(KEY, ignore_index=True) for frame in (run.results(), table)]
+    pd.testing.assert_frame_equal(*ordered)
+    assert len(compacted.pictures()) == pictures
+
+
+def test_aggregation_never_reads_pictures_that_are_compacted(run):
+    rates, file = rates_of(run), Path(run.store.uri) / FILES[0]
+    data = bytearray(file.read_bytes())
+    groups = pq.read_metadata(file)
+    for column in (groups.row_group(0).column(place) for place in range(groups.num_columns)):
+        if column.path_in_schema.endswith(".bytes"):
+            start = column.dictionary_page_offset or column.data_page_offset
+            data[start : start + column.total_compressed_size] = b"\xa5" * column.total_compressed_size
+    file.write_bytes(data)
+    pd.testing.assert_frame_equal(rates_of(run), rates)
+    assert file.read_bytes() == data
+    assert len(run.pictures(target_loss=0.04)) == 2 * 2 * 2  # from the units' own files
+    assert FILES[0] not in there(run)
+
+
+def test_aggregation_opens_no_unit_whose_rows_are_compacted(run):
+    before = run.results(method="known_mask")
+    rates = rates_of(run)
+    for unit in planned_units(run)[0]:
+        path = Path(run.store.path(unit.file))
+        times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+        path.write_bytes(b"x" * path.stat().st_size)
+        os.utime(path, ns=times)
+    pd.testing.assert_frame_equal(rates_of(run), rates)
+    pd.testing.assert_frame_equal(run.results(method="known_mask"), before)
+    write_report(run)
+
+
+@pytest.mark.parametrize("harm", ["damaged", "truncated", "text", "empty", "another checkpoint's", "of one row again"])
+def test_wrong_compacted_file_is_passed_over_and_written_anew(run, harm: str):
+    rates, folder = rates_of(run), Path(run.store.uri)
+    file, whole = folder / FILES[0], (folder / FILES[0]).read_bytes()
+    if harm == "damaged":
+        spoil(file)
+    elif harm == "truncated":
+        file.write_bytes(whole[:-20])
+    elif harm == "another checkpoint's":
+        table = pq.read_table(folder / FILES[1])
+        pq.write_table(table.replace_schema_metadata(pq.read_schema(file).metadata), file)
+    elif harm == "of one row again":
+        table = pq.read_table(file)
+        pq.write_table(table.take([0] * len(table)), file)
+    else:
+        file.write_bytes(b"mine" if harm == "text" else b"")
+    assert run.results(target_loss=0.04).shape[0] == 8 * 2 * 2
+    pd.testing.assert_frame_equal(rates_of(run), rates)
+    pd.testing.assert_frame_equal(results(folder, "results"), results(folder))
+    assert not (folder / "set_aside").exists()
+
+
+def test_units_file_that_is_written_anew_is_read_in_place_of_what_was_compacted(run):
+    first, second = planned_units(run)[0][:2]
+    shutil.copy(run.store.path(second.file), run.store.path(first.file))
+    with pytest.raises(ResultsError, match="rows of other images than its unit's"):
+        aggregate(run)
+    assert there(run) == [name for name in FILES if first.folder.removeprefix("recovery") not in name]
+    aggregate(run)
+    assert there(run) == FILES
+    pd.testing.assert_frame_equal(results(Path(run.store.uri), "results"), results(Path(run.store.uri)))
+
+
+def test_all_wrong_files_are_found_at_once_and_named_by_what_is_wrong(run):
+    units = planned_units(run)[0]
+    paths = [Path(run.store.path(unit.file)) for unit in units]
+    whole = rates_of(run)
+    paths[0].write_bytes(paths[0].read_bytes()[:-5])
+    paths[3].write_bytes(b"")
+    paths[5].write_text("mine")
+    shutil.copy(paths[7], paths[8])
+    table = pq.read_table(paths[10])
+    pq.write_table(table.take([0] * len(table)), paths[10])
+    spoil(paths[12])
+    with pytest.raises(
+        ResultsError, match=r"and 3 more had damaged rows, .* and 1 more had rows of other images"
+    ) as told:
+        aggregate(run)
+    assert "\n" not in str(told.value)
+    assert len(list((Path(run.store.uri) / "set_aside").iterdir())) == 6
+    assert rates_of(run)["images"].sum() == whole["images"].sum() - sum(len(units[i]) for i in (0, 3, 5, 8, 10, 12))
+
+
+def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
+    units = planned_units(run)[0]
+    gone = [unit for unit in units if unit.method == "known_mask" and unit.target_loss == 0.05]
+    retire(run.store, [unit.file for unit in gone])
+    assert there(run) == [FILES[0], FILES[2]]
+    aggregate(run)
+    assert len(pd.read_parquet(Path(run.store.uri) / FILES[1])) == 8 * 2
+    bring_back(run.store, units)
+    assert there(run) == [FILES[0], FILES[2]]
+    keep_compacted(run.store, units, [unit for unit in units if unit.target_loss == 0.04][:1])
+    assert there(run) == [FILES[2]]
+
+
+def test_file_of_a_checkpoint_that_is_not_the_plans_goes(run):
+    stray = Path(run.store.uri) / "results" / "old" / "0.1.parquet"
+    stray.parent.mkdir()
+    shutil.copy(stray.parents[1] / "generic.parquet", stray)
+    aggregate(run)
+    assert there(run) == FILES
