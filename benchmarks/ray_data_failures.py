@@ -49,6 +49,7 @@ def main() -> int:
                 place.mkdir()
                 for report in scene(partial(PIPELINES[name], trained, place)):
                     printed.add_row(what, name, *report)
+                    print(what, name, *report, sep=" | ", file=sys.stderr, flush=True)
     Console(width=150).print(printed)
     return 0
 
@@ -148,13 +149,15 @@ def cluster() -> Iterator[Cluster]:
 
 def kill_node(nodes: Cluster, job: Job) -> None:
     """One, other than the head, where a batch is being recovered."""
-    at_work = {psutil.Process(call.process).ppid() for call in job.calls() if call.ended is None}
-    for node in nodes.worker_nodes:
-        [raylet] = node.all_processes["raylet"]
-        if raylet.process.pid in at_work:
-            nodes.remove_node(node, allow_graceful=False)
-            return
-    raise RuntimeError("no node but the head is at work")
+    raylets = {node.all_processes["raylet"][0].process.pid: node for node in nodes.worker_nodes}
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        for call in job.calls():
+            if call.ended is None and (node := raylets.get(psutil.Process(call.process).ppid())):
+                nodes.remove_node(node, allow_graceful=False)
+                return
+        time.sleep(0.01)
+    raise RuntimeError("no node but the head was ever at work")
 
 
 if __name__ == "__main__":
