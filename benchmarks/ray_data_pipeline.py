@@ -66,8 +66,10 @@ def write_work(folder: Path) -> None:
 
 def connect(address: str, actors: int) -> None:
     options: dict[str, object] = {"log_to_driver": False, "logging_level": "error"}
-    if address == "local":  # actors alone would leave no CPU for the tasks that read and write
-        options |= {"num_cpus": actors + 1, "include_dashboard": False}
+    if address == "local":
+        # Beside the actors, one for the tasks that read and write, and one for the actor that filters out what is done:
+        # without these a pipeline waits for ever.
+        options |= {"num_cpus": actors + 2, "include_dashboard": False}
     ray.init(address, **options)  # pyright: ignore[reportArgumentType]
 
 
