@@ -68,7 +68,7 @@ def connect(address: str, actors: int) -> None:
     options: dict[str, object] = {"log_to_driver": False, "logging_level": "error"}
     if address == "local":
         # Beside the actors, one for the tasks that read and write, and one for the actor that filters out what is done:
-        # without these a pipeline waits for ever.
+        # with three CPUs for two actors, a run that was started again did not end.
         options |= {"num_cpus": actors + 2, "include_dashboard": False}
     ray.init(address, **options)  # pyright: ignore[reportArgumentType]
 
