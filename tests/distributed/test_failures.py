@@ -116,13 +116,8 @@ def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed:
     pq.write_table(pq.read_table(units[2]).drop_columns(["mse"]), units[2])
     called = run_small(run, *(["--verify"] if verify else []))
     assert called.status == 0, called
-    said = (
-        ("set aside: {}", "set aside: {} has no column mse")
-        if verify
-        else ("{} had damaged rows", "{} had no column mse")
-    )
-    assert said[0].format(units[0]) in called.out
-    assert said[1].format(units[2]) in called.out
+    for unit, fault in ((units[0], "damaged rows"), (units[2], "no column mse")):
+        assert (f"set aside: {unit} " if verify else f"{unit} had {fault}") in called.out
     assert "notes.txt" in called.out
     assert len(list((run / "set_aside").iterdir())) == 3
     assert results(run).equals(results(undisturbed))

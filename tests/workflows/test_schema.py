@@ -82,6 +82,9 @@ def test_file_that_has_what_the_rates_need_counts(run: Path, changed: Callable[[
 def test_file_that_lacks_what_they_need_does_not_count_and_it_is_said_why(run: Path, changed, sentence: str):
     path = change(run, changed)
     assert check_columns(pq.read_schema(path)) == sentence
+    with pytest.raises(ResultsError, match=f"{path.name} {sentence.replace('has', 'had')}, and lies in"):
+        rates_of(run)
+    assert not path.exists()
     assert rates_of(run).attrs["units_done"] == 5
 
 

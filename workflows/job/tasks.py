@@ -50,7 +50,7 @@ def wait_for(tasks: Sequence[Task]) -> list[Any]:
     Raises the InputError or the JobError of a task, if that is what it raised, and JobError where one can't be done.
     """
     refs = [task.refs[0] for task in tasks]
-    if not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
+    if refs and not ray.wait(refs, num_returns=len(refs), timeout=PATIENCE_S)[0]:
         say("waiting for a node with room ...")
     return [_result(task) for task in tasks]
 
