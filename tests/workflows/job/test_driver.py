@@ -6,9 +6,9 @@ import pytest
 
 from memrec_core.errors import InputError
 from workflows.experiment.written import Experiment
-from workflows.run.images import check_images
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue
+from workflows.run.images import check_images
 from workflows.run.planning import Size, make_plan
 from workflows.run.store import Store
 from workflows.run.unit import Unit

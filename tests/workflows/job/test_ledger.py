@@ -65,7 +65,7 @@ def test_first_copy_to_end_counts_and_the_other_is_forgotten(ledger: Ledger):
     ledger.finish(unit(3), 10, 40.0)
     ledger.finish(unit(3), 10, 45.0)
     assert ledger.fail(unit(3), "its actor died") is None
-    assert (ledger.images, list(ledger.waiting), ledger.at_work) == (40, [], {})
+    assert (ledger.images, len(ledger.waiting), len(ledger.at_work)) == (40, 0, 0)
 
 
 def test_copy_that_fails_leaves_the_other_at_work(ledger: Ledger):
@@ -93,7 +93,7 @@ def test_node_that_goes_away_is_not_the_units_fault_unless_it_happens_again_and_
     ledger.add([unit(0)])
     for _ in range(4 * ATTEMPTS):
         assert ledger.fail(ledger.next(0.0), "its node died", charged=False) is None
-    assert list(ledger.waiting) == [unit(0)]
+    assert len(ledger.waiting) == 1
     said = None
     while said is None:
         said = ledger.fail(ledger.next(0.0), "its node died", charged=False)
@@ -101,6 +101,6 @@ def test_node_that_goes_away_is_not_the_units_fault_unless_it_happens_again_and_
 
 
 def test_time_left_is_what_the_units_usually_take(ledger: Ledger):
-    assert Ledger().seconds_left([unit(0)]) is None
-    assert ledger.seconds_left([]) == pytest.approx(1.0)
-    assert ledger.seconds_left([unit(7, images=100)]) == pytest.approx(11.0)
+    assert Ledger().seconds_left({unit(0).kind: 10}) is None
+    assert ledger.seconds_left({}) == pytest.approx(1.0)
+    assert ledger.seconds_left({unit(0).kind: 100}) == pytest.approx(11.0)
