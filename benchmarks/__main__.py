@@ -1,6 +1,6 @@
 """memrec against the limit of the machine and against what else one could use: `make bench`.
 
-    python -m benchmarks [limit] [batches] [rivals] [training] [ray_costs] [memory] [aggregation] [demo]
+    python -m benchmarks [limit] [batches] [rivals] [training] [ray_costs] [memory] [aggregation] [simulation] [demo]
 
 runs those named, all where none is; it prints one table, and keeps it in benchmarks/results.json. Leave the machine
 alone while it runs.
@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.rows import Row
 from memrec_core.torchvision_import import import_torchvision
 
-SECTIONS = ["limit", "batches", "rivals", "training", "ray_costs", "memory", "aggregation", "demo"]
+SECTIONS = ["limit", "batches", "rivals", "training", "ray_costs", "memory", "aggregation", "simulation", "demo"]
 RESULTS = Path(__file__).parent / "results.json"
 
 
