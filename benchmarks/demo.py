@@ -41,7 +41,7 @@ def run_marked(run: str) -> dict[str, float]:
 
     import workflows.report
     from workflows import cli
-    from workflows.job.driver import _Job
+    from workflows.job.loop import Loop
     from workflows.job.pool import Pool
     from workflows.job.training_pool import TrainingPool
     from workflows.run import rates as aggregate
@@ -64,7 +64,7 @@ def run_marked(run: str) -> dict[str, float]:
 
     mark(ray, "init", "imports and checks", "Ray's start")
     mark(TrainingPool, "start", "reading the images")
-    mark(_Job, "_account_training", after="training, with the start of its actor")
+    mark(Loop, "_account_training", after="training, with the start of its actor")
     mark(Pool, "assign", "the start of the actors")
     mark(ray, "shutdown", "recovery", "Ray's end")
     mark(aggregate, "aggregate", after="rates")

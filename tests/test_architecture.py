@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = [path for package in ("memrec_core", "workflows") for path in sorted((ROOT / package).rglob("*.py"))]
 LAYERS = (
-    {"errors", "interruption", "methods", "terminal"},
+    {"duration", "errors", "interruption", "methods", "terminal"},
     {"experiment"},
     {"run"},
     {"work"},
@@ -99,6 +99,18 @@ def test_no_modules_import_each_other_in_a_circle():
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_where_a_job_stands_is_known_without_ray_and_without_a_console():
+    """Neither by its module nor by any of ours that this one imports."""
+    reached, left = set(), {"workflows.job.state"}
+    while left:
+        reached.add(module := left.pop())
+        left |= (imports_of(module) & MODULES) - reached
+    assert "workflows.run.standing" in reached
+    imported = {name for module in reached for name in imports_of(module)}
+    assert {name for name in imported if name.partition(".")[0] in {"ray", "rich"}} == set()
+    assert "workflows.terminal" not in imported
 
 
 @pytest.mark.parametrize("package", ["memrec_core", "workflows"])

@@ -21,7 +21,7 @@ from workflows.terminal import complain, say
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workflows.job.driver import Outcome
+    from workflows.job.state import Outcome
 
 ATTEMPTS = 4
 """How often the results are made anew where some turn out to be damaged as they are read."""

@@ -15,6 +15,7 @@ import torch
 from memrec_core import training
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
+from workflows.duration import duration
 from workflows.experiment.data import Data
 from workflows.experiment.models import TrainedModel
 from workflows.experiment.resolved import Experiment
@@ -30,7 +31,7 @@ from workflows.run.planning import Size, make_plan
 from workflows.run.run import Run
 from workflows.run.survey import survey
 from workflows.run.unit import Kind, Unit
-from workflows.terminal import duration, say
+from workflows.terminal import say
 from workflows.work import preflight
 from workflows.work.measure import USUAL_BATCH, Cost, measure, measured_places
 

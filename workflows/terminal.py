@@ -92,11 +92,3 @@ def is_screen() -> bool:
     """Whether standard output is a terminal that can draw over what it has drawn, and not a file that asks for
     colours."""
     return _Output().isatty() and not console.is_dumb_terminal
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: 42 s, 7 min, 3 h 20 min."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

@@ -29,7 +29,7 @@ class Waiter:
 @pytest.fixture
 def pool(cluster: str) -> Iterator[Pool]:
     ray.init(cluster, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": ROOT}})
-    pool = Pool(None, "", {}, SimpleNamespace(threads=1, actor_resources=lambda: {"num_cpus": 0.1}))
+    pool = Pool(None, {}, SimpleNamespace(threads=1, actor_resources=lambda: {"num_cpus": 0.1}))
     pool.actor_class = ray.remote(Waiter)
     yield pool
     ray.shutdown()

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError
 
 from memrec_core.errors import InputError
 from workflows.errors import ActorsError, StoreError, first_line
 from workflows.job.cluster import Audits, Cluster, is_alive
+from workflows.job.ray_errors import End, Mishap, mishap_of
 from workflows.job.worker import Recovered, Recoverer
 from workflows.run.run import Run
 from workflows.run.unit import Unit
@@ -25,7 +26,7 @@ class _Actor:
     node: str = ""
 
 
-class End(NamedTuple):
+class Attempt(NamedTuple):
     """How an attempt at a unit ended: with its images recovered, or with a `reason`, which is charged to the unit
     unless its node went away."""
 
@@ -87,7 +88,7 @@ class Pool:
                 del self.at_work[ref]
                 ray.kill(actor.handle)
 
-    def settle(self, ref: ray.ObjectRef) -> End | None:
+    def settle(self, ref: ray.ObjectRef) -> Attempt | None:
         """Take note of an actor that has started, or of the end of a unit, which is returned.
 
         Raises what ends the whole job: StoreError, or ActorsError where no actor starts.
@@ -100,19 +101,23 @@ class Pool:
         actor, unit = self.at_work.pop(ref)
         try:
             recovered = ray.get(ref)
-        except RayTaskError as error:
-            if isinstance(error.cause, StoreError):
-                raise error.cause from None
-            if isinstance(error.cause, InputError):
-                self._release(actor)
-                return End(unit, None, first_line(error.cause))
-            ray.kill(actor.handle)  # a device that is out of order would fail whatever comes next
-            return End(unit, None, f"{type(error.cause).__name__}: {first_line(error.cause)}")
         except RayError as error:
-            ray.kill(actor.handle)  # it may be out of reach and alive
-            return End(unit, None, f"its actor died: {first_line(error)}", charged=_is_the_units_fault(error, actor))
+            return self._failed(actor, unit, mishap_of(error))
         self._release(actor)
-        return End(unit, recovered)
+        return Attempt(unit, recovered)
+
+    def _failed(self, actor: _Actor, unit: Unit, mishap: Mishap) -> Attempt:
+        """An actor that failed for another reason than the input is not used again: its device may be out of order, and
+        would fail whatever comes next; or it is out of reach, and alive."""
+        if isinstance(mishap.error, StoreError):
+            raise mishap.error from None
+        if isinstance(mishap.error, InputError):
+            self._release(actor)
+            return Attempt(unit, None, first_line(mishap.error))
+        ray.kill(actor.handle)
+        if mishap.end is End.RAISED:
+            return Attempt(unit, None, mishap.reason)
+        return Attempt(unit, None, f"its actor died: {mishap.reason}", charged=_is_the_units_fault(mishap, actor))
 
     def _release(self, actor: _Actor) -> None:
         """An actor has ended its unit."""
@@ -125,32 +130,26 @@ class Pool:
         actor = self.starting.pop(ref)
         try:
             actor.node = ray.get(ref)
-        except RayTaskError as error:
-            if isinstance(error.cause, InputError | StoreError):
-                raise error.cause from None
-            self._note_failed_start(actor, error)
         except RayError as error:
-            self._note_failed_start(actor, error)
+            mishap = mishap_of(error)
+            if isinstance(mishap.error, InputError | StoreError):
+                raise mishap.error from None
+            self._note_failed_start(actor, mishap)
         else:
             self.failed_starts = 0
             self.idle.append(actor)
 
-    def _note_failed_start(self, actor: _Actor, error: RayError) -> None:
+    def _note_failed_start(self, actor: _Actor, mishap: Mishap) -> None:
         """Those that were started together, on a node that went away say, count once."""
         if actor.created <= self.last_failed_start:
             return
         self.failed_starts, self.last_failed_start = self.failed_starts + 1, time.monotonic()
         if self.failed_starts >= STARTS:
             raise ActorsError(
-                f"no actor can be started: {first_line(error)}; look at the cluster's logs, and give the same command "
-                "again"
-            ) from error
+                f"no actor can be started: {mishap.reason}; look at the cluster's logs, and give the same command again"
+            )
 
 
-def _is_the_units_fault(error: RayError, actor: _Actor) -> bool:
+def _is_the_units_fault(mishap: Mishap, actor: _Actor) -> bool:
     """Whether an actor died of its work, as far as one can tell, and not with its node."""
-    if isinstance(error, OutOfMemoryError):
-        return True
-    if not isinstance(error, RayActorError) or isinstance(error, ActorUnavailableError):
-        return False
-    return not error.preempted and is_alive(actor.node)
+    return mishap.end is End.OUT_OF_MEMORY or (mishap.end is End.DIED and is_alive(actor.node))

@@ -11,10 +11,11 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from memrec_core.errors import InputError, in_a_line
+from workflows.duration import duration
 from workflows.errors import JobError
 from workflows.experiment.resolved import Experiment
 from workflows.job.request import Request
-from workflows.terminal import console, duration, say
+from workflows.terminal import console, say
 
 POLL_S = 2.0
 SILENCE_S = 600.0

@@ -7,11 +7,12 @@ from uuid import uuid4
 
 import ray
 from ray import cloudpickle
-from ray.exceptions import LocalRayletDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
+from ray.exceptions import RayError
 from ray.experimental.internal_kv import _internal_kv_put
 
 from memrec_core.errors import InputError
-from workflows.errors import JobError, first_line
+from workflows.errors import JobError
+from workflows.job.ray_errors import End, Mishap, mishap_of
 from workflows.terminal import say
 
 TRIES = 4
@@ -58,20 +59,24 @@ def wait_for(tasks: Sequence[Task]) -> list[Any]:
 def _result(task: Task) -> Any:
     try:
         result = ray.get(task.refs[0])
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError | JobError):
-            raise error.cause from None
-        raise JobError(f"{task.what} failed ({type(error.cause).__name__}: {first_line(error.cause)})") from error
-    except LocalRayletDiedError as error:
-        raise JobError(RAY_DIED) from error
-    except (OutOfMemoryError, WorkerCrashedError) as error:
-        raise given_up(task.what, "many") from error
     except RayError as error:
-        raise JobError(
-            f"{task.what} failed ({first_line(error)}); see that the cluster is well, and give the same command again"
-        ) from error
+        mishap = mishap_of(error)
+        if isinstance(mishap.error, InputError | JobError):
+            raise mishap.error from None
+        raise _not_done(task.what, mishap) from error
     _internal_kv_put(f"{task.count} returned", b"")  # later beginnings are for results that were lost
     return result
+
+
+def _not_done(what: str, mishap: Mishap) -> JobError:
+    match mishap.end:
+        case End.RAISED:
+            return JobError(f"{what} failed ({mishap.reason})")
+        case End.RAY_DIED:
+            return JobError(RAY_DIED)
+        case End.OUT_OF_MEMORY | End.DIED:
+            return given_up(what, "many")
+    return JobError(f"{what} failed ({mishap.reason}); see that the cluster is well, and give the same command again")
 
 
 def _counting(tries: int, count: str) -> Callable[..., Any]:

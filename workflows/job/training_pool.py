@@ -1,35 +1,24 @@
 """The trainings of a job: each network is trained by a Ray actor with a device of its own."""
 
-import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import ray
 import torch
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 
 from memrec_core.errors import InputError, TrainingError
-from workflows.errors import StoreError, first_line
+from workflows.errors import StoreError
 from workflows.experiment.models import TrainedModel
 from workflows.job.cluster import Audits, Cluster
+from workflows.job.ray_errors import End, mishap_of
+from workflows.job.training_state import STARTING, TrainingStanding
 from workflows.job.worker import device
 from workflows.run.audit_set import AuditSet
 from workflows.run.run import Run
 from workflows.work.train import TrainingSummary, train_model
-
-ATTEMPTS = 5
-"""How often a training may break off without having got further, before it is given up."""
-
-
-class TrainingStanding(NamedTuple):
-    """Where a training stands."""
-
-    step: int
-    loss: float
-
-
-STARTING = TrainingStanding(0, math.inf)
 
 
 class TrainingActor:
@@ -53,11 +42,13 @@ class TrainingActor:
 
 
 class TrainingEnd(NamedTuple):
-    """The end of a model's training: it reached its last target, or was given up for a reason."""
+    """How a training's process ended: its model reached its last target, or it failed for a `reason`, and another
+    process may go on with it where it has only `broken_off`."""
 
     model: TrainedModel
     trained: TrainingSummary | None = None
-    reason: str = ""
+    reason: str | None = None
+    broken_off: bool = False
 
 
 @dataclass
@@ -66,21 +57,11 @@ class _Training:
     actor: Any = None
     end: ray.ObjectRef | None = None
     reserved: float = 0.0
-    standing: TrainingStanding = STARTING
     question: ray.ObjectRef | None = None
-    breaks: int = 0
-    furthest: int = 0
-    """The last step that any of its processes has told of."""
-
-    def note(self, standing: TrainingStanding) -> None:
-        """It stands there now; once it is further than ever, no break before that counts."""
-        self.standing = standing
-        if standing.step > self.furthest:
-            self.breaks, self.furthest = 0, standing.step
 
 
 class TrainingPool:
-    """The trainings that are under way. One whose process dies goes on in another, from its last state."""
+    """The processes of the trainings that are under way, one each."""
 
     def __init__(self, run: Run, audits: Audits, cluster: Cluster) -> None:
         self.run, self.audits, self.cluster = run, audits, cluster
@@ -94,16 +75,23 @@ class TrainingPool:
         for entry in self.running:
             self._start(entry)
 
+    def go_on(self, model: TrainedModel) -> None:
+        """Start another process, which takes the training up where the last one left its state."""
+        entry = next(entry for entry in self.running if entry.model is model)
+        ray.kill(entry.actor)  # it may be out of reach and alive
+        self._start(entry)
+
+    def end(self, model: TrainedModel) -> None:
+        """Let the training's process go."""
+        entry = next(entry for entry in self.running if entry.model is model)
+        ray.kill(entry.actor)
+        self.running.remove(entry)
+
     def close(self) -> None:
         """End all trainings; each leaves its state."""
         for entry in self.running:
             ray.kill(entry.actor)
         self.running = []
-
-    @property
-    def starting(self) -> bool:
-        """Whether one of them still waits for its place on the cluster."""
-        return any(entry.standing.step == 0 for entry in self.running)
 
     @property
     def reserved(self) -> float:
@@ -113,44 +101,36 @@ class TrainingPool:
     def refs(self) -> list[ray.ObjectRef]:
         return [entry.end for entry in self.running if entry.end is not None]
 
-    def settle(self, ref: ray.ObjectRef) -> TrainingEnd | None:
-        """Take note of a training that has ended, or broken off and goes on. Raises what ends the whole job: StoreError
-        or InputError."""
-        entry = next(entry for entry in self.running if entry.end == ref)
+    def settle(self, ref: ray.ObjectRef) -> TrainingEnd:
+        """How a training's process ended. Raises what ends the whole job: StoreError or InputError."""
+        model = next(entry.model for entry in self.running if entry.end == ref)
         try:
-            return self._end(entry, TrainingEnd(entry.model, ray.get(ref)))
-        except RayTaskError as error:
-            if isinstance(error.cause, StoreError | InputError):
-                raise error.cause from None
-            if isinstance(error.cause, TrainingError):
-                return self._end(entry, TrainingEnd(entry.model, None, str(error.cause)))
-            reason = f"{type(error.cause).__name__}: {first_line(error.cause)}"
+            return TrainingEnd(model, ray.get(ref))
         except RayError as error:
-            reason = f"its process died: {first_line(error)}"
-        entry.breaks += 1
-        if entry.breaks == ATTEMPTS:
-            return self._end(entry, TrainingEnd(entry.model, None, f"{reason} ({ATTEMPTS} attempts)"))
-        ray.kill(entry.actor)  # it may be out of reach and alive
-        self._start(entry)
-        return None
+            mishap = mishap_of(error)
+        if isinstance(mishap.error, StoreError | InputError):
+            raise mishap.error
+        if isinstance(mishap.error, TrainingError):
+            return TrainingEnd(model, None, str(mishap.error))
+        died = "" if mishap.end is End.RAISED else "its process died: "
+        return TrainingEnd(model, None, f"{died}{mishap.reason}", broken_off=True)
 
-    def standings(self) -> Iterator[tuple[TrainedModel, TrainingStanding]]:
-        """Where each training stood when it answered last; asks those that have answered anew."""
+    def answers(self) -> Iterator[tuple[TrainedModel, TrainingStanding]]:
+        """Where trainings stand that have answered since; asks those again."""
         for entry in self.running:
-            question = entry.question
-            if question is None:
-                entry.question = entry.actor.standing.remote()
-            elif ray.wait([question], timeout=0)[0]:
-                self._note_answer(entry, question)
-            yield entry.model, entry.standing
+            if (standing := self._answer(entry)) is not None:
+                yield entry.model, standing
 
-    def _note_answer(self, entry: _Training, question: ray.ObjectRef) -> None:
+    def _answer(self, entry: _Training) -> TrainingStanding | None:
+        question = entry.question
+        if question is None:
+            entry.question = entry.actor.standing.remote()
+            return None
+        if not ray.wait([question], timeout=0)[0]:
+            return None
         entry.question = None
-        try:
-            answer = ray.get(question)
-        except RayError:
-            return  # `settle` sees to it
-        entry.note(answer)
+        with suppress(RayError):  # `settle` sees to it
+            return ray.get(question)
 
     def _start(self, entry: _Training) -> None:
         resources = self.cluster.training_resources(len(self.running))
@@ -159,9 +139,4 @@ class TrainingPool:
         entry.reserved = resources["num_gpus"] or resources["num_cpus"]
         audit = self.audits[entry.model.data]
         entry.actor = actor_class.remote(self.run, entry.model, audit, threads)
-        entry.end, entry.question, entry.standing = entry.actor.train.remote(), None, STARTING
-
-    def _end(self, entry: _Training, end: TrainingEnd) -> TrainingEnd:
-        ray.kill(entry.actor)
-        self.running.remove(entry)
-        return end
+        entry.end, entry.question = entry.actor.train.remote(), None

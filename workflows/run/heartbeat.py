@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from workflows.duration import duration
 from workflows.run.standing import Standing, in_words
-from workflows.terminal import duration
 
 SILENT_S = 60.0
 """A driver that has not written for so long has died, or can't write."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workflows.terminal import duration
+from workflows.duration import duration
 
 
 @dataclass(frozen=True)

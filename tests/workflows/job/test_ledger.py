@@ -1,8 +1,12 @@
 """The book of units: what is started next, what counts, and what is given up."""
 
 from dataclasses import replace
+from itertools import takewhile
+from statistics import median
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workflows.job.ledger import ATTEMPTS, LOSSES, Ledger
 from workflows.run.unit import Unit
@@ -65,14 +69,15 @@ def test_first_copy_to_end_counts_and_the_other_is_forgotten(ledger: Ledger):
     ledger.finish(unit(3), 10, 40.0)
     ledger.finish(unit(3), 10, 45.0)
     assert ledger.fail(unit(3), "its actor died") is None
-    assert (ledger.images, list(ledger.waiting), ledger.at_work) == (40, [], {})
+    assert (ledger.images, len(ledger.waiting), len(ledger.at_work)) == (40, 0, 0)
 
 
-def test_copy_that_fails_leaves_the_other_at_work(ledger: Ledger):
+def test_copy_that_fails_leaves_the_other_at_work_and_makes_room_for_another(ledger: Ledger):
     ledger.next(31.0)
     assert ledger.fail(unit(3), "its actor died") is None
     assert unit(3) in ledger.at_work
     assert not ledger.waiting
+    assert ledger.next(32.0) == unit(3)
 
 
 def test_unit_is_given_up_after_its_attempts_and_others_go_on():
@@ -93,7 +98,7 @@ def test_node_that_goes_away_is_not_the_units_fault_unless_it_happens_again_and_
     ledger.add([unit(0)])
     for _ in range(4 * ATTEMPTS):
         assert ledger.fail(ledger.next(0.0), "its node died", charged=False) is None
-    assert list(ledger.waiting) == [unit(0)]
+    assert len(ledger.waiting) == 1
     said = None
     while said is None:
         said = ledger.fail(ledger.next(0.0), "its node died", charged=False)
@@ -101,6 +106,62 @@ def test_node_that_goes_away_is_not_the_units_fault_unless_it_happens_again_and_
 
 
 def test_time_left_is_what_the_units_usually_take(ledger: Ledger):
-    assert Ledger().seconds_left([unit(0)]) is None
-    assert ledger.seconds_left([]) == pytest.approx(1.0)
-    assert ledger.seconds_left([unit(7, images=100)]) == pytest.approx(11.0)
+    assert Ledger().seconds_left({unit(0).kind: 10}) is None
+    assert ledger.seconds_left({}) == pytest.approx(1.0)
+    assert ledger.seconds_left({unit(0).kind: 100}) == pytest.approx(11.0)
+
+
+class PlainRule:
+    """The order in which units are started, as it is said: of those with the first one's checkpoint the longest, of
+    equals the first, by the last pace of the same images, or else by what is usual for the kind."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Unit] = []
+        self.paces: dict[tuple, list[float]] = {}
+
+    def next(self) -> Unit | None:
+        if not self.waiting:
+            return None
+        together = takewhile(lambda unit: unit.checkpoint == self.waiting[0].checkpoint, self.waiting)
+        unit = max(together, key=self.seconds)
+        self.waiting.remove(unit)
+        return unit
+
+    def seconds(self, unit: Unit) -> float:
+        of_images, of_kind = (self.paces.get(what, []) for what in ((unit.kind, unit.start), unit.kind))
+        return len(unit) * (of_images[-1] if of_images else median(of_kind) if of_kind else 0.0)
+
+    def finish(self, unit: Unit, seconds: float) -> None:
+        for what in ((unit.kind, unit.start), unit.kind):
+            self.paces.setdefault(what, []).append(seconds / len(unit))
+
+
+UNITS = st.builds(
+    lambda number, method, masks, checkpoint: replace(
+        unit(number, method), degradations=tuple(f"mask {mask}" for mask in masks), checkpoint=checkpoint
+    ),
+    st.integers(0, 3),
+    st.sampled_from(["unknown_mask", "known_mask"]),
+    st.lists(st.integers(0, 4), min_size=1, max_size=2, unique=True),
+    st.sampled_from(["first", "second"]),
+)
+ENDS = st.lists(st.tuples(st.sampled_from(["start", "finish", "fail"]), st.integers(1, 4)), max_size=60)
+
+
+@given(units=st.lists(UNITS, unique=True, min_size=1, max_size=20), ends=ENDS)
+def test_units_are_started_in_the_order_that_the_plain_rule_gives(units: list[Unit], ends: list[tuple[str, int]]):
+    ledger, rule, at_work = Ledger(), PlainRule(), []
+    ledger.add(units)
+    rule.waiting += units
+    for what, seconds in [*ends, *[("start", 1)] * len(units)]:
+        if what == "start":
+            expected = rule.next()
+            assert ledger.next(0.0) == expected
+            at_work += [] if expected is None else [expected]
+        elif at_work:
+            ended = at_work.pop(0)
+            if what == "finish":
+                ledger.finish(ended, len(ended), float(seconds))
+                rule.finish(ended, float(seconds))
+            elif ledger.fail(ended, "odd") is None:
+                rule.waiting.append(ended)

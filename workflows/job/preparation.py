@@ -1,0 +1,114 @@
+"""What is done on the cluster before a job's loop: the images are read, the run's folder is claimed, its plan grows."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from memrec_core import diffusion_prior
+from workflows.experiment.methods import source_of
+from workflows.experiment.resolved import Experiment
+from workflows.job.cluster import Audits, Cluster
+from workflows.job.pulse import Pulse
+from workflows.job.request import Steps
+from workflows.job.sizes import unit_sizes
+from workflows.job.tasks import start, wait_for
+from workflows.run.audit_set import AuditSet, load_audit_set
+from workflows.run.catalogue import Catalogue
+from workflows.run.checkpoint_files import Checkpoint
+from workflows.run.growth import growth_of, keep_grown, settle
+from workflows.run.identity import claim
+from workflows.run.images import catalogues_of, check_trained_on, keep_catalogues
+from workflows.run.plan import Plan
+from workflows.run.run import Run
+from workflows.run.standing import Standing
+from workflows.run.store import PLAN
+from workflows.run.unit import Kind, Unit
+from workflows.terminal import say
+from workflows.work.given import keep_given
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of the images of each data set, where they lie in the nodes' memory, and the units to recover."""
+
+    catalogues: dict[str, Catalogue]
+    audits: Audits
+    planned: tuple[Unit, ...] = ()
+
+
+def prepare(
+    cluster: Cluster,
+    run: Run,
+    then: Experiment | None,
+    digests: dict[Checkpoint, str],
+    steps: Steps,
+    pulse: Pulse,
+) -> Prepared:
+    """Claim the folder of a run that was of another experiment `then`, and plan what its own asks for."""
+    pulse.standing = Standing("reading the images")
+    catalogues, audits = _read_images(run)
+    for sentence in (sentence for label, known in catalogues.items() for sentence in known.sentences(label)):
+        say(sentence)
+    for sentence in run.experiment.left_out() if steps.recover else ():
+        say(sentence)
+    if then is None:
+        claim(run)
+    keep_catalogues(run.store, catalogues)
+    keep_given(run, catalogues)
+    check_trained_on(run, catalogues)
+    pulse.standing = Standing("planning" if steps.recover else "training")
+    pulse.begin()
+    read, units = Prepared(catalogues, audits), ()
+    if steps.recover or run.store.exists(PLAN):
+        units = _grow_plan(run, then or run.experiment, cluster, read, digests).units
+    claim(run)
+    return Prepared(catalogues, audits, units if steps.recover else ())
+
+
+def _read_images(run: Run) -> tuple[dict[str, Catalogue], Audits]:
+    """The images of the data sets, by their labels: what is known of them, and where they lie."""
+    kept, reading = catalogues_of(run.store), {}
+    for data in run.experiment.data:
+        what, work = (
+            f"reading the images of data set {data.label}",
+            partial(read_images, run.experiment, data.label, kept.get(data.label), run.store.uri),
+        )
+        reading[data.label] = start(what, work, num_returns=2, num_cpus=1)
+    catalogues = dict(zip(reading, wait_for(list(reading.values())), strict=True))
+    return catalogues, {label: task.refs[1] for label, task in reading.items()}
+
+
+def read_images(experiment: Experiment, label: str, kept: Catalogue | None, run: str) -> tuple[Catalogue, AuditSet]:
+    """A data set's catalogue for the driver, and its images for the nodes' shared memory. The experiment comes with it,
+    whatever the data set: it may import the code that reads it."""
+    audit = load_audit_set(experiment.data_set(label), experiment.seed, kept, run)
+    return audit.catalogue, audit
+
+
+def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, digests: dict[Checkpoint, str]) -> Plan:
+    """The run's plan, made if there is none yet, with what the experiment has gained since it was `then`; results that
+    are not asked for are set aside, and those that are again come back."""
+    growth = growth_of(run, then, read.catalogues)
+    new, there = growth.open(run.experiment), growth.sizes()
+    to_measure = [kind for kind in new if kind not in there]
+    counts = {label: len(known) for label, known in read.catalogues.items()}
+    sizes = unit_sizes(run.experiment, to_measure, counts, cluster, read.audits)
+    priors = _priors(run.experiment, new)
+    plan = keep_grown(run, growth, read.catalogues, (sizes | there).__getitem__, priors, digests)
+    if growth.replaced:
+        say(f"recovery: {len(growth.replaced)} units are done again, to keep pictures of more images")
+    if back := settle(run, growth, plan, digests):
+        say(f"recovery: {len(back)} units that were set aside are asked for again, and come back")
+    return plan
+
+
+def _priors(experiment: Experiment, kinds: list[Kind]) -> dict[str, str]:
+    """The digests of the generic priors that units of these kinds rest on, by their sources."""
+    methods = {method for _, _, method in kinds}
+    sources = dict.fromkeys(entry.prior for entry in experiment.generic if entry.prior and entry.label in methods)
+    reading = [start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in sources]
+    return dict(zip(sources, wait_for(reading), strict=True))
+
+
+def read_prior(prior: str) -> str:
+    """The digest of a diffusion model."""
+    return diffusion_prior.load(source_of(prior)).digest

@@ -1,0 +1,47 @@
+"""Where a training stands, and whether it goes on where its process has died."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+ATTEMPTS = 5
+"""How often a training may break off without having got further, before it is given up."""
+
+
+class TrainingStanding(NamedTuple):
+    """Where a training stands."""
+
+    step: int
+    loss: float
+
+
+STARTING = TrainingStanding(0, math.inf)
+
+
+@dataclass
+class TrainingState:
+    """A training that is under way: where its process stood when it answered last, how often it broke off since it last
+    got further, and the last step that any of its processes has told of."""
+
+    standing: TrainingStanding = STARTING
+    breaks: int = 0
+    furthest: int = 0
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether its process has told of no step yet, as where that waits for its place on the cluster."""
+        return self.standing.step == 0
+
+    def note(self, standing: TrainingStanding) -> None:
+        """It stands there now; once it is further than ever, no break before that counts."""
+        self.standing = standing
+        if standing.step > self.furthest:
+            self.breaks, self.furthest = 0, standing.step
+
+    def break_off(self, reason: str) -> str | None:
+        """Its process has died. Another goes on from its last state, unless it is given up: returns why."""
+        self.breaks += 1
+        if self.breaks == ATTEMPTS:
+            return f"{reason} ({ATTEMPTS} attempts)"
+        self.standing = STARTING
+        return None
