@@ -34,8 +34,8 @@ GROWN = {
         "data: [{name: photos, count: 6, size: 16}, {name: photos, label: eight, count: 4, size: 8}]",
     ),
 }
+LONG = pytest.mark.long
 KEY = ["data_set", "model", "target_loss", "degradation", "method", "split", "image_id"]
-VALUES = ["mse", "psnr", "outer_iterations", "evaluations", "status", "train_loss", "checkpoint"]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def rows(run: Path) -> pd.DataFrame:
     return pd.read_parquet(run / "recovery").sort_values(KEY, ignore_index=True)
 
 
-@pytest.mark.parametrize("what", GROWN)
+@pytest.mark.parametrize("what", ["method", *(pytest.param(what, marks=LONG) for what in list(GROWN)[1:])])
 def test_what_is_new_alone_is_done_and_gives_what_a_fresh_run_gives(run_of, run: Path, tmp_path: Path, what: str):
     before, text = files(run), SMALL.replace(*GROWN[what])
     called = run_of(text, run)
@@ -105,12 +105,11 @@ def test_sentence_names_what_is_new(run_of, run: Path):
 @pytest.mark.parametrize(
     ("was", "now"),
     [
-        (", known_mask]", "]"),
-        ("{mask: center}, ", ""),
-        ("1e-2, ", ""),
-        (", 1e-3]", "]"),
+        pytest.param("{mask: center}, ", "", id="degradation"),
+        pytest.param(", known_mask]", "]", id="method", marks=LONG),
+        pytest.param("1e-2, ", "", id="higher target", marks=LONG),
+        pytest.param(", 1e-3]", "]", id="deeper target", marks=LONG),
     ],
-    ids=["method", "degradation", "higher target", "deeper target"],
 )
 def test_what_is_not_asked_for_is_set_aside_and_comes_back(run_of, run: Path, was: str, now: str):
     whole = rows(run)
@@ -124,6 +123,7 @@ def test_what_is_not_asked_for_is_set_aside_and_comes_back(run_of, run: Path, wa
     pd.testing.assert_frame_equal(rows(run), whole)
 
 
+@LONG
 def test_second_model_comes_and_goes(run_of, run: Path):
     text, before = SMALL.replace(*GROWN["model"]), files(run)
     assert run_of(text, run).status == 0
@@ -155,6 +155,7 @@ def test_what_would_give_a_row_another_value_is_refused(run_of, run: Path, was: 
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+@LONG
 def test_more_pictures_are_kept_of_what_is_there(run_of, run: Path):
     whole = rows(run)
     assert run_of(SMALL.replace("pictures: 1", "pictures: 3"), run).status == 0
