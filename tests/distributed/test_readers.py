@@ -20,7 +20,7 @@ from memrec_core import datasets as data_sets
 from tests.conftest import KEY, make_run
 from tests.distributed import s3
 from workflows.experiment import loading as experiments
-from workflows.run.plan import Size
+from workflows.run.planning import Size
 from workflows.run.store import Store
 
 README = Path(__file__).parents[2] / "README.md"
