@@ -37,21 +37,18 @@ def rows() -> list[Row]:
             places = [Path(folder, f"{number}-{i}") for i in range(len(rivals))]
             turn = [*zip(rivals, places, strict=True)][:: 1 if number % 2 else -1]
             taken.append([timed(job, place) for job, place in turn][:: 1 if number % 2 else -1])
-    ours, theirs, plain = ([*column] for column in zip(*taken[1:], strict=True))
+    ours, divided, plain = ([*column] for column in zip(*taken[1:], strict=True))
+    shares = f"actors at work {share(ours):.0%} of ours, {{:.0%}} of the rival's; "
     return [
-        compared("Ray Data: whole commands", [t.whole for t in ours], [t.whole for t in theirs], 1.0),
+        compared("Ray Data, plain: whole commands", ours, plain, "whole", 1.0),
+        compared("Ray Data, plain: the recoveries alone", ours, plain, "recoveries", 1.5, shares.format(share(plain))),
+        compared("Ray Data, rows divided by hand: whole commands", ours, divided, "whole", 1.0),
         compared(
-            "Ray Data: the recoveries alone",
-            [t.recoveries for t in ours],
-            [t.recoveries for t in theirs],
-            1.5,
-            f"actors at work {share(ours):.0%} of ours, {share(theirs):.0%} of the rival's; ",
-        ),
-        compared(
-            "Ray Data without repartition: the recoveries alone",
-            [t.recoveries for t in ours],
-            [t.recoveries for t in plain],
-            note="one actor gets all, the rows being one block; ",
+            "Ray Data, rows divided by hand: the recoveries alone",
+            ours,
+            divided,
+            "recoveries",
+            note=shares.format(share(divided)),
         ),
     ]
 
@@ -79,11 +76,14 @@ def share(times: list[Times]) -> float:
     return statistics.median(t.at_work / (2 * t.recoveries) for t in times)
 
 
-def compared(what: str, ours: list[float], theirs: list[float], target: float | None = None, note: str = "") -> Row:
-    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+def compared(
+    what: str, ours: list[Times], theirs: list[Times], measure: str, target: float | None = None, note: str = ""
+) -> Row:
+    pairs = [(getattr(mine, measure), getattr(other, measure)) for mine, other in zip(ours, theirs, strict=True)]
+    ratios = [theirs / ours for ours, theirs in pairs]
     note += f"ratios from {min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds"
-    middle = [statistics.median(column) for column in (ours, theirs, ratios)]
-    return Row(what, middle[0], middle[1], middle[2], target, note=note)
+    mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(what, mine, other, statistics.median(ratios), target, note=note)
 
 
 if __name__ == "__main__":
