@@ -42,6 +42,8 @@ COMPACTED = 2
 ROW_BYTES, PICTURES_A_ROW, VALUE_BYTES, PAGE_BYTES = 60, 3, 0.8, 6e6
 """What a row of the results takes, a channel of a pixel of its pictures as PNG, and the page, as seen in the demo's
 run."""
+STATE_BYTES = 12
+"""What the state of a training keeps of each weight: itself and Adam's two moments; SOAP has more."""
 
 Costs = Callable[[], dict[Kind, Cost]]
 """The measured costs, which take their time."""
@@ -224,6 +226,7 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
         4 * len(model.ladder(experiment.training.targets)) * model.size(audits[model.data].image_shape)
         for model in experiment.models
     )
+    states = sum(STATE_BYTES * model.size(audits[model.data].image_shape) for model in experiment.trained_models)
     results = 0.0
     for data in experiment.data:
         known = audits[data.label].catalogue
@@ -232,7 +235,7 @@ def _disk(experiment: Experiment, audits: dict[str, AuditSet], planned: list[Uni
         results += (
             COMPACTED * recoveries * (ROW_BYTES + pictured * PICTURES_A_ROW * VALUE_BYTES * math.prod(data.image_shape))
         )
-    parts = {"checkpoints": checkpoints, "results": results, "page": PAGE_BYTES}
+    parts = {"checkpoints": checkpoints, "trainings": states, "results": results, "page": PAGE_BYTES}
     return f"{_size(sum(parts.values()))}: " + ", ".join(f"{what} {_size(size)}" for what, size in parts.items())
 
 
