@@ -44,14 +44,14 @@ class AtWork:
             self._sort_out(unit, copies)
             copies.count += 1
 
-    def leave(self, unit: Unit) -> bool:
-        """An actor is no longer at the unit; returns whether another still is."""
+    def leave(self, unit: Unit, may_be_copied: bool = True) -> bool:
+        """An actor is no longer at the unit; returns whether another still is, which then may have a copy again."""
         copies = self.copies.get(unit)
         if copies is None or copies.count == 1:
             self.end(unit)
             return False
         copies.count -= 1
-        if copies.count == 1:
+        if copies.count == 1 and may_be_copied:
             self._sort_in(unit, copies)
         return True
 
@@ -74,9 +74,8 @@ class AtWork:
         self.alone.setdefault((unit.kind, len(unit)), SortedList()).add((copies.since, copies.number, unit))
 
     def _sort_out(self, unit: Unit, copies: _Copies) -> None:
-        if copies.count != 1:
+        if (units := self.alone.get((unit.kind, len(unit)))) is None:
             return
-        units = self.alone[unit.kind, len(unit)]
-        units.remove((copies.since, copies.number, unit))
+        units.discard((copies.since, copies.number, unit))
         if not units:
             del self.alone[unit.kind, len(unit)]

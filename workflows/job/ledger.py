@@ -54,17 +54,24 @@ class Ledger:
             self.waiting.sort_again(unit)
 
     def fail(self, unit: Unit, reason: str, charged: bool = True) -> str | None:
-        """An attempt at the unit failed, which is not its fault where it is not `charged`; it waits again.
-        Returns why, where it is given up."""
-        if unit.name in self.done or self.at_work.leave(unit):
+        """An attempt at the unit failed, which is not its fault where it is not `charged`; it waits again, unless a copy
+        is at work. Returns why, where it is given up.
+
+        Attempts count beside a copy too, and a unit that has had enough of them gets no other: else one that always
+        fails could be tried for ever, of two copies always one at work.
+        """
+        if unit.name in self.done:
             return None
         counts, limit = (self.attempts, ATTEMPTS) if charged else (self.losses, LOSSES)
         counts[unit.name] += 1
-        if counts[unit.name] < limit:
+        may_go_on = counts[unit.name] < limit
+        if self.at_work.leave(unit, may_go_on):
+            return None
+        if may_go_on:
             self.waiting.add(unit)
             return None
         self.left[unit.kind] -= len(unit)
-        return f"{reason} ({limit} attempts)"
+        return f"{reason} ({counts[unit.name]} attempts)"
 
     def seconds_left(self, blocked: Mapping[Kind, int]) -> float | None:
         """The work in the units that wait or are at work, and in so many recoveries that are `blocked`, in seconds of

@@ -107,9 +107,6 @@ class Loop:
         units = self.state.unblock(checkpoints_there(self.run, self.state.digests))
         if units:
             self._take_up(survey(self.store, units, verify=self.steps.verify), units)
-        if not self.state.blocked:
-            self.state.forget_strangers()
-            self._record_failures()
 
     def _take_up(self, seen: Survey, units: list[Unit]) -> None:
         self._set_aside(seen.stray, units)

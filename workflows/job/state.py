@@ -123,6 +123,8 @@ class JobState:
         for unit in done:
             self._forget_failure(unit.name)
         self.taken_up |= {unit.name for units in (done, left) for unit in units}
+        if not self.blocked:
+            self._forget_strangers()
         self.ledger.add(unit for unit in left if unit.name not in self.failures)
 
     def next(self, now: float) -> Unit | None:
@@ -162,12 +164,6 @@ class JobState:
         changed, self.unrecorded = self.unrecorded, {}
         return changed
 
-    def forget_strangers(self) -> None:
-        """Failures of units that are the plan's no more, since their checkpoint was trained anew. None may be
-        blocked."""
-        for what in self.failures.keys() - self.taken_up - set(map(training_name, self.ladders)):
-            self._forget_failure(what)
-
     def standing(self, now: float, crew: Crew) -> Standing:
         """For the display and for `memrec status`."""
         left, seconds = self.ledger.seconds_left(self.recoveries_blocked), self._recovery_seconds(now)
@@ -204,6 +200,11 @@ class JobState:
 
     def _give_up(self, what: str, reason: str) -> None:
         self.failures[what] = self.unrecorded[what] = reason
+
+    def _forget_strangers(self) -> None:
+        """Failures of units that are the plan's no more, since their checkpoint is another one by now."""
+        for what in self.failures.keys() - self.taken_up - set(map(training_name, self.ladders)):
+            self._forget_failure(what)
 
     def _forget_failure(self, what: str) -> None:
         """It has succeeded since, here or under another driver, or matters no more."""

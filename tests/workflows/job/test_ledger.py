@@ -80,6 +80,15 @@ def test_copy_that_fails_leaves_the_other_at_work_and_makes_room_for_another(led
     assert ledger.next(32.0) == unit(3)
 
 
+def test_unit_that_always_fails_is_given_up_though_a_copy_of_it_was_at_work_each_time(ledger: Ledger):
+    for _ in range(ATTEMPTS):
+        assert ledger.next(31.0) == unit(3)
+        assert ledger.fail(unit(3), "it is odd") is None
+    assert ledger.next(1000.0) is None
+    assert ledger.fail(unit(3), "it is odd") == f"it is odd ({ATTEMPTS + 1} attempts)"
+    assert (len(ledger.waiting), len(ledger.at_work)) == (0, 0)
+
+
 def test_unit_is_given_up_after_its_attempts_and_others_go_on():
     ledger = Ledger()
     ledger.add([unit(0), unit(1)])
