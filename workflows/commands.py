@@ -177,5 +177,5 @@ def _show_rates(run: Run, rates: "pd.DataFrame") -> None:
     if rates.empty:
         return
     print_rates(rates, run.experiment.titles)
-    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(run.store)]:
+    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(run)]:
         say("\n" + "\n".join(sentences))

@@ -18,7 +18,7 @@ from workflows.run.growth import growth_of, keep_grown, settle
 from workflows.run.identity import begun, claim, continued
 from workflows.run.images import keep_catalogues
 from workflows.run.plan import with_checkpoints
-from workflows.run.planning import Size, wanted
+from workflows.run.planning import Size, pictured, wanted
 from workflows.run.run import Run
 from workflows.run.schema import schema_of
 from workflows.run.store import Store
@@ -53,6 +53,7 @@ def versions(draw: st.DrawFn) -> Experiment:
             "degradations": [{"mask": mask} for mask in draw(some(MASKS))],
             "methods": draw(some(METHODS)),
             "images_per_unit": draw(st.sampled_from([2, 4, 8, 100])),
+            "pictures": draw(st.integers(0, 2)),
         },
         "growing",
     )
@@ -68,7 +69,9 @@ def train(run: Run) -> None:
 
 
 def recover(unit: Unit) -> pa.Table:
-    """Rows of a unit, without the work."""
+    """Rows of a unit, without the work; `original` says of which images it keeps pictures."""
+    kept = pictured(CATALOGUES["photos"], unit, unit.pictures or 0)
+    places = [*range(unit.start, unit.stop)] * len(unit.degradations)
     images = [*IMAGES[unit.start : unit.stop]] * len(unit.degradations)
     degradations = [label for label in unit.degradations for _ in range(unit.start, unit.stop)]
     columns: dict[str, list] = {name: [None] * len(unit) for name in schema_of("", "").names}
@@ -79,6 +82,7 @@ def recover(unit: Unit) -> pa.Table:
         "degradation": degradations,
         "split": [image.split for image in images],
         "image_id": [image.id for image in images],
+        "original": [{"bytes": b"", "path": None} if place in kept else None for place in places],
     }
     return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images))
 
@@ -114,13 +118,17 @@ def go_on(store: Store, experiment: Experiment) -> list[Key]:
 @settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.lists(versions(), min_size=2, max_size=5))
 def test_rows_are_those_that_are_asked_for_and_none_is_recovered_twice(history: list[Experiment]):
-    ever: set[Key] = set()
+    ever: dict[Key, int] = {}
     with TemporaryDirectory() as folder:
         for experiment in history:
             new = go_on(Store(folder), experiment)
-            assert not ever & set(new), "recovered before"
-            ever |= set(new)
-            found = keys_of(pd.read_parquet(Path(folder) / "recovery"))
+            assert all(ever.get(key, -1) < experiment.pictures for key in new), "recovered before, with its pictures"
+            ever |= dict.fromkeys(new, experiment.pictures)
+            rows = pd.read_parquet(Path(folder) / "recovery")
+            first = [image.id for split in ("t", "c") for image in IMAGES if image.id[0] == split]
+            asked = {*first[: min(experiment.pictures, 3)], *first[3 : 3 + experiment.pictures]}
+            assert rows[rows["image_id"].isin(asked)]["original"].notna().all(), "a picture is missing"
+            found = keys_of(rows)
             assert sorted(found) == sorted(
                 (place.model, place.target_loss or 0, entry.label, mask.label, image.split, image.id)
                 for place, entry in wanted(experiment)

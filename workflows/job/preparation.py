@@ -10,17 +10,18 @@ from workflows.job.cluster import Audits, Cluster
 from workflows.job.pulse import Pulse
 from workflows.job.request import Steps
 from workflows.job.sizes import unit_sizes
+from workflows.job.state import TRAINING, training_name
 from workflows.job.tasks import start, wait_for
 from workflows.run.audit_set import AuditSet, load_audit_set
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import Checkpoint
-from workflows.run.growth import growth_of, keep_grown, settle
+from workflows.run.growth import PlanGrewError, growth_of, keep_grown, not_asked, settle
 from workflows.run.identity import claim
 from workflows.run.images import catalogues_of, check_trained_on, keep_catalogues
 from workflows.run.plan import Plan
 from workflows.run.run import Run
 from workflows.run.standing import Standing
-from workflows.run.store import PLAN
+from workflows.run.store import FAILURES, PLAN
 from workflows.run.unit import Kind, Unit
 from workflows.terminal import say
 from workflows.work.given import keep_given
@@ -93,12 +94,24 @@ def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, dig
     counts = {label: len(known) for label, known in read.catalogues.items()}
     sizes = unit_sizes(run.experiment, to_measure, counts, cluster, read.audits)
     priors = _priors(run.experiment, new)
-    plan = keep_grown(run, growth, read.catalogues, (sizes | there).__getitem__, priors, digests)
+    try:
+        plan = keep_grown(run, growth, read.catalogues, (sizes | there).__getitem__, priors, digests)
+    except PlanGrewError:  # another driver was first: what it has planned stays
+        return _grow_plan(run, then, cluster, read, digests)
+    _forget_failures(run, {unit.name for unit in not_asked(run, growth, plan, digests)})
     if growth.replaced:
         say(f"recovery: {len(growth.replaced)} units are done again, to keep pictures of more images")
     if back := settle(run, growth, plan, digests):
         say(f"recovery: {len(back)} units that were set aside are asked for again, and come back")
     return plan
+
+
+def _forget_failures(run: Run, units: set[str]) -> None:
+    """Of what is not asked for: these units, and the trainings of other networks."""
+    trainings = {training_name(model.label) for model in run.experiment.trained_models}
+    for what in run.store.failures():
+        if what in units or (what.startswith(TRAINING) and what not in trainings):
+            run.store.remove(f"{FAILURES}/{what}.json")
 
 
 def _priors(experiment: Experiment, kinds: list[Kind]) -> dict[str, str]:

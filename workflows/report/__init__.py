@@ -40,7 +40,7 @@ def write_report(run: Run) -> None:
         experiment_yaml=experiment.to_yaml(),
         incomplete=incomplete(rates, done, len(units) + len(waiting)),
         findings=findings(rates, experiment.titles),
-        images=sentences_of(store),
+        images=sentences_of(run),
         seen=int(rates["seen"].sum()),
         curves=rate_curves(rates, degradations, experiment.titles),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),

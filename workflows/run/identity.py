@@ -82,7 +82,8 @@ def claim(run: Run) -> None:
             run.store.write_new(EXPERIMENT, text)
         except StoreError as error:
             raise InputError(f"{run.store.uri} can't be a run's folder: {error}") from error
-    if continued(run.experiment, run.store) and run.store.read(EXPERIMENT) != text:
+    continued(run.experiment, run.store)  # another driver may have been first
+    if run.store.read(EXPERIMENT) != text:
         run.store.write(EXPERIMENT, text)
 
 

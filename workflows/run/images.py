@@ -104,9 +104,11 @@ def catalogues_of(store: Store) -> dict[str, Catalogue]:
     return {label: Catalogue(tuple(images), tuple(remarks.get(label, ()))) for label, images in found.items()}
 
 
-def sentences_of(store: Store) -> list[str]:
+def sentences_of(run: Run) -> list[str]:
     """What a reader of the run's figures must know of its images."""
-    return [sentence for label, known in catalogues_of(store).items() for sentence in known.sentences(label)]
+    asked = {data.label for data in run.experiment.data}
+    known = {label: catalogue for label, catalogue in catalogues_of(run.store).items() if label in asked}
+    return [sentence for label, catalogue in known.items() for sentence in catalogue.sentences(label)]
 
 
 def check_still_there(run: Run) -> None:

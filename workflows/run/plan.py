@@ -31,6 +31,7 @@ COLUMNS = pa.schema(
         pa.field("batch_size", pa.int64()),
         pa.field("checkpoint", pa.string()),
         pa.field("pictures", pa.int64()),
+        pa.field("raised", pa.bool_()),
     ]
 )
 

@@ -98,7 +98,10 @@ def _units(
     settings = cache(lambda together: settings_of_unit(experiment, place.model, entry.label, together))
     for together, start, stop in shards(labels, len(catalogue), size.recoveries):
         images = digest(start, stop)
-        yield Unit(*place, entry.label, together, start, stop, images, settings(together), size.batch_size, checkpoint)
+        yield Unit(
+            *(*place, entry.label, together, start, stop, images, settings(together), size.batch_size, checkpoint),
+            pictures=experiment.pictures,
+        )
 
 
 def shards(degradations: list[str], images: int, size: int) -> list[tuple[tuple[str, ...], int, int]]:
@@ -141,12 +144,11 @@ def split_up(then: Experiment, units: Iterable[Unit]) -> dict[Unit, list[Unit]]:
     }
 
 
-def with_pictures(then: Experiment, now: Experiment, unit: Unit, catalogue: Catalogue) -> Unit:
-    """The unit, or the one in its place where more of its images are to keep pictures than do."""
-    kept = then.pictures if unit.pictures is None else unit.pictures
-    if pictured(catalogue, unit, now.pictures) <= pictured(catalogue, unit, kept):
+def with_pictures(unit: Unit, pictures: int, catalogue: Catalogue) -> Unit:
+    """The unit, or one in its place where pictures of more of its images are asked for than it keeps."""
+    if pictured(catalogue, unit, pictures) <= pictured(catalogue, unit, unit.pictures or 0):
         return unit
-    return replace(unit, pictures=now.pictures)
+    return replace(unit, pictures=pictures, raised=True)
 
 
 def pictured(catalogue: Catalogue, unit: Unit, pictures: int) -> set[int]:

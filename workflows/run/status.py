@@ -51,7 +51,7 @@ def status_of(run: Run, verify: bool = False) -> Status:
         has_rates=store.is_file(RATES),
         has_page=store.is_file(REPORT),
         driver=_driver(store) if store.exists(PROGRESS) else "",
-        remarks=sentences_of(store),
+        remarks=sentences_of(run),
         stray=seen.stray,
         failures=store.failures(),
     )

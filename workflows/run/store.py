@@ -20,7 +20,7 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,15 +43,20 @@ RECOVERY, RESULTS, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "results", "fa
 PROGRESS = "progress.json"
 COPIES, COPIED = 64, 512
 """How many files are copied from an object store side by side, and after how many they can be read."""
+NO_CACHE = {"use_listings_cache": False}
+"""What other processes write and remove is seen, whatever was listed before."""
 OPTIONS: dict[str, dict[str, Any]] = {
+    "gs": NO_CACHE,
+    "gcs": NO_CACHE,
     "s3": {
+        **NO_CACHE,
         "config_kwargs": {
             "retries": {"mode": "standard", "max_attempts": 8},
             "max_pool_connections": COPIES,
             "connect_timeout": 10,
             "read_timeout": 20,
-        }
-    }
+        },
+    },
 }
 """How each kind of object store is opened: S3 answers 500 or 503 now and then, and asks its clients to try again."""
 BUCKETS = ("s3", "s3a", "gs", "gcs")
@@ -211,6 +216,10 @@ class Store:
         with self._writing(name), suppress(FileNotFoundError):  # another driver may have been first
             if self.exists(name):
                 self.fs.rm_file(self.path(name))
+
+    def remove_all(self, names: Iterable[str]) -> None:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(self.remove, names))
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """The files below `folder` that end in `suffix`, sorted; temporary ones are left out."""

@@ -35,7 +35,8 @@ class Unit:
     one checkpoint, one method, by its label. A method that uses no network has the model `generic`; it has no training
     loss, nor has a network that was not trained here.
 
-    `pictures` is of how many images of each split it keeps pictures, where that is asked for since the run was begun.
+    `pictures` is of how many of the first images of each split it keeps pictures (None in plans of an earlier revision:
+    as many as the experiment said then); whether that was `raised` since it was planned.
 
     `batch_size` is how many recoveries are side by side on the device, `images` a digest of the images' names and
     pixels, `settings` one of what else the values follow from. `checkpoint` is the digest of the weights (of the prior,
@@ -54,6 +55,7 @@ class Unit:
     batch_size: int
     checkpoint: str | None = None
     pictures: int | None = None
+    raised: bool = False
 
     @property
     def place(self) -> Place:
@@ -66,7 +68,7 @@ class Unit:
             raise ValueError(f"the unit {self} has no name before its network is trained")
         trained = f"{self.target_loss} {self.checkpoint}"  # two targets may have been reached at the same step
         content = (self.data_set, self.model, trained, *self.degradations, self.method, self.images, self.settings)
-        content += () if self.pictures is None else (f"{self.pictures} pictures",)
+        content += (f"{self.pictures} pictures",) if self.raised else ()
         return hashlib.sha256("\x1f".join(content).encode()).hexdigest()[:16]
 
     @property
