@@ -54,11 +54,11 @@ class Ledger:
             self.waiting.sort_again(unit)
 
     def fail(self, unit: Unit, reason: str, charged: bool = True) -> str | None:
-        """An attempt at the unit failed, which is not its fault where it is not `charged`; it waits again, unless a
-        copy is at work. Returns why, where it is given up.
+        """An attempt at the unit failed, which is not its fault where it is not `charged`. It waits again, unless a
+        copy of it is at work. Returns why, where it is given up.
 
-        Attempts count beside a copy too, and a unit that has had enough of them gets no other: else one that always
-        fails could be tried for ever, of two copies always one at work.
+        Attempts beside a copy count too, and after enough of them there is no other copy. Else a unit that always
+        fails would be tried for ever, since one of its two copies is always at work.
         """
         if unit.name in self.done:
             return None
