@@ -76,7 +76,7 @@ def sources_of(store: Store, units: Iterable[Unit], without: Collection[str] = (
         paths = stack.enter_context(store.local_paths(there))
         compacted = [_source(name, paths, place, by_file[name], marks, name) for place, name in enumerate(there)]
         current = {source.file: source for source in compacted if _is_current(source)}
-        loose = [(name, unit) for name, own in by_file.items() if name not in current for unit in own]
+        loose = [(name, unit) for name, among in by_file.items() if name not in current for unit in among]
         paths = stack.enter_context(store.local_paths([unit.file for _, unit in loose]))
         yield [
             *current.values(),

@@ -130,14 +130,14 @@ def _counted(
     store: Store, known: dict[str, Catalogue], compaction: Compaction | None, sources: list[Source]
 ) -> pd.DataFrame:
     """Counts and means of each group, and how many images are below each threshold."""
-    pieces = Pieces(sources, _COLUMNS, rewritten=compaction is not None)
+    pieces = Pieces(store, sources, _COLUMNS, rewritten=compaction is not None)
     keep = {} if compaction is None else {"keep": compaction.add}
     if compaction is not None:
         compaction.begin(sources)
     with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
         try:
-            count_parts(database, _PARTS, pieces, known, store, **keep)
+            count_parts(database, _PARTS, pieces, known, **keep)
         except RuntimeError as error:
             if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
                 raise KeyboardInterrupt from error
@@ -147,8 +147,8 @@ def _counted(
 
 def _add_crossed(rates: pd.DataFrame, known: dict[str, Catalogue]) -> None:
     """Of each row's split, how many images were trained on too: those that are left out, and those that count."""
-    for column, of in (("left_out", Catalogue.left_out), ("seen", Catalogue.seen)):
-        counts = {label: len(of(catalogue)) for label, catalogue in known.items()}
+    for column, trained_on in (("left_out", Catalogue.left_out), ("seen", Catalogue.seen)):
+        counts = {label: len(trained_on(catalogue)) for label, catalogue in known.items()}
         control = rates["split"] == "control"
         rates[column] = rates["data_set"].map(counts).where(control, 0).astype("int64")
 

@@ -49,19 +49,17 @@ def chosen_rows(
     """The columns of those rows of the units that fit, by what is `asked` of other columns too. Raises WrongFilesError
     where a file's rows can't be read, or are not its unit's."""
     read = [*dict.fromkeys([*Part._fields, "image_id", "multiplicity", *columns, *asked])]
-    return read_from(store, units, lambda sources: _chosen(store, known, columns, fits, Pieces(sources, read)))
+    return read_from(store, units, lambda sources: _chosen(known, columns, fits, Pieces(store, sources, read)))
 
 
-def _chosen(
-    store: Store, known: dict[str, Catalogue], columns: list[str], fits: Expression, pieces: Pieces
-) -> pd.DataFrame:
+def _chosen(known: dict[str, Catalogue], columns: list[str], fits: Expression, pieces: Pieces) -> pd.DataFrame:
     found = [pa.schema([SCHEMA.field(name) for name in columns]).empty_table()]
 
     def keep(_: str, rows: pa.Table) -> None:
         found.append(rows.filter(fits).select(columns))
 
     with duckdb.connect() as database:
-        count_parts(database, _PARTS, pieces, known, store, keep)
+        count_parts(database, _PARTS, pieces, known, keep)
     return pa.concat_tables(found).to_pandas()
 
 
