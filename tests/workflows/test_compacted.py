@@ -111,6 +111,8 @@ def test_aggregation_never_reads_pictures_that_are_compacted(run):
     pd.testing.assert_frame_equal(rates_of(run), rates)
     assert file.read_bytes() == data
     assert len(run.pictures(target_loss=0.04)) == 2 * 2 * 2  # from the units' own files
+    assert file.read_bytes() == data
+    write_report(run)
     assert FILES[0] not in there(run)
 
 
@@ -178,6 +180,18 @@ def test_all_wrong_files_are_found_at_once_and_named_by_what_is_wrong(run):
     assert "\n" not in str(told.value)
     assert len(list((Path(run.store.uri) / "set_aside").iterdir())) == 6
     assert rates_of(run)["images"].sum() == whole["images"].sum() - sum(len(units[i]) for i in (0, 3, 5, 8, 10, 12))
+
+
+@pytest.mark.parametrize("ask", [OpenRun.results, OpenRun.rates, OpenRun.pictures])
+def test_who_only_reads_a_run_changes_no_file_of_it(run, ask):
+    folder = Path(run.store.uri)
+    spoil(folder / FILES[0])
+    spoil(Path(run.store.path(planned_units(run)[0][0].file)))
+    (folder / "rates.parquet").unlink()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ResultsError, match="had damaged rows; memrec run sets aside what is wrong"):
+        ask(run)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_what_was_compacted_goes_as_soon_as_its_units_change(run):

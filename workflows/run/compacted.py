@@ -90,9 +90,9 @@ def _source(
     return Source(file, paths, place, tuple(units), tuple(marks.get(unit.file, "") for unit in units), compacted)
 
 
-def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]], Found]) -> Found:
-    """What is made of the files that have the units' rows. A compacted one with which something is wrong is dropped,
-    and its units' own are read in its place; raises WrongFilesError for these."""
+def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]], Found], mend: bool = False) -> Found:
+    """What is made of the files that have the units' rows. In place of a compacted one with which something is wrong
+    its units' own are read; to `mend`, it is removed as well. Raises WrongFilesError for units' files."""
     without: set[str] = set()
     while True:
         with sources_of(store, units, without) as sources:
@@ -103,8 +103,9 @@ def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]]
                 if not compacted:
                     raise
         without |= compacted
-        with suppress(StoreError):  # one may only read the run
-            _remove(store, compacted)
+        if mend:
+            with suppress(StoreError):  # one may only read the run
+                _remove(store, compacted)
 
 
 def drop_compacted(store: Store, files: Iterable[str]) -> None:

@@ -45,11 +45,12 @@ def chosen_rows(
     columns: list[str],
     fits: Expression,
     asked: Iterable[str] = (),
+    mend: bool = False,
 ) -> pd.DataFrame:
-    """The columns of those rows of the units that fit, by what is `asked` of other columns too. Raises WrongFilesError
-    where a file's rows can't be read, or are not its unit's."""
+    """The columns of those rows of the units that fit, by what is `asked` of other columns too. A wrong compacted file
+    is removed to `mend`. Raises WrongFilesError where a file's rows can't be read, or are not its unit's."""
     read = [*dict.fromkeys([*Part._fields, "image_id", "multiplicity", *columns, *asked])]
-    return read_from(store, units, lambda sources: _chosen(known, columns, fits, Pieces(store, sources, read)))
+    return read_from(store, units, lambda sources: _chosen(known, columns, fits, Pieces(store, sources, read)), mend)
 
 
 def _chosen(known: dict[str, Catalogue], columns: list[str], fits: Expression, pieces: Pieces) -> pd.DataFrame:
