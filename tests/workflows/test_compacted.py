@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -205,6 +208,43 @@ def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
     assert there(run) == [FILES[0], FILES[2]]
     keep_compacted(run.store, units, [unit for unit in units if unit.target_loss == 0.04][:1])
     assert there(run) == [FILES[2]]
+
+
+def test_what_a_killed_aggregation_left_goes_and_what_another_one_writes_stays(run):
+    """The one is killed, and the other stopped, as it shows the rates: its files are written, and not yet in place."""
+    folder = Path(run.store.uri)
+    shutil.rmtree(folder / "results")
+    hold = (
+        "import sys, time; from workflows.run.opened import open_run; from workflows.run.rates import aggregate\n"
+        "aggregate(open_run(sys.argv[1]), lambda rates: (print(flush=True), time.sleep(600)))"
+    )
+    command = [sys.executable, "-c", hold, str(folder)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as killed,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as held,
+    ):
+        for process in (killed, held):
+            assert process.stdout is not None
+            process.stdout.readline()
+        assert len(list(folder.glob(".compacted-*"))) == 2
+        killed.kill()
+        killed.wait()
+        aggregate(run)
+        left = list(folder.glob(".compacted-*"))
+        held.kill()
+    assert len(left) == 1
+    aggregate(run)
+    assert list(folder.glob(".compacted-*")) == []
+
+
+def test_what_an_aggregation_left_on_a_machine_that_is_gone_goes_after_a_day(run):
+    folder = Path(run.store.uri) / ".compacted-x"
+    folder.mkdir()
+    aggregate(run)
+    assert folder.exists()
+    os.utime(folder, (time.time() - 90_000,) * 2)
+    aggregate(run)
+    assert not folder.exists()
 
 
 def test_file_of_a_checkpoint_that_is_not_the_plans_goes(run):
