@@ -14,6 +14,7 @@ import polars
 import pyarrow.parquet as pq
 import pytest
 
+from memrec_core.errors import InputError
 from tests.conftest import make_run, results
 from workflows.errors import ResultsError
 from workflows.experiment import loading as experiments
@@ -195,6 +196,38 @@ def test_who_only_reads_a_run_changes_no_file_of_it(run, ask):
     with pytest.raises(ResultsError, match="had damaged rows; memrec run sets aside what is wrong"):
         ask(run)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_rows_are_chosen_by_values_and_by_where_there_are_none(run):
+    rows = run.results()
+    some = run.results(["mse"], target_loss=[0.05, None], split=("train", "control"))
+    assert len(some) == (rows["target_loss"].isna() | (rows["target_loss"] == 0.05)).sum() < len(rows)
+    assert list(some) == ["mse"]
+    assert len(run.results(method=[])) == 0
+    assert len(run.results(multiplicity=1)) == (rows["multiplicity"] == 1).sum()
+
+
+@pytest.mark.parametrize(
+    ("columns", "where", "sentence"),
+    [
+        (["msee"], {}, "unknown column of the results 'msee' .did you mean 'mse'"),
+        (None, {"msee": 1}, "unknown column of the results 'msee'"),
+        ([["mse"]], {}, "unknown column of the results"),
+        ([], {}, "must be a list such as"),
+        ("mse", {}, "must be a list such as .*, not 'mse'"),
+        (3, {}, "must be a list such as .*, not 3"),
+        (None, {"original": None}, "can't be chosen by their pictures .original"),
+        (None, {"mse": {"below": 1}}, "mse of the results is of type double, and no row has .*below"),
+        (None, {"mse": "small"}, "mse of the results is of type double"),
+        (None, {"method": ["known_mask", 3]}, "method of the results is of type string"),
+        (None, {"multiplicity": 2**70}, "multiplicity of the results is of type int32"),
+        (None, {"multiplicity": 1.5}, "multiplicity of the results is of type int32"),
+    ],
+)
+def test_what_no_row_can_have_is_refused_in_a_sentence(run, columns, where, sentence: str):
+    with pytest.raises(InputError, match=sentence) as told:
+        run.results(columns, **where)
+    assert "\n" not in str(told.value)
 
 
 def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
