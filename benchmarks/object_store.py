@@ -49,7 +49,7 @@ def _measured(url: str, experiment: str) -> Iterator[Row]:
         ),
     ):
         took, requests, said = _called(url, command)
-        if name_of_reader(step) and int(said) != ROWS:
+        if is_reader(step) and int(said) != ROWS:
             raise AssertionError(f"{said} of {ROWS} rows were read")
         note = f"{sum(requests.values())} requests: {', '.join(f'{count} {kind}' for kind, count in requests.items())}"
         if allowed is None:
@@ -59,7 +59,7 @@ def _measured(url: str, experiment: str) -> Iterator[Row]:
             yield Row(f"{what}: {step}", took, allowed, took / allowed, 1.0, at_most=True, note=note)
 
 
-def name_of_reader(step: str) -> bool:
+def is_reader(step: str) -> bool:
     return step.partition(" ")[0] in READ
 
 

@@ -163,9 +163,7 @@ def _job(run: Run, request: Request, steps: Steps) -> "Outcome":
 def _aggregate(run: Run) -> None:
     from workflows.run.rates import aggregate
 
-    rates = aggregate(run, partial(_show_rates, run))
-    if rates.empty:
-        raise InputError(f"{run.store.uri} has no results yet; memrec recover makes them")
+    aggregate(run, partial(_show_rates, run))
 
 
 def _show_rates(run: Run, rates: "pd.DataFrame") -> None:
@@ -174,8 +172,6 @@ def _show_rates(run: Run, rates: "pd.DataFrame") -> None:
     from workflows.run.images import sentences_of
     from workflows.run.rates import incomplete
 
-    if rates.empty:
-        return
     print_rates(rates, run.experiment.titles)
     if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(run)]:
         say("\n" + "\n".join(sentences))

@@ -22,7 +22,8 @@ class CheckpointError(JobError):
 
 
 class ResultsError(JobError):
-    """The rows of a unit are damaged, or not the unit's. Its file is set aside, and the next job recovers it again."""
+    """The rows of a unit are damaged, or not the unit's. Its file is set aside as the run is aggregated, and the next
+    job recovers it again."""
 
 
 class ActorsError(JobError):

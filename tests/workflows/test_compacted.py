@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -11,6 +14,7 @@ import polars
 import pyarrow.parquet as pq
 import pytest
 
+from memrec_core.errors import InputError
 from tests.conftest import make_run, results
 from workflows.errors import ResultsError
 from workflows.experiment import loading as experiments
@@ -111,6 +115,8 @@ def test_aggregation_never_reads_pictures_that_are_compacted(run):
     pd.testing.assert_frame_equal(rates_of(run), rates)
     assert file.read_bytes() == data
     assert len(run.pictures(target_loss=0.04)) == 2 * 2 * 2  # from the units' own files
+    assert file.read_bytes() == data
+    write_report(run)
     assert FILES[0] not in there(run)
 
 
@@ -180,6 +186,50 @@ def test_all_wrong_files_are_found_at_once_and_named_by_what_is_wrong(run):
     assert rates_of(run)["images"].sum() == whole["images"].sum() - sum(len(units[i]) for i in (0, 3, 5, 8, 10, 12))
 
 
+@pytest.mark.parametrize("ask", [OpenRun.results, OpenRun.rates, OpenRun.pictures])
+def test_who_only_reads_a_run_changes_no_file_of_it(run, ask):
+    folder = Path(run.store.uri)
+    spoil(folder / FILES[0])
+    spoil(Path(run.store.path(planned_units(run)[0][0].file)))
+    (folder / "rates.parquet").unlink()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ResultsError, match="had damaged rows; memrec run sets aside what is wrong"):
+        ask(run)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_rows_are_chosen_by_values_and_by_where_there_are_none(run):
+    rows = run.results()
+    some = run.results(["mse"], target_loss=[0.05, None], split=("train", "control"))
+    assert len(some) == (rows["target_loss"].isna() | (rows["target_loss"] == 0.05)).sum() < len(rows)
+    assert list(some) == ["mse"]
+    assert len(run.results(method=[])) == 0
+    assert len(run.results(multiplicity=1)) == (rows["multiplicity"] == 1).sum()
+
+
+@pytest.mark.parametrize(
+    ("columns", "where", "sentence"),
+    [
+        (["msee"], {}, "unknown column of the results 'msee' .did you mean 'mse'"),
+        (None, {"msee": 1}, "unknown column of the results 'msee'"),
+        ([["mse"]], {}, "unknown column of the results"),
+        ([], {}, "must be a list such as"),
+        ("mse", {}, "must be a list such as .*, not 'mse'"),
+        (3, {}, "must be a list such as .*, not 3"),
+        (None, {"original": None}, "can't be chosen by their pictures .original"),
+        (None, {"mse": {"below": 1}}, "mse of the results is of type double, and no row has .*below"),
+        (None, {"mse": "small"}, "mse of the results is of type double"),
+        (None, {"method": ["known_mask", 3]}, "method of the results is of type string"),
+        (None, {"multiplicity": 2**70}, "multiplicity of the results is of type int32"),
+        (None, {"multiplicity": 1.5}, "multiplicity of the results is of type int32"),
+    ],
+)
+def test_what_no_row_can_have_is_refused_in_a_sentence(run, columns, where, sentence: str):
+    with pytest.raises(InputError, match=sentence) as told:
+        run.results(columns, **where)
+    assert "\n" not in str(told.value)
+
+
 def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
     units = planned_units(run)[0]
     gone = [unit for unit in units if unit.method == "known_mask" and unit.target_loss == 0.05]
@@ -191,6 +241,43 @@ def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
     assert there(run) == [FILES[0], FILES[2]]
     keep_compacted(run.store, units, [unit for unit in units if unit.target_loss == 0.04][:1])
     assert there(run) == [FILES[2]]
+
+
+def test_what_a_killed_aggregation_left_goes_and_what_another_one_writes_stays(run):
+    """The one is killed, and the other stopped, as it shows the rates: its files are written, and not yet in place."""
+    folder = Path(run.store.uri)
+    shutil.rmtree(folder / "results")
+    hold = (
+        "import sys, time; from workflows.run.opened import open_run; from workflows.run.rates import aggregate\n"
+        "aggregate(open_run(sys.argv[1]), lambda rates: (print(flush=True), time.sleep(600)))"
+    )
+    command = [sys.executable, "-c", hold, str(folder)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as killed,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as held,
+    ):
+        for process in (killed, held):
+            assert process.stdout is not None
+            process.stdout.readline()
+        assert len(list(folder.glob(".compacted-*"))) == 2
+        killed.kill()
+        killed.wait()
+        aggregate(run)
+        left = list(folder.glob(".compacted-*"))
+        held.kill()
+    assert len(left) == 1
+    aggregate(run)
+    assert list(folder.glob(".compacted-*")) == []
+
+
+def test_what_an_aggregation_left_on_a_machine_that_is_gone_goes_after_a_day(run):
+    folder = Path(run.store.uri) / ".compacted-x"
+    folder.mkdir()
+    aggregate(run)
+    assert folder.exists()
+    os.utime(folder, (time.time() - 90_000,) * 2)
+    aggregate(run)
+    assert not folder.exists()
 
 
 def test_file_of_a_checkpoint_that_is_not_the_plans_goes(run):

@@ -1,5 +1,6 @@
 """Whatever lies in the place of a unit's file: its rows are the unit's, or they count in no rate."""
 
+import resource
 import shutil
 import struct
 from collections.abc import Callable
@@ -13,10 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_run
-from workflows.errors import ResultsError
+from workflows.errors import ResultsError, StoreError
 from workflows.experiment import loading as experiments
+from workflows.run.compacted import Source, read_from
+from workflows.run.plan import planned_units
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
+from workflows.run.retired import retire
+from workflows.run.rows import Pieces
 from workflows.run.run import Run
 from workflows.run.store import Store
 
@@ -141,6 +146,46 @@ def test_any_bit_that_flips_in_a_units_file_changes_no_figure(whole, tmp_path_fa
         pd.testing.assert_frame_equal(found, rates_of(folder))
     else:
         pd.testing.assert_frame_equal(found, rates_of(whole))
+
+
+def test_file_that_the_machine_refuses_to_open_stays_where_it_is(whole: Path, tmp_path: Path):
+    shutil.copytree(whole, tmp_path / "run")
+    path = files(tmp_path / "run")[0]
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(StoreError, match=f"{path.name} can't be read .*symbolic links.*; give the same command again"):
+        rates_of(tmp_path / "run")
+    assert path.is_symlink()
+    assert not (tmp_path / "run" / "set_aside").exists()
+
+
+def test_process_that_may_open_no_more_files_blames_none(whole: Path, tmp_path: Path):
+    shutil.copytree(whole, tmp_path / "run")
+    run = Run(experiments.parse(EXPERIMENT, "rows"), Store(str(tmp_path / "run")))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def starved(sources: list[Source]) -> list[tuple[str, pa.Table]]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            return list(Pieces(run.store, sources, ["mse"]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    with pytest.raises(StoreError, match=r"can't be read \(Too many open files\)"):
+        read_from(run.store, planned_units(run)[0], starved)
+
+
+def test_unit_that_another_driver_retires_meanwhile_is_said(whole: Path, tmp_path: Path):
+    shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("results"))
+    run = Run(experiments.parse(EXPERIMENT, "rows"), Store(str(tmp_path / "run")))
+    units = planned_units(run)[0]
+
+    def read(sources: list[Source]) -> list[tuple[str, pa.Table]]:
+        retire(run.store, [units[0].file])
+        return list(Pieces(run.store, sources, ["mse"]))
+
+    with pytest.raises(StoreError, match="changed meanwhile; give the same command again"):
+        read_from(run.store, units, read)
 
 
 def test_order_of_a_units_rows_does_not_matter(whole: Path, tmp_path: Path):

@@ -78,7 +78,7 @@ def _kept(store: Store, units: list[Unit], known: dict[str, Catalogue], data_set
     unit's; their files are set aside."""
     try:
         kept = field("original").is_valid() & (field("data_set") == data_set)
-        return chosen_rows(store, units, known, COLUMNS, kept)
+        return chosen_rows(store, units, known, COLUMNS, kept, mend=True)
     except WrongFilesError as error:
         set_files_aside(store, error)
 

@@ -5,9 +5,12 @@ marks that their files had. One is read in their place as long as just these are
 """
 
 import json
+import shutil
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
@@ -17,14 +20,18 @@ import pyarrow.parquet as pq
 
 from memrec_core.errors import in_a_line
 from workflows.errors import ResultsError, StoreError
+from workflows.run.heartbeat import Heartbeat
 from workflows.run.schema import SCHEMA, VERSION, VERSION_KEY
-from workflows.run.store import RECOVERY, RESULTS, Store, footer_of
+from workflows.run.store import PROGRESS, RECOVERY, RESULTS, Store, footer_of
 from workflows.run.unit import Unit
 
 UNITS = b"memrec_units"
 """In a file's metadata: the names of its units, in the order of their rows, each with its file's mark, as JSON."""
 REPEATED = [field.name for field in SCHEMA if field.type == pa.string()]
 """The columns with few values, of which a dictionary saves room."""
+UNFINISHED, FORGOTTEN_S = ".compacted-", 86_400
+"""The folders in which files are written until they are whole, and when one counts as a dead aggregation's whose
+process can't be looked up from here."""
 Found = TypeVar("Found")
 
 
@@ -76,7 +83,7 @@ def sources_of(store: Store, units: Iterable[Unit], without: Collection[str] = (
         paths = stack.enter_context(store.local_paths(there))
         compacted = [_source(name, paths, place, by_file[name], marks, name) for place, name in enumerate(there)]
         current = {source.file: source for source in compacted if _is_current(source)}
-        loose = [(name, unit) for name, own in by_file.items() if name not in current for unit in own]
+        loose = [(name, unit) for name, among in by_file.items() if name not in current for unit in among]
         paths = stack.enter_context(store.local_paths([unit.file for _, unit in loose]))
         yield [
             *current.values(),
@@ -90,9 +97,9 @@ def _source(
     return Source(file, paths, place, tuple(units), tuple(marks.get(unit.file, "") for unit in units), compacted)
 
 
-def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]], Found]) -> Found:
-    """What is made of the files that have the units' rows. A compacted one with which something is wrong is dropped,
-    and its units' own are read in its place; raises WrongFilesError for these."""
+def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]], Found], mend: bool = False) -> Found:
+    """What is made of the files that have the units' rows. In place of a compacted one with which something is wrong
+    its units' own are read; to `mend`, it is removed as well. Raises WrongFilesError for units' files."""
     without: set[str] = set()
     while True:
         with sources_of(store, units, without) as sources:
@@ -103,8 +110,9 @@ def read_from(store: Store, units: Sequence[Unit], read: Callable[[list[Source]]
                 if not compacted:
                     raise
         without |= compacted
-        with suppress(StoreError):  # one may only read the run
-            _remove(store, compacted)
+        if mend:
+            with suppress(StoreError):  # one may only read the run
+                _remove(store, compacted)
 
 
 def drop_compacted(store: Store, files: Iterable[str]) -> None:
@@ -164,6 +172,8 @@ class Compaction:
         self._name = ""
 
     def __enter__(self) -> "Compaction":
+        if self.store.is_local:
+            _remove_remains(self.store.root)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -225,7 +235,8 @@ class Compaction:
     def _begin_file(self, name: str) -> None:
         if self._folder is None:  # where it need not be copied afterwards
             place = self.store.root if self.store.is_local else None
-            self._folder = TemporaryDirectory(prefix=".compacted-", dir=place)
+            self._folder = TemporaryDirectory(prefix=UNFINISHED, dir=place)
+            Path(self._folder.name, PROGRESS).write_bytes(Heartbeat("running", datetime.now(UTC)).to_json())
         schema = SCHEMA.with_metadata({**SCHEMA.metadata, UNITS: json.dumps(self._marks[name]).encode()})
         path = str(Path(self._folder.name, f"{len(self._written)}.parquet"))
         self._writer = pq.ParquetWriter(
@@ -241,6 +252,25 @@ class Compaction:
         writer, self._writer, self._name = self._writer, None, ""
         if writer is not None:
             writer.close()
+
+
+def _remove_remains(root: str) -> None:
+    """Remove what aggregations left that were killed as they wrote."""
+    for folder in Path(root).glob(f"{UNFINISHED}*"):
+        with suppress(OSError):  # another one may have been first
+            if _is_dead(folder):
+                shutil.rmtree(folder)
+
+
+def _is_dead(folder: Path) -> bool:
+    """Whether its aggregation's process is no more, or nothing was written for a day."""
+    written = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    if time.time() - written > FORGOTTEN_S:
+        return True
+    try:
+        return Heartbeat.of((folder / PROGRESS).read_bytes()).is_dead
+    except ValueError:
+        return False
 
 
 def _described(store: Store, reasons: dict[str, str]) -> str:

@@ -37,8 +37,9 @@ class OpenRun(Run):
             columns: those wanted, of workflows.run.schema; all where left out.
             where: by column the value that rows must have, or a list of values: method="known_mask", split="train".
 
-        Raises InputError for a column that there is not, and ResultsError where a file's rows can't be read, or are not
-        its unit's.
+        Raises InputError for a column that there is not or a value that it can't have, and ResultsError where a file's
+        rows can't be read, or are not its unit's; it stays where it is, until memrec run or memrec aggregate sets it
+        aside.
         """
         from workflows.run.results import results_of
 
@@ -46,7 +47,8 @@ class OpenRun(Run):
 
     def rates(self) -> "pd.DataFrame":
         """The recovery rates of what is there: those of rates.parquet, or, where other units are there by now, from the
-        rows. Nothing is written. Raises InputError where there are no results yet."""
+        rows. Nothing is written. Raises InputError where there are no results yet, and ResultsError as `results` does.
+        """
         from workflows.run.rates import rates_of
 
         return rates_of(self)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import duckdb
 import pandas as pd
@@ -80,7 +81,10 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> p
     ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
     with Compaction(run.store) as compaction:
-        rates, thresholds = _rates_of_units(run, compaction)
+        try:
+            rates, thresholds = _rates_of_units(run, _units_of(run), compaction)
+        except WrongFilesError as error:
+            set_files_aside(run.store, error)
         if show is not None:
             show(rates)
         for name, table, schema in ((RATES, rates, RATES_SCHEMA), (THRESHOLDS_FILE, thresholds, THRESHOLDS_SCHEMA)):
@@ -91,23 +95,32 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> p
 
 def rates_of(run: Run) -> pd.DataFrame:
     """The rates of a run's units that are there: as they were aggregated, or from the rows where other units are there
-    by now. Raises as `aggregate` does."""
+    by now. Raises as `aggregate` does, and leaves all files where they are."""
+    units = _units_of(run)
     if run.store.exists(RATES):
         rates = run.store.read_table(RATES).to_pandas()
-        named, waiting = planned_units(run)
-        if not incomplete(rates, survey(run.store, named, waiting).done, len(named) + len(waiting)):
+        if not incomplete(rates, units.done, len(units.planned)):
             return rates
-    return _rates_of_units(run)[0]
+    return _rates_of_units(run, units)[0]
 
 
-def _rates_of_units(run: Run, compaction: Compaction | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rates at the two thresholds of the paper, and at all; the rows may be compacted as they are read."""
+class _Units(NamedTuple):
+    """Those of a run's plan, and those of them that are there."""
+
+    planned: list[Unit]
+    done: list[Unit]
+
+
+def _units_of(run: Run) -> _Units:
     named, waiting = planned_units(run)
-    units, known = survey(run.store, named, waiting).done, kept_catalogues(run.store, [*named, *waiting])
-    try:
-        rates = read_from(run.store, units, partial(_counted, run.store, known, compaction))
-    except WrongFilesError as error:
-        set_files_aside(run.store, error)
+    return _Units([*named, *waiting], survey(run.store, named, waiting).done)
+
+
+def _rates_of_units(run: Run, units: _Units, compaction: Compaction | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rates at the two thresholds of the paper, and at all; the rows may be compacted as they are read."""
+    known = kept_catalogues(run.store, units.planned)
+    counted = partial(_counted, run.store, known, compaction)
+    rates = read_from(run.store, units.done, counted, mend=compaction is not None)
     if rates.empty:
         raise InputError(f"{run.store.uri} has no results yet; memrec recover makes them")
     below = list(map(str, THRESHOLDS))
@@ -122,7 +135,7 @@ def _rates_of_units(run: Run, compaction: Compaction | None = None) -> tuple[pd.
     _add_rate(thresholds, "recovery", "recovered")
     _add_crossed(rates, known)
     rates, thresholds = (_in_order(table, run.experiment) for table in (rates, thresholds))
-    rates.attrs = {DONE: len(units), PLANNED: len(named) + len(waiting), UNITS: digest_of(units)}
+    rates.attrs = {DONE: len(units.done), PLANNED: len(units.planned), UNITS: digest_of(units.done)}
     return rates, thresholds
 
 
@@ -130,14 +143,14 @@ def _counted(
     store: Store, known: dict[str, Catalogue], compaction: Compaction | None, sources: list[Source]
 ) -> pd.DataFrame:
     """Counts and means of each group, and how many images are below each threshold."""
-    pieces = Pieces(sources, _COLUMNS, rewritten=compaction is not None)
+    pieces = Pieces(store, sources, _COLUMNS, rewritten=compaction is not None)
     keep = {} if compaction is None else {"keep": compaction.add}
     if compaction is not None:
         compaction.begin(sources)
     with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
         try:
-            count_parts(database, _PARTS, pieces, known, store, **keep)
+            count_parts(database, _PARTS, pieces, known, **keep)
         except RuntimeError as error:
             if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
                 raise KeyboardInterrupt from error
@@ -147,8 +160,8 @@ def _counted(
 
 def _add_crossed(rates: pd.DataFrame, known: dict[str, Catalogue]) -> None:
     """Of each row's split, how many images were trained on too: those that are left out, and those that count."""
-    for column, of in (("left_out", Catalogue.left_out), ("seen", Catalogue.seen)):
-        counts = {label: len(of(catalogue)) for label, catalogue in known.items()}
+    for column, trained_on in (("left_out", Catalogue.left_out), ("seen", Catalogue.seen)):
+        counts = {label: len(trained_on(catalogue)) for label, catalogue in known.items()}
         control = rates["split"] == "control"
         rates[column] = rates["data_set"].map(counts).where(control, 0).astype("int64")
 

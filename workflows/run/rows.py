@@ -1,5 +1,6 @@
 """The rows of a run's units, read together: each file's must be just those of its unit before any is counted."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, groupby
@@ -9,7 +10,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 
-from workflows.errors import ResultsError
+from memrec_core.errors import in_a_line
+from workflows.errors import ResultsError, StoreError
 from workflows.run.catalogue import Catalogue
 from workflows.run.compacted import Source, WrongFilesError, drop_compacted
 from workflows.run.schema import SCHEMA, check_columns
@@ -25,7 +27,7 @@ PIECE, PIECE_BYTES = 100_000, 64 * 2**20
 """How many rows are read at a time, and what they take with their pictures, about; a row group of a compacted file."""
 DAMAGED, FOREIGN = "damaged rows", "rows of other images than its unit's"
 UNREADABLE = (OSError, ValueError, pa.ArrowException)
-"""What Arrow ends with where a file is damaged."""
+"""What Arrow ends with where a file is damaged; an OSError with a number is the machine's, and says nothing of it."""
 
 
 class Part(NamedTuple):
@@ -44,16 +46,19 @@ class Pieces:
     """The rows of files, read once, some at a time; those of one are of one checkpoint, whose compacted file is named.
 
     Args:
+        store: the run's folder, for what is said.
         sources: the files.
         columns: those wanted; the column FILE comes with them.
         rewritten: whether all columns of files that are not compacted are wanted, to compact them.
 
     `wrong` says by the number of a file what is wrong with it, as far as that is seen in it alone; whoever counts its
-    rows asks for that afterwards.
+    rows asks for that afterwards. Raises StoreError where a file can't be read, whatever it holds.
     """
 
-    def __init__(self, sources: Sequence[Source], columns: Sequence[str], rewritten: bool = False) -> None:
-        self.sources, self.columns, self.rewritten = sources, list(columns), rewritten
+    def __init__(
+        self, store: Store, sources: Sequence[Source], columns: Sequence[str], rewritten: bool = False
+    ) -> None:
+        self.store, self.sources, self.columns, self.rewritten = store, sources, list(columns), rewritten
         self.wrong: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[tuple[str, pa.Table]]:
@@ -86,8 +91,22 @@ class Pieces:
                 for group in range(file.num_row_groups):
                     table = _fitted(file.read_row_group(group, schema.names, use_threads=threads), schema)
                     yield table.append_column(FILE, pa.repeat(pa.scalar(number, pa.int32()), len(table)))
-        except UNREADABLE:
+        except FileNotFoundError as error:
+            if not source.is_compacted:
+                raise StoreError(
+                    f"{self.store.show(source.file)} changed meanwhile; give the same command again"
+                ) from error
+            self.wrong[number] = DAMAGED  # its units' own files are read in its place
+        except MemoryError as error:
+            raise self._refused(source, in_a_line(error)) from error
+        except UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise self._refused(source, os.strerror(error.errno)) from error
             self.wrong[number] = DAMAGED
+
+    def _refused(self, source: Source, why: str) -> StoreError:
+        shown = self.store.show(source.file)
+        return StoreError(f"{shown} can't be read ({why}); give the same command again once it can")
 
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -108,7 +127,6 @@ def count_parts(
     select: str,
     pieces: Pieces,
     known: dict[str, Catalogue],
-    store: Store,
     keep: Callable[[str, pa.Table], None] = lambda name, rows: None,
 ) -> None:
     """Make the table `parts` of the database: of each file and each Part the number of `images` and the CHECKSUM.
@@ -118,7 +136,6 @@ def count_parts(
         select: its query, of the table `results`, which has the columns of the pieces.
         pieces: the rows.
         known: what the images are, by the data sets' labels.
-        store: the run's folder, for what is said.
         keep: what else is done with each of the pieces.
 
     Raises WrongFilesError, which names all files that can't be read or whose rows are not those of their units.
@@ -132,7 +149,9 @@ def count_parts(
         keep(name, rows)
     wrong = {number: FOREIGN for number in foreign_files(database, pieces.sources, known)} | pieces.wrong
     if wrong:
-        raise WrongFilesError(store, {pieces.sources[number].file: reason for number, reason in sorted(wrong.items())})
+        raise WrongFilesError(
+            pieces.store, {pieces.sources[number].file: reason for number, reason in sorted(wrong.items())}
+        )
 
 
 def foreign_files(
@@ -171,7 +190,7 @@ def _running_sums(database: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> 
     )
     database.register("catalogue", images)
     each = database.execute("SELECT hash(image_id, multiplicity)::HUGEINT FROM catalogue ORDER BY place").fetchall()
-    return [0, *accumulate(one for (one,) in each)]
+    return [0, *accumulate(checksum for (checksum,) in each)]
 
 
 def _expected(unit: Unit, first_control: int, sums: list[int]) -> Iterator[tuple[Part, tuple[int, int]]]:
