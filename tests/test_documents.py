@@ -52,12 +52,12 @@ def test_contributing_names_every_registry_with_the_file_that_it_stands_in():
     }
     assert [name for name, row in rows.items() if not row] == []
     for name, row in rows.items():
-        _, _, _, registry, example, tests, _ = row.split("|")
+        _, _, _, registry, examples, tests, _ = row.split("|")
         [file] = [target for target, _ in LINK.findall(registry)]
         assert re.search(rf"^{name} = Registry\b", text_of(ROOT / file), re.M), f"{name} is not in {file}"
-        named = re.findall(r"`(\w+)`, there", example)
-        assert named or LINK.findall(example), f"{name} has no example"
-        assert all(re.search(rf"^(?:def|class) {one}\b", text_of(ROOT / file), re.M) for one in named)
+        named = re.findall(r"`(\w+)`, there", examples)
+        assert named or LINK.findall(examples), f"{name} has no example"
+        assert all(re.search(rf"^(?:def|class) {example}\b", text_of(ROOT / file), re.M) for example in named)
         assert LINK.findall(tests)
 
 

@@ -28,7 +28,9 @@ from workflows.run.identity import asks_for_the_same, begun
 from workflows.run.images import catalogues_of, check_trained_on
 from workflows.run.plan import with_checkpoints
 from workflows.run.planning import Size, make_plan
+from workflows.run.retired import waiting_place
 from workflows.run.run import Run
+from workflows.run.store import RECOVERY, SET_ASIDE
 from workflows.run.survey import survey
 from workflows.run.unit import Kind, Unit
 from workflows.terminal import say
@@ -148,8 +150,9 @@ def _planned(run: Run, then: Experiment, audits: dict[str, AuditSet], costs: Cos
 def _progress(run: Run, planned: list[Unit]) -> Progress:
     digests = checkpoints_there(run)
     ready, waiting = with_checkpoints(planned, digests)
-    seen = survey(run.store, ready, waiting)
-    return Progress(digests, len(seen.done), [*seen.left, *waiting])
+    seen, aside = survey(run.store, ready, waiting), set(run.store.names(f"{SET_ASIDE}/{RECOVERY}", ".parquet"))
+    left = [unit for unit in seen.left if waiting_place(unit.file) not in aside]
+    return Progress(digests, len(ready) - len(left), [*left, *waiting])
 
 
 def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:

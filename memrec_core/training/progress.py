@@ -43,16 +43,20 @@ class Progress:
 
     def leads_to(self, targets: Sequence[float]) -> bool:
         """Whether the course would have come to this point on the way to these targets too, from the highest down:
-        whether it has passed none without a checkpoint. Those that it reached and are no targets now are forgotten."""
+        whether it has passed none without a checkpoint."""
         passed = [entry.target for entry in self.history.reached]
         if not self.ladder:  # of an earlier revision
             return passed == list(targets[: len(passed)])
-        self.history.reached = [entry for entry in self.history.reached if entry.target in targets]
-        count = len(self.history.reached)
-        if [entry.target for entry in self.history.reached] != list(targets[:count]):
+        kept = [target for target in passed if target in targets]
+        if kept != list(targets[: len(kept)]):
             return False
-        new = [target for target in targets[count:] if target not in self.ladder]
+        new = [target for target in targets[len(kept) :] if target not in self.ladder]
         return all(target < IMPROVED * self.best for target in new) and (not passed or passed[-1] >= targets[-1])
+
+    def go_on_to(self, targets: Sequence[float]) -> None:
+        """These are its targets from now on. What it reached and is none of them is forgotten."""
+        self.history.reached = [entry for entry in self.history.reached if entry.target in targets]
+        self.ladder = list(targets)
 
     def check_prospects(self, target: float, max_steps: int) -> None:
         """Raise TrainingError where the loss is not finite, has not improved for long, or the steps are used up."""

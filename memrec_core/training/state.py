@@ -91,7 +91,8 @@ class Keeper:
                     f"{self.state.name} is the state of a training on other images or to other targets; remove it to "
                     "train afresh"
                 )
-        course.progress.of, course.progress.ladder = batches.digest, list(targets)
+        course.progress.of = batches.digest
+        course.progress.go_on_to(targets)
         self.due = time.monotonic() + self.every_s
 
     def keep(self, course: Course, at_once: bool = False) -> None:

@@ -170,7 +170,9 @@ def test_more_pictures_are_kept_of_what_is_there(run_of, run: Path):
     pd.testing.assert_frame_equal(rows(run), grown)
 
 
-def test_run_whose_folder_and_data_have_moved_is_done_already(memrec, run_of, tmp_path: Path):
+@pytest.fixture
+def moved(run_of, tmp_path: Path) -> tuple[Path, Path, str]:
+    """A finished run whose folder and data have moved: its experiment's file, its folder and the place of its data."""
     fill(tmp_path / "here", *range(8))
     data = f"{{name: image_folder, root: {tmp_path / 'here'}, size: 8}}"
     text = SMALL.replace("{name: photos, count: 6, size: 16}", data)
@@ -178,9 +180,20 @@ def test_run_whose_folder_and_data_have_moved_is_done_already(memrec, run_of, tm
     shutil.move(tmp_path / "here", tmp_path / "there")
     shutil.move(tmp_path / "run", tmp_path / "elsewhere")
     (tmp_path / "again.yaml").write_text(text)
-    began = time.monotonic()
-    place = f"data.root={tmp_path / 'there'}"
-    called = memrec("run", tmp_path / "again.yaml", "--run", tmp_path / "elsewhere", "--set", place)
+    return tmp_path / "again.yaml", tmp_path / "elsewhere", f"data.root={tmp_path / 'there'}"
+
+
+def test_run_whose_folder_and_data_have_moved_is_done_already_without_ray(memrec, moved):
+    file, run, place = moved
+    nobody = "127.0.0.1:1"
+    called = memrec("run", file, "--run", run, "--set", place, "--address", nobody)
     assert (called.status, "units are done already" in called.out) == (0, True), called
+    assert memrec("picture", run).status == 0, "the run knows where its pictures are now"
+
+
+@LONG
+def test_that_a_run_is_done_already_is_known_in_seconds(memrec, moved):
+    file, run, place = moved
+    began = time.monotonic()
+    assert memrec("run", file, "--run", run, "--set", place).status == 0
     assert time.monotonic() - began < 5
-    assert memrec("picture", tmp_path / "elsewhere").status == 0, "the run knows where its pictures are now"

@@ -38,6 +38,8 @@ pictures: 2
 """
 ROWS = 2 * 3 * 8  # degradations, methods, images of both splits
 COLUMNS = [*KEY, "mse", "multiplicity"]
+LONG = pytest.mark.long
+PLACES = ["folder", pytest.param("bucket", marks=LONG)]
 IN_ROWS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "pandas": lambda rows: rows,
     "polars": lambda rows: pd.DataFrame(rows.collect().to_dicts()),
@@ -80,7 +82,7 @@ def local_ray(run: Path, bucket: str) -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """Where the run lies, as README has it, or in the bucket."""
     monkeypatch.chdir(run.parents[1])
@@ -111,7 +113,16 @@ def check_rows(found: pd.DataFrame, run: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("reader", [pd, polars, duckdb, datasets], ids=lambda reader: reader.__name__)
+@pytest.mark.parametrize(
+    ("reader", "place"),
+    [
+        *((reader, "folder") for reader in (pd, polars, duckdb, datasets)),
+        (pd, "bucket"),
+        *(pytest.param(reader, "bucket", marks=LONG) for reader in (polars, duckdb, datasets)),
+    ],
+    indirect=["place"],
+    ids=lambda value: getattr(value, "__name__", value),
+)
 def test_readers_line_reads_the_rows(reader: ModuleType, place: str, run: Path):
     check_rows(IN_ROWS[reader.__name__](rows_of(reader, place)), run)
 

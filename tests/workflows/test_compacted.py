@@ -133,7 +133,11 @@ def test_aggregation_opens_no_unit_whose_rows_are_compacted(run):
     write_report(run)
 
 
-@pytest.mark.parametrize("harm", ["damaged", "truncated", "text", "empty", "another checkpoint's", "of one row again"])
+HARMS = ["damaged", "truncated", "another checkpoint's"]
+MORE_HARMS = [pytest.param(harm, marks=pytest.mark.long) for harm in ("text", "empty", "of one row again")]
+
+
+@pytest.mark.parametrize("harm", [*HARMS, *MORE_HARMS])
 def test_wrong_compacted_file_is_passed_over_and_written_anew(run, harm: str):
     rates, folder = rates_of(run), Path(run.store.uri)
     file, whole = folder / FILES[0], (folder / FILES[0]).read_bytes()

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from workflows.experiment.models import TrainedModel
 def test_resolved_experiment_reads_back_as_itself():
     resolved = experiment.parse(SMALL, "small")
     assert experiment.parse(resolved.to_yaml(), "again") == resolved
-    assert experiment.parse(resolved.to_yaml(), "again").digest == resolved.digest
 
 
 def test_numbers_in_yaml_without_a_dot_are_numbers():
@@ -66,10 +66,10 @@ def test_activation_is_the_architectures_own_unless_given():
         ),
     ],
 )
-def test_override_changes_its_entry_and_the_digest(override, change):
+def test_override_changes_its_entry(override, change):
     changed = experiment.parse(SMALL, "small", [override])
     assert change(changed)
-    assert changed.digest != experiment.parse(SMALL, "small").digest
+    assert not change(experiment.parse(SMALL, "small"))
 
 
 @pytest.mark.parametrize(
@@ -254,10 +254,6 @@ def test_the_same_mask_with_and_without_noise_are_two_degradations():
     assert [entry.label for entry in experiment.parse(text, "exp.yaml").degradations] == ["center", "center-noise_0.02"]
 
 
-def test_words_about_an_experiment_are_no_part_of_its_digest():
-    assert experiment.parse(SMALL, "a").digest == experiment.parse(SMALL + "description: mine", "b").digest
-
-
 @pytest.mark.parametrize(
     ("variant", "words"), [("", None), ("3", "not a mapping"), ("0", "not a mapping"), ("[a]", "not a mapping")]
 )
@@ -345,7 +341,7 @@ def test_shipped_experiment_on_other_pictures_goes_by_the_name_of_its_run(run: s
     assert mine.name == name
     assert mine.description == "demo with data.name=image_folder, data.root=/pictures, data.count=20."
     again = experiment.load("demo", OWN_PICTURES, run="elsewhere/copy")
-    assert again.digest == mine.digest, "a run that was copied or renamed is the same run"
+    assert replace(again, name=mine.name) == mine, "a run that was copied or renamed is the same run"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -115,9 +116,8 @@ def go_on(store: Store, experiment: Experiment) -> list[Key]:
     return done
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(st.lists(versions(), min_size=2, max_size=5))
-def test_rows_are_those_that_are_asked_for_and_none_is_recovered_twice(history: list[Experiment]):
+def check(history: list[Experiment]) -> None:
+    """The rows are those that are asked for, and none is recovered twice."""
     ever: dict[Key, int] = {}
     with TemporaryDirectory() as folder:
         for experiment in history:
@@ -135,3 +135,20 @@ def test_rows_are_those_that_are_asked_for_and_none_is_recovered_twice(history: 
                 for mask in experiment.under(entry.label)
                 for image in IMAGES
             )
+
+
+FEW = settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+HISTORIES = st.lists(versions(), min_size=2, max_size=5)
+
+
+@FEW
+@given(HISTORIES)
+def test_rows_are_those_that_are_asked_for_and_none_is_recovered_twice(history: list[Experiment]):
+    check(history)
+
+
+@pytest.mark.long
+@settings(FEW, max_examples=25)
+@given(HISTORIES)
+def test_rows_of_more_histories(history: list[Experiment]):
+    check(history)

@@ -21,6 +21,7 @@ from workflows.experiment import loading as experiments
 from workflows.experiment.resolved import Experiment
 from workflows.report import write_report
 from workflows.report.course import draw_course
+from workflows.run.identity import claim, continued
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
 from workflows.run.run import Run
@@ -115,7 +116,6 @@ def test_size_is_written_as_it_was_given():
     again = experiments.resolved(experiment.to_yaml(), "again")
     assert again.data[0].size == (28, 20)
     assert again == experiment
-    assert again.digest == experiment.digest
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,12 @@ def test_wrong_number_of_channels_is_refused(channels: str):
         experiment_with(f"data.channels={channels}")
 
 
-def test_shape_is_part_of_what_a_run_is():
-    digests = {experiment_with(change).digest for change in ("data.size=[20, 28]", "data.channels=2", "data.count=4")}
-    assert len(digests) == 3
+@pytest.mark.parametrize("change", ["data.size=[20, 28]", "data.channels=2"])
+def test_shape_is_part_of_what_a_run_is(change: str, tmp_path: Path):
+    store = Store(str(tmp_path / "run"))
+    claim(Run(experiment_with(), store))
+    with pytest.raises(InputError, match=re.escape(change.partition("=")[0].rpartition(".")[2])):
+        continued(experiment_with(change), store)
 
 
 def test_plan_says_the_shape_and_counts_its_bytes(memrec, tmp_path: Path):

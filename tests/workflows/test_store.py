@@ -97,6 +97,7 @@ def test_run_folder_belongs_to_its_first_experiment(tmp_path: Path, small: Exper
     store = Store(str(tmp_path / "run"))
     claim(Run(small, store))
     claim(Run(small, store))
+    claim(Run(replace(small, description="in other words"), store))
     with pytest.raises(InputError, match=r"belongs to another experiment \(seed is 42 there, and 43 here\)"):
         claim(Run(replace(small, seed=43), store))
 

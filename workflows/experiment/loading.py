@@ -126,7 +126,7 @@ def _without_overrides(found: experiment_file.Source, variant: str | None) -> Ex
 
 def _about(experiment: Experiment) -> dict[str, Any]:
     """What an experiment's name and description speak of: not where the data of a publisher lie."""
-    data = [one.identity() if DATA_SETS[one.name].place else one.tree() for one in experiment.data]
+    data = [entry.identity() if DATA_SETS[entry.name].place else entry.tree() for entry in experiment.data]
     return {**experiment.tree(), "name": None, "description": None, "data": data}
 
 

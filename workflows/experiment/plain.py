@@ -19,8 +19,8 @@ def plain_settings(thing: Any) -> dict[str, Any]:
     Raises InputError for a value that these can't hold.
     """
     fields = dataclasses.fields(thing)
-    values = {one.name: getattr(thing, one.name) for one in fields if one.default is not None or _is_set(thing, one)}
-    return {name: plain(value) for name, value in values.items()}
+    names = [field.name for field in fields if field.default is not None or _is_set(thing, field)]
+    return {name: plain(getattr(thing, name)) for name in names}
 
 
 def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:
@@ -30,7 +30,7 @@ def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:
 def plain(value: Any) -> Any:
     """A setting as YAML and JSON have it."""
     if isinstance(value, tuple | list):
-        return [plain(one) for one in value]
+        return [plain(entry) for entry in value]
     if dataclasses.is_dataclass(value):
         name = str(getattr(value, "name", ""))
         return as_written(name, value) if plain_settings(value) else name

@@ -1,7 +1,5 @@
 """What an experiment means: nothing in it is left open, and nothing of it changes."""
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,7 +44,7 @@ def written_degradation(degradation: Degradation) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment; a run's folder belongs to exactly one.
+    """One experiment; a run's folder has one at a time.
 
     Args:
         name: what it and, unless another is given, its run's folder are called.
@@ -98,15 +96,6 @@ class Experiment:
 
     def to_yaml(self) -> str:
         return yaml_reading.write(self.tree())
-
-    @property
-    def digest(self) -> str:
-        """Changes with anything that could change a result: not with what the experiment is called, nor with where the
-        images lie, which are known by their pixels."""
-        tree = {name: value for name, value in self.tree().items() if name not in ("name", "description")}
-        tree["models"] = [model.identity() for model in self.models]
-        tree["data"] = [data.identity() for data in self.data]
-        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
     def data_set(self, label: str) -> Data:
         return next(data for data in self.data if data.label == label)
@@ -161,11 +150,11 @@ class Experiment:
     def left_out(self) -> list[str]:
         """A sentence for each group of degradations that some methods do not accept."""
         without: dict[tuple[str, ...], list[str]] = {}
-        for one in self.methods:
+        for entry in self.methods:
             labels = tuple(
-                degradation.label for degradation in self.degradations if not self._is_tried(one, degradation)
+                degradation.label for degradation in self.degradations if not self._is_tried(entry, degradation)
             )
-            without.setdefault(labels, []).append(one.label)
+            without.setdefault(labels, []).append(entry.label)
         return [
             f"not applicable, and left out: {', '.join(methods)} under {', '.join(labels)}"
             for labels, methods in without.items()
@@ -174,8 +163,8 @@ class Experiment:
 
     def _is_tried(self, entry: MethodEntry, degradation: Degradation) -> bool:
         """Whether a method, or its form for other degradations, is tried under a degradation."""
-        others = [one.method for one in self.methods if one.method.name == entry.method.other_form]
-        twins = [other for other in others if settings_of(other) == settings_of(entry.method)]
+        others = [other.method for other in self.methods if other.method.name == entry.method.other_form]
+        twins = [method for method in others if settings_of(method) == settings_of(entry.method)]
         return any(method.accepts(degradation) for method in (entry.method, *twins))
 
     def keeping_duplicates(self) -> "Experiment":
@@ -184,7 +173,7 @@ class Experiment:
 
     def allowing_torch_weights(self) -> "Experiment":
         """The same, with weights of given networks that torch may have saved."""
-        models = (one.allowing_torch_weights() if isinstance(one, GivenModel) else one for one in self.models)
+        models = (model.allowing_torch_weights() if isinstance(model, GivenModel) else model for model in self.models)
         return replace(self, models=tuple(models))
 
 

@@ -87,7 +87,7 @@ def _training(written: WrittenTraining) -> Training:
 
 def _models(written: Sequence[WrittenModel], data: Sequence[Data], training: Training) -> Iterator[Model]:
     """Each network on each of the data sets, or on the one that it names, where it can be built."""
-    by_label = {one.label: one for one in data}
+    by_label = {entry.label: entry for entry in data}
     for number, entry in enumerate(written):
         if entry.data and entry.data not in by_label:
             raise InputError(f"models.{number}.data: {unknown('data set', entry.data, by_label)}")
@@ -118,9 +118,9 @@ def _method(entry: WrittenMethod, settings: dict[str, Any], elsewhere: bool) -> 
     try:
         made = MethodEntry(entry.label or entry.name, kind(**arguments_of(kind, settings)))
     except ValidationError as error:
-        for one in error.errors():
-            if one["type"] == "missing":
-                setting = f"{kind.name}.{one['loc'][0]}"
+        for detail in error.errors():
+            if detail["type"] == "missing":
+                setting = f"{kind.name}.{detail['loc'][0]}"
                 raise InputError(f"method {kind.name} needs {setting}; README.md tells what it is") from error
         raise InputError(sentence(error, settings)) from error  # of a shared setting, of which this method wants less
     made.tree()  # raises where a file could not hold it
@@ -154,8 +154,8 @@ def _check_effect(
         only = SharedSettings.model_validate({setting: getattr(shared, setting)})
         given = []
         for entry in methods:
-            if own := only.settings_for(METHODS[entry.name]):
-                given.append(own.keys() <= {**sections.get(entry.name, {}), **entry.settings}.keys())
+            if taken := only.settings_for(METHODS[entry.name]):
+                given.append(taken.keys() <= {**sections.get(entry.name, {}), **entry.settings}.keys())
         _check_taken(f"recovery.{setting}", given)
 
 
@@ -173,19 +173,19 @@ def _fitting(methods: Iterable[MethodEntry], degradations: Sequence[Degradation]
     methods = list(methods)
     given = {type(entry.method) for entry in methods}
     for number, entry in enumerate(methods):
-        own, other = type(entry.method), METHODS.get(entry.method.other_form or "")
-        fits = any(map(own.accepts, degradations))
+        kind, other = type(entry.method), METHODS.get(entry.method.other_form or "")
+        fits = any(map(kind.accepts, degradations))
         if fits:
             yield entry
         if other is not None and other not in given and any(map(other.accepts, degradations)):
-            label = other.name if entry.label == own.name else f"{entry.label}-{other.name}" if fits else entry.label
+            label = other.name if entry.label == kind.name else f"{entry.label}-{other.name}" if fits else entry.label
             yield MethodEntry(label, other(**settings_of(entry.method)))
         elif not fits:
-            would = [name for name, kind in METHODS.items() if any(map(kind.accepts, degradations))]
+            would = [name for name, method in METHODS.items() if any(map(method.accepts, degradations))]
+            labels = ", ".join(degradation.label for degradation in degradations)
             raise InputError(
-                f"methods.{number}: {own.name} accepts none of the degradations "
-                f"({', '.join(one.label for one in degradations)}); choose among {', '.join(would)}, or add a "
-                "degradation that it accepts, such as {mask: center}"
+                f"methods.{number}: {kind.name} accepts none of the degradations ({labels}); choose among "
+                f"{', '.join(would)}, or add a degradation that it accepts, such as {{mask: center}}"
             )
 
 
@@ -212,5 +212,5 @@ def _check_distinct(experiment: Experiment) -> None:
         ("training.targets", [f"{target:g}" for target in experiment.training.targets]),
     ):
         if twice := [label for label, times in Counter(labels).items() if times > 1]:
-            own = "" if what in ("degradations", "training.targets") else ", or its own label"
-            raise InputError(f"{what} has an entry twice ({shown(twice[0])}); give each once{own}")
+            remedy = "" if what in ("degradations", "training.targets") else ", or its own label"
+            raise InputError(f"{what} has an entry twice ({shown(twice[0])}); give each once{remedy}")

@@ -151,9 +151,9 @@ def _section_of(kind: Callable[..., Any], leaving_out: int) -> type[Section]:
         ) from error
     various = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     fields: Any = {
-        one.name: (_strictly(one.annotation), ... if one.default is one.empty else one.default)
-        for one in parameters
-        if one.kind not in various
+        entry.name: (_strictly(entry.annotation), ... if entry.default is entry.empty else entry.default)
+        for entry in parameters
+        if entry.kind not in various
     }
     return create_model(getattr(kind, "__name__", "entry"), __base__=Section, **fields)
 
@@ -167,7 +167,7 @@ def _strictly(annotation: Any) -> Any:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         # a function can't be written in a file, its name can
-        return Union[tuple(_strictly(one) for one in arguments if get_origin(one) is not Callable)]  # noqa: UP007
+        return Union[tuple(_strictly(part) for part in arguments if get_origin(part) is not Callable)]  # noqa: UP007
     if origin in (tuple, list, Sequence):
         return Annotated[tuple[_strictly(arguments[0]), ...], Field(strict=False), BeforeValidator(_listed)]
     return annotation
@@ -230,9 +230,9 @@ def check_registered(kind: str, name: str, made: Any, attributes: Sequence[str] 
     for attribute in attributes:
         if not hasattr(made, attribute) and attribute not in fields:
             raise InputError(f"{kind} {name} has no {attribute}; give its class one")
-    own = getattr(made, "key", getattr(made, "name", None))
-    if own != name:
-        raise InputError(f"{kind} {name} is registered under another name than its class's own, {own}; use that one")
+    known = getattr(made, "key", getattr(made, "name", None))
+    if known != name:
+        raise InputError(f"{kind} {name} is registered under another name than its class's own, {known}; use that one")
 
 
 def _fill(value: Any) -> Any:

@@ -80,9 +80,9 @@ class WrittenData(Section):
         if not isinstance(tree, dict):
             return tree
         name = tree.get("name")
-        fields = [one for one in cls.model_fields if one != "options"]
+        fields = [field for field in cls.model_fields if field != "options"]
         kind = DATA_SETS[name] if isinstance(name, str) and name in DATA_SETS else None
-        known = [] if kind is None else [one for one in kind.options if one not in fields]
+        known = [] if kind is None else [option for option in kind.options if option not in fields]
         check_keys(tree, [*fields, *known])
         options = {key: value for key, value in tree.items() if key in known}
         return {**{key: value for key, value in tree.items() if key not in options}, "options": options}

@@ -32,7 +32,7 @@ class SharedSettings(Section):
 
     def settings_for(self, method: type[Method]) -> dict[str, Any]:
         """Those that the method has, by its own names for them."""
-        names = {one.metadata.get(SHARED, one.name): one.name for one in dataclasses.fields(method)}
+        names = {field.metadata.get(SHARED, field.name): field.name for field in dataclasses.fields(method)}
         return {names[name]: value for name, value in self if name in names and value is not None}
 
 
@@ -70,7 +70,7 @@ def check_method(name: str) -> None:
     check_registered("method", name, METHODS[name], ("title", "does", "rests_on"))
     if Method not in METHODS[name].__mro__:
         raise InputError(f"method {name} does not derive from memrec_core.recovery.Method; let its class do so")
-    fields = {one.name for one in dataclasses.fields(METHODS[name])}
+    fields = {field.name for field in dataclasses.fields(METHODS[name])}
     if taken := fields & {"name", "label"}:
         raise InputError(f"method {name} has a setting called {min(taken)}, as every entry has; give it another name")
     if METHODS[name].rests_on is Basis.PRIOR and "prior" not in fields:

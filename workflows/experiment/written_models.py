@@ -75,18 +75,18 @@ class WrittenTrainedModel(WrittenModel):
     def _gathered(cls, tree: Any) -> Any:
         """The file's entries, with those of the architecture gathered and checked."""
         known = [name for name in cls.model_fields if name != "options"]
-        own = {name: tree[name] for name in known if name in tree}
+        common = {name: tree[name] for name in known if name in tree}
         name = tree.get("architecture")
         if not isinstance(name, str) or name not in ARCHITECTURES:  # which its own check tells
             if "architecture" not in tree:
                 check_keys(tree, [*known, *_options()])
-            return {**own, "options": {}}
+            return {**common, "options": {}}
         kind = ARCHITECTURES[name]
         if kind.name != name:
             raise ValueError(f"autoencoder {name} is registered under another name than its own, {kind.name}; use that")
         check_keys(tree, [*known, *kind.options])
         options = {key: value for key, value in tree.items() if key not in known and value is not None}
-        return {**own, "options": arguments_of(kind.build, options, leaving_out=1)}
+        return {**common, "options": arguments_of(kind.build, options, leaving_out=1)}
 
     @property
     def usual_label(self) -> str:
@@ -129,12 +129,12 @@ class WrittenGivenModel(WrittenModel):
     def _gathered(cls, tree: Any) -> Any:
         known = [name for name in cls.model_fields if name != "network"]
         settings = {key: value for key, value in tree.items() if key not in ("given", *known) and value is not None}
-        check_keys(tree, ["given", *known, *(one.name for one in fields(Given) if one.name != "factory")])
+        check_keys(tree, ["given", *known, *(field.name for field in fields(Given) if field.name != "factory")])
         settings = arguments_of(Given, settings, leaving_out=1)
         if not isinstance(tree["given"], str):
             raise ValueError(f"given: {shown(tree['given'])} is not of the form package.module:function")
-        own = {name: tree[name] for name in known if name in tree}
-        return {**own, "network": Given(tree["given"], **settings)}
+        common = {name: tree[name] for name in known if name in tree}
+        return {**common, "network": Given(tree["given"], **settings)}
 
     @field_validator("weights")
     @classmethod

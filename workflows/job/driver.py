@@ -15,8 +15,8 @@ from workflows.run.checkpoint_files import (
     all_checkpoints,
     checkpoint_file,
     checkpoints_there,
+    damaged_checkpoints,
     set_checkpoint_aside,
-    set_damaged_aside,
 )
 from workflows.run.identity import asks_for_the_same, begun, claim
 from workflows.run.images import catalogues_of, check_still_there
@@ -40,8 +40,7 @@ def run_job(run: Run, request: Request, steps: Steps) -> Outcome:
     if then is None or not asks_for_the_same(then, run.experiment):
         preflight.check(run.experiment)
     if steps.train:
-        for sentence in set_damaged_aside(run):
-            say(sentence)
+        _set_damaged_aside(run)
     digests = checkpoints_there(run)
     if not steps.train:
         _check_trained(run, digests)
@@ -89,6 +88,15 @@ def _make_way(error: CheckpointError, store: Store, steps: Steps, replaced: set[
         raise error
     replaced.add(checkpoint)
     say(f"{error}: {set_checkpoint_aside(store, *checkpoint)}")
+
+
+def _set_damaged_aside(run: Run) -> None:
+    """Move damaged checkpoints out of the way of a training that makes them anew; not in a run that is refused."""
+    damaged = damaged_checkpoints(run)
+    if damaged:
+        check_still_there(run)
+    for checkpoint, what in damaged.items():
+        say(f"{what}: {set_checkpoint_aside(run.store, *checkpoint)}")
 
 
 def _check_trained(run: Run, digests: dict[Checkpoint, str]) -> None:

@@ -101,8 +101,11 @@ def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, dig
     _forget_failures(run, {unit.name for unit in not_asked(run, growth, plan, digests)})
     if growth.replaced:
         say(f"recovery: {len(growth.replaced)} units are done again, to keep pictures of more images")
-    if back := settle(run, growth, plan, digests):
-        say(f"recovery: {len(back)} units that were set aside are asked for again, and come back")
+    gone, back = settle(run, growth, plan, digests)
+    if gone:
+        say(f"recovery: {sum(map(len, gone)):,} recoveries are not asked for now, and wait in set_aside/recovery")
+    if back:
+        say(f"recovery: {sum(map(len, back)):,} recoveries that were set aside are asked for again, and come back")
     return plan
 
 

@@ -18,7 +18,7 @@ class _Alike:
     stretch: "_Stretch"
     kind: Kind
     length: int
-    units: list[tuple[int, Unit]] = field(default_factory=list)
+    units: deque[tuple[int, Unit]] = field(default_factory=deque)
     entry: tuple[SortedList, tuple] | None = None
 
 
@@ -61,7 +61,7 @@ class _Stretch:
         return min(found)[2]
 
     def take(self, alike: _Alike) -> Unit:
-        _, unit = alike.units.pop(0)
+        _, unit = alike.units.popleft()
         if alike.units:
             self.sort_in(alike)
         else:
@@ -80,7 +80,8 @@ class _Stretch:
 
 
 class Waiting:
-    """A queue of stretches. To add, to take or to learn a pace takes time logarithmic in the number of units."""
+    """A queue of stretches. To add, to take or to learn a pace takes time logarithmic in the number of units, and at
+    most linear in that of checkpoints, kinds and lengths, which are few."""
 
     def __init__(self, paces: Paces) -> None:
         self.paces = paces

@@ -93,8 +93,21 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
         catalogue = Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
     else:
         check_same(run, data.label, kept.images, images)
+        _check_duplicates(data, kept, run)
         catalogue = kept
     return AuditSet(catalogue, pixels.mul(255).round_().byte().numpy())  # as it was read
+
+
+def _check_duplicates(data: Data, kept: Catalogue, run: str) -> None:
+    """Raises InputError where the run counts near-duplicates of training images otherwise than is asked for now."""
+    counted = kept.seen() if not data.keep_duplicates else kept.left_out()
+    if counted:
+        then = not data.keep_duplicates
+        raise InputError(
+            f"data set {data.label}: keep_duplicates was {str(then).lower()} when {run} first had it, and is "
+            f"{str(not then).lower()} now, which {len(counted)} control images depend on; restore it, or give the data "
+            "set another label"
+        )
 
 
 def _remarks(splits: dict[str, ImageSet], data: Data) -> tuple[str, ...]:

@@ -111,9 +111,8 @@ def sidecars_of(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from zip((name for name, _ in wanted), read, strict=True)
 
 
-def set_damaged_aside(run: Run) -> list[str]:
-    """Move checkpoints whose sidecar is damaged, or whose weights are gone, out of the way of a training that makes
-    them anew; a sentence for each."""
+def damaged_checkpoints(run: Run) -> dict[Checkpoint, str]:
+    """What is wrong with each checkpoint whose sidecar is damaged or another's, or whose weights are gone."""
     there = set(run.store.names(CHECKPOINTS, ""))
 
     def wrong_with(checkpoint: Checkpoint) -> str:
@@ -131,7 +130,7 @@ def set_damaged_aside(run: Run) -> list[str]:
     checkpoints = all_checkpoints(run.experiment)
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         found = zip(checkpoints, pool.map(wrong_with, checkpoints), strict=True)
-        return [f"{what}: {set_checkpoint_aside(run.store, *checkpoint)}" for checkpoint, what in found if what]
+        return {checkpoint: what for checkpoint, what in found if what}
 
 
 def set_checkpoint_aside(store: Store, model: str, target: float | None) -> str:

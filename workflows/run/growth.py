@@ -97,13 +97,13 @@ def keep_grown(
     return plan
 
 
-def settle(run: Run, growth: Growth, plan: Plan, digests: Mapping[Checkpoint, str]) -> list[Unit]:
-    """Move the files of units that are not asked for out of the way of readers; returns the units that waited, and are
-    back now."""
+def settle(run: Run, growth: Growth, plan: Plan, digests: Mapping[Checkpoint, str]) -> tuple[list[Unit], list[Unit]]:
+    """Move the files of units that are not asked for out of the way of readers; returns these units, and those that
+    waited, and are back now."""
     present = set(run.store.names(RECOVERY, ".parquet"))
-    gone = {unit.file for unit in not_asked(run, growth, plan, digests)}
-    retire(run.store, sorted(gone & present))
-    return bring_back(run.store, with_checkpoints(plan.units, digests)[0], present)
+    gone = [unit for unit in not_asked(run, growth, plan, digests) if unit.file in present]
+    retire(run.store, [unit.file for unit in gone])
+    return gone, bring_back(run.store, with_checkpoints(plan.units, digests)[0], present)
 
 
 def not_asked(run: Run, growth: Growth, plan: Plan, digests: Mapping[Checkpoint, str]) -> list[Unit]:

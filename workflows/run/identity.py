@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from memrec_core.errors import InputError, shown
@@ -10,6 +11,8 @@ from workflows.experiment.loading import resolved
 from workflows.experiment.models import Model
 from workflows.experiment.resolved import Experiment
 from workflows.experiment.yaml_reading import decode
+from workflows.run.checkpoint_files import loss_label
+from workflows.run.planning import wanted
 from workflows.run.run import Run
 from workflows.run.store import EXPERIMENT, Store
 
@@ -72,6 +75,11 @@ def _check_shared(store: Store, then: Experiment, now: Experiment) -> None:
                 f"run folder {store.uri} belongs to another experiment: of its {kind} ({', '.join(sorted(were))}) this "
                 f"one has none ({', '.join(sorted(are))}); choose another --run, or repeat its own experiment"
             )
+    if not set(wanted(then)) & set(wanted(now)):
+        raise InputError(
+            f"run folder {store.uri} belongs to another experiment: this one asks for none of its recoveries; choose "
+            "another --run, or repeat its own experiment"
+        )
 
 
 def claim(run: Run) -> None:
@@ -132,6 +140,9 @@ def _differences(then: Experiment, now: Experiment) -> Iterator[str]:
         were, are = _entries(then, kind), _entries(now, kind)
         for label in were.keys() & are.keys():
             yield from _compared(f"{kind}.{label}", were[label], are[label])
+    for old, new in product(then.training.targets, now.training.targets):
+        if old != new and loss_label(old) == loss_label(new):  # their checkpoints would have one name
+            yield from _compared(f"training.targets.{loss_label(old)}", repr(old), repr(new))
     old, new = then.tree(), now.tree()
     for section, free in (("", CHANGES_NO_ROW[""] | {"training"}), ("training", CHANGES_NO_ROW["training"])):
         pairs = (tree if not section else tree[section] for tree in (old, new))

@@ -117,14 +117,14 @@ def check_still_there(run: Run) -> None:
     Raises InputError for others; says so where they can't be read, which changes nothing of what is done.
     """
     kept = catalogues_of(run.store)
-    for data in run.experiment.data:
+    for data in (data for data in run.experiment.data if data.label in kept):
         try:
             splits = load_splits(data, run.experiment.seed)
         except InputError as error:
             say(f"data set {data.label} can't be compared with the images of this run ({error})")
             continue
         now = tuple(image for split, own in splits.items() for image in images_of(split, own))
-        check_same(run.store.uri, data.label, kept[data.label].images if data.label in kept else (), now)
+        check_same(run.store.uri, data.label, kept[data.label].images, now)
 
 
 def check_trained_on(run: Run, catalogues: dict[str, Catalogue]) -> None:

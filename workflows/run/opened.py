@@ -4,8 +4,11 @@ What reads the results is imported where it is asked for: pandas and DuckDB take
 """
 
 from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memrec_core.errors import InputError, shown
 from workflows.run.identity import experiment_of
 from workflows.run.plan import Plan, load_plan
 from workflows.run.run import Run
@@ -61,8 +64,10 @@ class OpenRun(Run):
         return pictures_of(self, where)
 
 
-def open_run(uri: str) -> OpenRun:
+def open_run(uri: str | PathLike[str]) -> OpenRun:
     """The run in a folder: a local path, or an object store's URI such as s3://bucket/run. Raises InputError where
     there is none."""
-    store = Store(str(uri))
+    if not isinstance(uri, str | PathLike) or not str(uri).strip():
+        raise InputError(f"{shown(uri)} is no run's folder; give its path, or a URI such as s3://bucket/run")
+    store = Store(str(uri) if "://" in str(uri) else str(Path(uri).expanduser()))
     return OpenRun(experiment_of(store), store)

@@ -82,6 +82,9 @@ def planned_once(store: Store) -> list[Unit]:
         return []
     try:
         rows = store.read_table(PLAN).to_pylist()
+    except InputError as error:
+        raise InputError(f"{store.show(PLAN)} is damaged; restore it, or choose another --run") from error
+    try:
         return [Unit(**{**row, "degradations": tuple(row["degradations"])}) for row in rows]
     except (TypeError, KeyError) as error:
         raise InputError(

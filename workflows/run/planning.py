@@ -99,8 +99,18 @@ def _units(
     for together, start, stop in shards(labels, len(catalogue), size.recoveries):
         images = digest(start, stop)
         yield Unit(
-            *(*place, entry.label, together, start, stop, images, settings(together), size.batch_size, checkpoint),
-            pictures=experiment.pictures,
+            place.data_set,
+            place.model,
+            place.target_loss,
+            entry.label,
+            together,
+            start,
+            stop,
+            images,
+            settings(together),
+            size.batch_size,
+            checkpoint,
+            experiment.pictures,
         )
 
 
