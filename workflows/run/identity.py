@@ -75,7 +75,8 @@ def _check_shared(store: Store, then: Experiment, now: Experiment) -> None:
                 f"run folder {store.uri} belongs to another experiment: of its {kind} ({', '.join(sorted(were))}) this "
                 f"one has none ({', '.join(sorted(are))}); choose another --run, or repeat its own experiment"
             )
-    if not set(wanted(then)) & set(wanted(now)):
+    had, asked = ({(place, entry.label) for place, entry in wanted(experiment)} for experiment in (then, now))
+    if not had & asked:
         raise InputError(
             f"run folder {store.uri} belongs to another experiment: this one asks for none of its recoveries; choose "
             "another --run, or repeat its own experiment"
