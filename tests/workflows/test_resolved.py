@@ -57,9 +57,10 @@ def test_training_is_done_by_what_the_file_names(tmp_path: Path):
         run, images = Run(mine, Store(str(tmp_path / place))), load_audit_set(mine.data[0], mine.seed)
         return train_model(run, mine.trained_models[0], images).loss
 
-    usual = loss("usual")
-    assert len({usual, loss("faster", "training.learning_rate=1e-2"), loss("soap", "training.optimiser=soap")}) == 3
-    assert loss("named", "training.learning_rate=1e-3", "training.optimiser=adam", "models.0.label=b") == usual
+    usual, rate = loss("usual"), "training.learning_rate=1e-3"
+    others = [loss("faster", "training.learning_rate=1e-2"), loss("soap", rate, "training.optimiser=soap")]
+    assert len({usual, *others}) == 3
+    assert loss("named", rate, "training.optimiser=adam", "models.0.label=b") == usual
 
 
 def test_network_of_ones_own_with_an_optimiser_that_there_is_not_is_told_at_its_place(monkeypatch: pytest.MonkeyPatch):
