@@ -241,7 +241,7 @@ def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
     assert there(run) == [FILES[0], FILES[2]]
     aggregate(run)
     assert len(pd.read_parquet(Path(run.store.uri) / FILES[1])) == 8 * 2
-    bring_back(run.store, units)
+    bring_back(run.store, units, run.store.names("recovery", ".parquet"))
     assert there(run) == [FILES[0], FILES[2]]
     keep_compacted(run.store, units, [unit for unit in units if unit.target_loss == 0.04][:1])
     assert there(run) == [FILES[2]]

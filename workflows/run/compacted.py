@@ -24,6 +24,7 @@ from workflows.run.heartbeat import Heartbeat
 from workflows.run.schema import SCHEMA, VERSION, VERSION_KEY
 from workflows.run.store import PROGRESS, RECOVERY, RESULTS, Store, footer_of
 from workflows.run.unit import Unit
+from workflows.terminal import say
 
 UNITS = b"memrec_units"
 """In a file's metadata: the names of its units, in the order of their rows, each with its file's mark, as JSON."""
@@ -126,7 +127,16 @@ def drop_compacted(store: Store, files: Iterable[str]) -> None:
 def keep_compacted(store: Store, done: Iterable[Unit], left: Iterable[Unit]) -> None:
     """Remove what was compacted of all checkpoints but those of the plan of which no unit is left to do."""
     whole = {unit.folder for unit in done} - {unit.folder for unit in left}
-    _remove(store, set(store.names(RESULTS, ".parquet")) - set(map(compacted_file, whole)))
+    _clear(store, set(store.names(RESULTS, ".parquet")) - set(map(compacted_file, whole)))
+
+
+def _clear(store: Store, names: Collection[str]) -> None:
+    """Remove what was compacted; what is of somebody else is set aside, with a word."""
+    for name, footer in zip(names, store.footers(list(names)), strict=True):
+        if footer is not None and UNITS in (footer.schema.metadata or {}):
+            store.remove(name)
+        else:
+            say(f"set aside: {store.show(name)} is none of this run's results; it is {store.set_aside(name)} now")
 
 
 def _remove(store: Store, names: Iterable[str]) -> None:
@@ -230,7 +240,7 @@ class Compaction:
             ) from self.refusal
         for name, path in self._written.items():
             self.store.put(name, path)
-        _remove(self.store, set(self.store.names(RESULTS, ".parquet")) - self._current - self._marks.keys())
+        _clear(self.store, set(self.store.names(RESULTS, ".parquet")) - self._current - self._marks.keys())
 
     def _begin_file(self, name: str) -> None:
         if self._folder is None:  # where it need not be copied afterwards

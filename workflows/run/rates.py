@@ -1,6 +1,5 @@
 """From the rows of a run to its recovery rates."""
 
-import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -17,18 +16,15 @@ from workflows.run.catalogue import Catalogue
 from workflows.run.compacted import Compaction, Source, WrongFilesError, read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
-from workflows.run.rates_schema import GROUP, RATES_SCHEMA, THRESHOLDS_SCHEMA
+from workflows.run.rates_schema import DONE, GROUP, PLANNED, RATES_SCHEMA, THRESHOLDS_SCHEMA, UNITS
 from workflows.run.rows import CHECKSUM, FILE, Pieces, count_parts, set_files_aside
 from workflows.run.run import Run
 from workflows.run.store import RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 from workflows.run.survey import survey
-from workflows.run.unit import Unit
+from workflows.run.unit import Unit, digest_of
 
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
-DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
-"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
-of which."""
 _PARTS = f"""
     SELECT {FILE}, {", ".join(GROUP)},
            count(*)                                       AS images,
@@ -201,11 +197,6 @@ def _in_order(rates: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
 
     by = ["data_set", "model", "target_loss", "degradation", "method", "split", "threshold"]
     return rates.sort_values([name for name in by if name in rates], key=key, ignore_index=True)
-
-
-def digest_of(units: Sequence[Unit]) -> str:
-    """Changes with any of the units, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(unit.name for unit in units)).encode()).hexdigest()[:16]
 
 
 def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None, planned: int | None = None) -> str:

@@ -6,6 +6,9 @@ import pyarrow as pa
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.run.schema import SCHEMA, Column, described
 
+DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
+"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
+of which."""
 GROUP = [
     "data_set",
     "model",

@@ -1,20 +1,24 @@
 """Where a run stands: what of it is done, what is left, and what failed and why, read from its folder alone."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.images import sentences_of
 from workflows.run.plan import load_plan, with_checkpoints
+from workflows.run.rates_schema import PLANNED, UNITS
 from workflows.run.run import Run
 from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
 from workflows.run.survey import Survey, survey
+from workflows.run.unit import Unit, digest_of
 
 
 @dataclass(frozen=True)
 class Status:
     """Checkpoints and work units that are there, and that the experiment asks for (`units_planned` is None before there
-    is a plan); whether the rates and the page are written.
+    is a plan); whether rates and a page are written, the rates of just the units that are there.
 
     `driver` is what the last driver says of itself, `remarks` what a reader of the figures must know of the images,
     `stray` what lies among the results and is no unit's, and `failures` why units and trainings were given up, by name.
@@ -41,6 +45,7 @@ def status_of(run: Run, verify: bool = False) -> Status:
     if store.exists(PLAN):
         units, waiting = with_checkpoints(load_plan(run).units, digests)
         planned, seen = [*units, *waiting], survey(store, units, waiting, verify)
+    has_rates = planned is not None and _has_rates(store, seen.done, len(planned))
     return Status(
         checkpoints_done=len(digests),
         checkpoints_asked=len(all_checkpoints(run.experiment)),
@@ -48,13 +53,23 @@ def status_of(run: Run, verify: bool = False) -> Status:
         units_planned=None if planned is None else len(planned),
         recoveries_done=sum(map(len, seen.done)),
         recoveries_planned=None if planned is None else sum(map(len, planned)),
-        has_rates=store.is_file(RATES),
-        has_page=store.is_file(REPORT),
+        has_rates=has_rates,
+        has_page=has_rates and store.is_file(REPORT),
         driver=_driver(store) if store.exists(PROGRESS) else "",
         remarks=sentences_of(run),
         stray=seen.stray,
         failures=store.failures(),
     )
+
+
+def _has_rates(store: Store, done: Sequence[Unit], planned: int) -> bool:
+    """Whether the rates are of the units that are done, and of so many planned, by what their file says of itself."""
+    footer = store.footer(RATES)
+    try:
+        said = json.loads((footer.schema.metadata if footer else {})[b"pandas"])["attributes"]
+    except (KeyError, ValueError, TypeError):
+        return False
+    return isinstance(said, dict) and (said.get(UNITS), said.get(PLANNED)) == (digest_of(done), planned)
 
 
 def _driver(store: Store) -> str:

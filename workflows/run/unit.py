@@ -116,3 +116,8 @@ def settings_of_unit(experiment: Experiment, model: str, method: str, degradatio
         experiment.method(method),
         [experiment.degradation(label) for label in degradations],
     )
+
+
+def digest_of(units: Sequence[Unit]) -> str:
+    """Changes with any of the units, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(unit.name for unit in units)).encode()).hexdigest()[:16]
