@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -256,20 +257,19 @@ def test_what_a_killed_aggregation_left_goes_and_what_another_one_writes_stays(r
         "aggregate(open_run(sys.argv[1]), lambda rates: (print(flush=True), time.sleep(600)))"
     )
     command = [sys.executable, "-c", hold, str(folder)]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE) as killed,
-        subprocess.Popen(command, stdout=subprocess.PIPE) as held,
-    ):
-        for process in (killed, held):
+    found = []
+    with ExitStack() as stack:
+        processes = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE)) for _ in range(2)]
+        for process in processes:
+            stack.callback(process.kill)
             assert process.stdout is not None
             process.stdout.readline()
-        assert len(list(folder.glob(".compacted-*"))) == 2
-        killed.kill()
-        killed.wait()
+        found.append(len(list(folder.glob(".compacted-*"))))
+        processes[0].kill()
+        processes[0].wait()
         aggregate(run)
-        left = list(folder.glob(".compacted-*"))
-        held.kill()
-    assert len(left) == 1
+        found.append(len(list(folder.glob(".compacted-*"))))
+    assert found == [2, 1]
     aggregate(run)
     assert list(folder.glob(".compacted-*")) == []
 
@@ -279,7 +279,8 @@ def test_what_an_aggregation_left_on_a_machine_that_is_gone_goes_after_a_day(run
     folder.mkdir()
     aggregate(run)
     assert folder.exists()
-    os.utime(folder, (time.time() - 90_000,) * 2)
+    yesterday = time.time() - 90_000
+    os.utime(folder, (yesterday, yesterday))
     aggregate(run)
     assert not folder.exists()
 
