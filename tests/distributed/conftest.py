@@ -75,7 +75,7 @@ def start(small_file: Path, cluster: str) -> Iterator[Callable[..., Job]]:
 
 def trained(undisturbed: Path, run: Path) -> Path:
     """`run`, with the checkpoints of a run that was undisturbed and nothing else."""
-    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints")
+    shutil.copytree(undisturbed / "checkpoints", run / "checkpoints", ignore=shutil.ignore_patterns("state-*"))
     shutil.copy(undisturbed / "experiment.yaml", run)
     return run
 
