@@ -74,7 +74,7 @@ def memrec(trained: Path, folder: Path, address: str = "") -> Job:
 
 def ray_data(trained: Path, folder: Path, *options: str, address: str = "local") -> Job:
     """The pipeline with Ray Data; see there for its options."""
-    [checkpoint], out = trained.glob("checkpoints/**/*.safetensors"), folder / "ray_data"
+    [checkpoint], out = trained.glob("checkpoints/*/[0-9]*.safetensors"), folder / "ray_data"
     arguments = [str(checkpoint), str(out), "--actors", str(ACTORS), "--address", address, *options]
     command = [sys.executable, "-m", "benchmarks.ray_data_pipeline", *arguments]
     return Job(command, out / "recovery", ("id",), folder / "ray_data.log")
