@@ -12,9 +12,9 @@ import pyarrow as pa
 from memrec_core.errors import InputError
 from workflows.run.audit_set import images_of, load_splits
 from workflows.run.catalogue import Catalogue, Image, check_same
-from workflows.run.checkpoint_files import STATE, sidecars_of
+from workflows.run.checkpoint_files import sidecars_of
 from workflows.run.run import Run
-from workflows.run.store import CHECKPOINTS, IMAGES, PLAN, Store
+from workflows.run.store import IMAGES, PLAN, Store
 from workflows.run.unit import Unit
 from workflows.terminal import say
 
@@ -39,7 +39,7 @@ def keep_catalogues(store: Store, catalogues: dict[str, Catalogue]) -> None:
     Raises InputError for other images, and for a run whose first step kept nothing of them.
     """
     if not store.exists(IMAGES):
-        if store.exists(PLAN) or _has_state(store):
+        if store.exists(PLAN):
             raise _unknown_pictures(store)
         store.write_new_table(IMAGES, _table_of(catalogues))
     kept = catalogues_of(store)
@@ -70,11 +70,6 @@ def kept_catalogues(store: Store, units: Sequence[Unit]) -> dict[str, Catalogue]
         raise InputError(f"{store.show(IMAGES)} does not name data set {label}, which the plan is of; restore it")
     check_images(units, kept, store)
     return kept
-
-
-def _has_state(store: Store) -> bool:
-    """Whether a training was begun, on pictures of which nothing is known."""
-    return any(name.rpartition("/")[2].startswith(STATE) for name in store.names(CHECKPOINTS, ".safetensors"))
 
 
 def _unknown_pictures(store: Store) -> InputError:
