@@ -11,7 +11,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"
-	@echo "make bench  measure the speed, beside the machine's limit and rivals (15 minutes on two cores)"
+	@echo "make bench  measure the speed, beside the machine's limit and rivals (half an hour on two cores)"
 	@echo "make lint   check the style and the types"
 	@echo "make clean  remove the virtual environment and the demo's run"
 
