@@ -75,7 +75,8 @@ def rows(run: Path) -> pd.DataFrame:
     return pd.read_parquet(run / "recovery").sort_values(KEY, ignore_index=True)
 
 
-@pytest.mark.parametrize("what", ["method", *(pytest.param(what, marks=LONG) for what in list(GROWN)[1:])])
+@LONG
+@pytest.mark.parametrize("what", GROWN)
 def test_what_is_new_alone_is_done_and_gives_what_a_fresh_run_gives(run_of, run: Path, tmp_path: Path, what: str):
     before, text = files(run), SMALL.replace(*GROWN[what])
     called = run_of(text, run)
