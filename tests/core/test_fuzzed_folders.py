@@ -153,7 +153,10 @@ def make(base: Path, made: list[Entry]) -> Path:
     (root / "linked").symlink_to(base / "far", target_is_directory=True)
     for number, entry in enumerate(made):
         path = root / entry.folder / entry.name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):  # a file has the name of a folder on the way
+            continue
         if len(os.fsencode(entry.name)) > 255 or os.path.lexists(path):
             continue
         if entry.kind == "folder":
