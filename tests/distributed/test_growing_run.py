@@ -128,12 +128,12 @@ def test_what_is_not_asked_for_is_set_aside_and_comes_back(run_of, run: Path, wa
 def test_second_model_comes_and_goes(run_of, run: Path):
     text, before = SMALL.replace(*GROWN["model"]), files(run)
     assert run_of(text, run).status == 0
-    both = files(run)
+    both = rows(run)
     assert run_of(SMALL, run).status == 0
     assert files(run) == before
     called = run_of(text, run)
     assert "192 of 192 recoveries are there; nothing is to do" in called.out
-    assert files(run) == both
+    pd.testing.assert_frame_equal(rows(run), both)
 
 
 @pytest.mark.parametrize(
