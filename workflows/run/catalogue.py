@@ -41,6 +41,14 @@ class Catalogue:
         """The images that a run tries to recover; the places of its units count these."""
         return tuple(image for image in self.images if image.audited)
 
+    @cached_property
+    def first_of_split(self) -> dict[str, int]:
+        """The place of the first audited image of each split."""
+        places: dict[str, int] = {}
+        for place, image in enumerate(self.audited):
+            places.setdefault(image.split, place)
+        return places
+
     def __len__(self) -> int:
         return len(self.audited)
 

@@ -156,13 +156,13 @@ def split_up(then: Experiment, units: Iterable[Unit]) -> dict[Unit, list[Unit]]:
 
 def with_pictures(unit: Unit, pictures: int, catalogue: Catalogue) -> Unit:
     """The unit, or one in its place where pictures of more of its images are asked for than it keeps."""
-    if pictured(catalogue, unit, pictures) <= pictured(catalogue, unit, unit.pictures or 0):
+    kept = unit.pictures or 0
+    if pictures <= kept or pictured(catalogue, unit, pictures) <= pictured(catalogue, unit, kept):
         return unit
     return replace(unit, pictures=pictures, raised=True)
 
 
 def pictured(catalogue: Catalogue, unit: Unit, pictures: int) -> set[int]:
     """The places of the unit's images among the first few of each split."""
-    splits = [image.split for image in catalogue.audited]
-    first = {split: splits.index(split) for split in set(splits)}
-    return {place for place in range(unit.start, unit.stop) if place - first[splits[place]] < pictures}
+    images, first = catalogue.audited, catalogue.first_of_split
+    return {place for place in range(unit.start, unit.stop) if place - first[images[place].split] < pictures}
