@@ -18,6 +18,10 @@ class Recovery:
     `mask` is the mask that the estimate rests on (N, C, H, W), or None where the method uses none.
     `status` is an array of N strings: `converged`, `max_iterations` (stopped by the cap) or `non_finite`.
     `iterations` and `evaluations` (N,) count outer iterations and applications of the autoencoder.
+
+    A method that judges its results without ground truth says so of each image (N,); others leave these None:
+    `claimed`, whether the result is believed to be an image that the network was trained on; `confidence`, in [0, 1],
+    what that rests on; `kept_share`, the share of the pixels that are taken to be the image's own, in [0, 1].
     """
 
     images: Tensor
@@ -25,3 +29,6 @@ class Recovery:
     status: np.ndarray
     iterations: Tensor
     evaluations: Tensor
+    claimed: Tensor | None = None
+    confidence: Tensor | None = None
+    kept_share: Tensor | None = None
