@@ -1,9 +1,11 @@
 """Masks of missing pixels.
 
 The paper shows its six masks only as pictures. Ours follow what its results say of them: 1, 2 and 4 are large connected
-holes, which generic inpainting can't fill; 3, 5 and 6 are scattered or thin ones, where it comes near.
+holes, which generic inpainting can't fill; 3, 5 and 6 are scattered or thin ones, where it comes near. The others are
+ours: connected holes that no mask of the paper is like.
 """
 
+import math
 import re
 from collections.abc import Callable
 
@@ -48,6 +50,26 @@ def _checkerboard(height: int, width: int) -> Tensor:
     return ((rows[:, None] + columns[None, :]) % 2 == 0).float()
 
 
+def _rectangle(height: int, width: int) -> Tensor:
+    """A rectangle off the centre, three eighths of the height and half of the width, is missing."""
+    plane, (top, left) = torch.ones(height, width), (height // 8, 3 * width // 8)
+    plane[top : top + max(3 * height // 8, 1), left : left + max(width // 2, 1)] = 0
+    return plane
+
+
+def _disc(height: int, width: int) -> Tensor:
+    """A centred disc of 30 % of the pixels is missing; an ellipse where the image is no square."""
+    rows, columns = ((2 * torch.arange(size).double() + 1 - size) / size for size in (height, width))
+    return (rows[:, None] ** 2 + columns**2 >= 4 * 0.3 / math.pi).float()
+
+
+def _left_third(height: int, width: int) -> Tensor:
+    """The left third is missing."""
+    plane = torch.ones(height, width)
+    plane[:, : width // 3] = 0
+    return plane
+
+
 def _random(height: int, width: int, percent: int, seed: int, image_id: str | int | None) -> Tensor:
     """That per cent of the pixels is missing, chosen at random; the count is exact."""
     missing = round(height * width * percent / 100)
@@ -65,6 +87,9 @@ PATTERNS = Registry[Callable[[int, int], Tensor]](
         "border": _border,
         "stripes": _stripes,
         "checkerboard": _checkerboard,
+        "rectangle": _rectangle,
+        "disc": _disc,
+        "left_third": _left_third,
     },
 )
 """The patterns: a function of height and width that returns a plane (H, W) of 1 where a pixel is kept and 0 where it is

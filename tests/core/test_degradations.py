@@ -14,7 +14,7 @@ def test_papers_number_and_our_name_are_the_same_mask(number: int, name: str):
     assert torch.equal(mask, degradations.mask(str(number), SHAPE))
 
 
-@pytest.mark.parametrize("name", degradations.MASKS.values())
+@pytest.mark.parametrize("name", [*degradations.PATTERNS, "random_80"])
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32), (3, 64, 64), (3, 33, 47)])
 def test_mask_is_of_the_images_shape_binary_and_the_same_in_all_channels(name: str, shape: tuple[int, int, int]):
     mask = degradations.mask(name, shape)
@@ -26,7 +26,17 @@ def test_mask_is_of_the_images_shape_binary_and_the_same_in_all_channels(name: s
 
 @pytest.mark.parametrize(
     ("name", "missing"),
-    [("center", 0.25), ("bottom", 0.5), ("border", 0.75), ("stripes", 0.75), ("checkerboard", 0.5), ("random_80", 0.8)],
+    [
+        ("center", 0.25),
+        ("bottom", 0.5),
+        ("border", 0.75),
+        ("stripes", 0.75),
+        ("checkerboard", 0.5),
+        ("random_80", 0.8),
+        ("rectangle", 3 / 16),
+        ("disc", 0.3),
+        ("left_third", 10 / 32),
+    ],
 )
 def test_fraction_missing_is_as_described(name: str, missing: float):
     assert degradations.fraction_missing(degradations.mask(name, SHAPE)) == pytest.approx(missing, abs=1e-3)
@@ -37,6 +47,25 @@ def test_places_of_the_holes():
     assert degradations.mask("bottom", SHAPE)[:, :16].min() == 1
     assert torch.equal(degradations.mask("border", SHAPE), 1 - degradations.mask("center", SHAPE))
     assert degradations.mask("stripes", SHAPE)[0, :, 0].tolist() == [1, 0, 0, 0] * 8
+    assert degradations.mask("left_third", SHAPE)[:, :, :10].max() == 0
+    assert degradations.mask("left_third", SHAPE)[:, :, 10:].min() == 1
+
+
+def test_rectangle_is_off_the_centre():
+    rows, columns = (degradations.mask("rectangle", SHAPE)[0] == 0).nonzero().T
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 15, 12, 27)
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (1, 33, 47), (1, 64, 20)])
+def test_disc_is_centred_round_and_of_the_same_share_in_any_image(shape: tuple[int, int, int]):
+    mask = degradations.mask("disc", shape)
+    assert torch.equal(mask, mask.flip(1))
+    assert torch.equal(mask, mask.flip(2))
+    assert shape[1] != shape[2] or torch.equal(mask, mask.transpose(1, 2))
+    assert mask[0, shape[1] // 2, shape[2] // 2] == 0
+    assert degradations.fraction_missing(mask) == pytest.approx(0.3, abs=0.02)
+    across = [int((mask[0] == 0).sum(axis).max()) / shape[1 + axis] for axis in (0, 1)]
+    assert across == pytest.approx([0.618, 0.618], abs=0.08)  # the diameter, 2 sqrt(0.3 / pi), by height and by width
 
 
 def test_seed_changes_random_masks_alone():
@@ -44,6 +73,11 @@ def test_seed_changes_random_masks_alone():
         same = torch.equal(degradations.mask(name, SHAPE, seed=1), degradations.mask(name, SHAPE, seed=2))
         assert same == (not name.startswith("random"))
         assert torch.equal(degradations.mask(name, SHAPE, seed=1), degradations.mask(name, SHAPE, seed=1))
+
+
+def test_papers_numbers_are_its_six_masks_alone():
+    assert sorted(degradations.MASKS) == [1, 2, 3, 4, 5, 6]
+    assert not {"rectangle", "disc", "left_third"} & set(degradations.MASKS.values())
 
 
 @pytest.mark.parametrize("name", ["centre", "random_0", "random_100", "7", "0", ""])

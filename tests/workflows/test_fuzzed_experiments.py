@@ -123,7 +123,7 @@ counts, rates = st.integers(1, 10**6), st.floats(1e-9, 1e3, allow_subnormal=Fals
 sides = st.integers(1, 512).map(lambda eighth: 8 * eighth)  # which a U-Net can halve three times
 labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 words = st.text(st.characters(codec="utf-8"), max_size=30)
-masks = st.sampled_from(["center", "bottom", "border", "stripes", "checkerboard", "random_80", "random_5"])
+masks = st.sampled_from(["center", "bottom", "border", "stripes", "checkerboard", "disc", "random_80", "random_5"])
 
 
 def mapping(required: dict[str, st.SearchStrategy], optional: dict[str, st.SearchStrategy]) -> st.SearchStrategy[Tree]:
