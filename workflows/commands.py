@@ -108,13 +108,14 @@ def aggregate(run: str) -> None:
 def report(run: str) -> None:
     """Write the page of a run; its rates are printed where it can't be written."""
     from workflows.report import write_report
+    from workflows.run.claims import kept_claims
 
     open_ = opened(run)
     try:
         write_report(open_)
     except StoreError:
         if open_.store.exists(RATES):  # who may only read the run has its figures all the same
-            _show_rates(open_, open_.store.read_table(RATES).to_pandas())
+            _show_rates(open_, open_.store.read_table(RATES).to_pandas(), kept_claims(open_.store))
         raise
     say(f"page: {open_.store.show(REPORT)}")
 
@@ -166,12 +167,13 @@ def _aggregate(run: Run) -> None:
     aggregate(run, partial(_show_rates, run))
 
 
-def _show_rates(run: Run, rates: "pd.DataFrame") -> None:
-    """The rates, and what a reader must know of them."""
-    from workflows.report.tables import print_rates
+def _show_rates(run: Run, rates: "pd.DataFrame", claims: "pd.DataFrame") -> None:
+    """The rates and claims, and what a reader must know of them."""
+    from workflows.report.tables import print_claims, print_rates
     from workflows.run.images import sentences_of
     from workflows.run.rates import incomplete
 
     print_rates(rates, run.experiment.titles)
+    print_claims(claims, run.experiment.titles)
     if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(run)]:
         say("\n" + "\n".join(sentences))

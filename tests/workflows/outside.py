@@ -1,6 +1,6 @@
 """What a user adds to memrec: a mask, a fill, a degradation, a method, a network and a data set, a line each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -109,6 +109,29 @@ class Copy(Method):
         return Recovery(self.factor * problem.degraded, None, np.full(len(count), "converged", object), count, count)
 
 
+@dataclass(frozen=True)
+class Claimant(Method):
+    """Known mask that says what it believes of its results: that they are right where they came to rest."""
+
+    name = title = "claimant"
+    does = "known mask, and says what it believes"
+    rests_on = Basis.NETWORK
+    told = True
+    sure: float = 1e-4
+
+    @classmethod
+    def accepts(cls, degradation):
+        return degradation.erases
+
+    @torch.no_grad()
+    def recover(self, basis, problem):
+        found = METHODS["known_mask"]().recover(basis, problem)
+        away = (basis.model(found.images) - found.images).flatten(1).square().mean(1)
+        return replace(
+            found, claimed=away < self.sure, confidence=1 / (1 + away), kept_share=found.mask.flatten(1).mean(1)
+        )
+
+
 class Linear(nn.Module):
     """One layer, and no activation."""
 
@@ -133,5 +156,6 @@ FILLS["mirror"] = Mirror
 DEGRADATIONS["fading"] = Fading
 DEGRADATIONS["holes"] = Holes
 METHODS["copy"] = Copy
+METHODS["claimant"] = Claimant
 ARCHITECTURES["linear"] = Architecture("linear", build=Linear)
 DATA_SETS["squares"] = DataSet("squares", load=squares)

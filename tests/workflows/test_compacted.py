@@ -254,7 +254,7 @@ def test_what_a_killed_aggregation_left_goes_and_what_another_one_writes_stays(r
     shutil.rmtree(folder / "results")
     hold = (
         "import sys, time; from workflows.run.opened import open_run; from workflows.run.rates import aggregate\n"
-        "aggregate(open_run(sys.argv[1]), lambda rates: (print(flush=True), time.sleep(600)))"
+        "aggregate(open_run(sys.argv[1]), lambda *tables: (print(flush=True), time.sleep(600)))"
     )
     command = [sys.executable, "-c", hold, str(folder)]
     found = []

@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import workflows
+
 OLD = Path(__file__).parent / "run_of_0.1.0"
 FIXED = Path(__file__).parent / "run_of_fixed_schema"
 
@@ -42,6 +44,19 @@ def test_run_of_the_fixed_schema_is_aggregated_to_the_same_rates(memrec, fixed: 
         now, then = (pd.read_parquet(run / name) for run in (fixed, FIXED))
         pd.testing.assert_frame_equal(now, then)
         assert now.attrs == then.attrs
+
+
+def test_run_of_the_fixed_schema_has_no_claims(memrec, fixed: Path):
+    """Its files lack the columns in which a method says what it believes."""
+    beliefs = ["claimed", "confidence", "kept_share"]
+    run = workflows.open_run(fixed)
+    assert run.results(beliefs).isna().all(axis=None)
+    called = memrec("aggregate", fixed)
+    assert (called.status, called.err) == (0, ""), called
+    assert "precision" not in called.out
+    assert pd.read_parquet(fixed / "results")[beliefs].isna().all(axis=None)
+    assert not (fixed / "claims.parquet").exists()
+    assert run.claims().empty
 
 
 def test_run_of_the_fixed_schema_is_reported_from_its_own_rates(memrec, fixed: Path):

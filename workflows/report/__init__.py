@@ -9,9 +9,11 @@ import pandas as pd
 import plotly.offline
 
 from memrec_core.errors import InputError
-from workflows.report.curves import rate_curves, threshold_curves
+from workflows.report.curves import noise_curves, rate_curves, threshold_curves
+from workflows.report.fills import fill_tables
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
+from workflows.run.claims import kept_claims
 from workflows.run.images import kept_catalogues, sentences_of
 from workflows.run.plan import planned_units
 from workflows.run.rates import incomplete
@@ -44,6 +46,9 @@ def write_report(run: Run) -> None:
         seen=int(rates["seen"].sum()),
         curves=rate_curves(rates, degradations, experiment.titles),
         threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),
+        noise_curves=noise_curves(rates, experiment.degradations, experiment.titles),
+        fill_tables=fill_tables(rates, experiment.degradations, experiment.titles),
+        claims=_rows(kept_claims(store), experiment.titles),
         prior_words=prior_words(experiment),
         pictures=picture_rows(run, done, known),
         rates=_rows(rates, experiment.titles),
@@ -54,6 +59,6 @@ def write_report(run: Run) -> None:
 
 
 def _rows(rates: pd.DataFrame, titles: dict[str, str]) -> list[dict[Hashable, Any]]:
-    """The rates as the page's table shows them."""
+    """The rates, or claims, as the page's table shows them."""
     titled = rates.assign(method=rates["method"].map(titles)).astype(object)
     return titled.where(rates.notna(), None).to_dict("records")

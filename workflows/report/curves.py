@@ -8,11 +8,15 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
+from memrec_core.degradations import Degradation
 from workflows.experiment.models import GENERIC
+from workflows.report.variations import variations
 
 PANEL_HEIGHT = 290
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#c51b8a", "#756bb1", "#8c6d31", "#17becf", "#636363")
 """Of the methods' curves, in the order in which the experiment has them."""
+RATES = (("Accurate recovery (MSE < 1e-7)", "accurate", "%"), ("Approximate recovery (MSE < 5e-4)", "approximate", "%"))
+"""Of each kind of recovery a title, the columns' beginning, and the unit."""
 
 
 def rate_curves(rates: pd.DataFrame, degradations: list[str], titles: dict[str, str]) -> list[tuple[str, Markup]]:
@@ -20,12 +24,8 @@ def rate_curves(rates: pd.DataFrame, degradations: list[str], titles: dict[str, 
     `titles` are those of the methods, by their labels."""
     figures = []
     for model, own in rates[rates["target_loss"].notna()].groupby("model", sort=False):
-        of_model = pd.concat([own, _at_every_loss(_generic_beside(own, rates), own["target_loss"].unique())])
-        for title, value, unit in (
-            ("Accurate recovery (MSE < 1e-7)", "accurate", "%"),
-            ("Approximate recovery (MSE < 5e-4)", "approximate", "%"),
-            ("Mean PSNR", "mean_psnr", "dB"),
-        ):
+        of_model = pd.concat([own, _at_every_loss(generic_beside(own, rates), own["target_loss"].unique())])
+        for title, value, unit in (*RATES, ("Mean PSNR", "mean_psnr", "dB")):
             figure = _figure(of_model, degradations, titles, "target_loss", value, unit)
             figure.update_xaxes(autorange="reversed", title_text="training loss")
             figures.append(_titled(f"{title}: {model}", figure, f"{value}-{len(figures)}"))
@@ -38,17 +38,44 @@ def threshold_curves(
     """A title and an HTML figure for each model, at its lowest training loss: the rate against the MSE threshold."""
     figures = []
     for model, own in thresholds[thresholds["model"] != GENERIC].groupby("model", sort=False):
-        lowest = own["target_loss"].min()
-        last = own if pd.isna(lowest) else own[own["target_loss"] == lowest]
-        of_model = pd.concat([last, _generic_beside(own, thresholds)])
+        of_model = pd.concat([at_lowest_loss(own), generic_beside(own, thresholds)])
         figure = _figure(of_model, degradations, titles, "threshold", "recovery", "%")
         figure.update_xaxes(autorange="reversed", title_text="MSE threshold")
-        trained_to = "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
-        figures.append(_titled(f"Recovery{trained_to}: {model}", figure, f"thresholds-{len(figures)}"))
+        figures.append(_titled(f"Recovery{trained_to(own)}: {model}", figure, f"thresholds-{len(figures)}"))
     return figures
 
 
-def _generic_beside(own: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+def noise_curves(
+    rates: pd.DataFrame, degradations: Sequence[Degradation], titles: dict[str, str]
+) -> list[tuple[str, Markup]]:
+    """Likewise the rates against the noise, of the degradations that are there with noise of several strengths."""
+    varied = variations(degradations, "noise_std")
+    bases, levels = {label: one.base for label, one in varied.items()}, sorted({one.value for one in varied.values()})
+    rates = rates[rates["degradation"].isin(bases)]
+    rates = rates.assign(degradation=rates["degradation"].map(bases))
+    figures = []
+    for model, own in rates[rates["model"] != GENERIC].groupby("model", sort=False):
+        of_model = pd.concat([at_lowest_loss(own), generic_beside(own, rates)])
+        for title, value, unit in RATES:
+            figure = _figure(of_model, [*dict.fromkeys(bases.values())], titles, "noise_std", value, unit)
+            figure.update_xaxes(type="linear", dtick=None, tickvals=levels, title_text="standard deviation of noise")
+            figures.append(_titled(f"{title}{trained_to(own)}: {model}", figure, f"noise-{len(figures)}"))
+    return figures
+
+
+def at_lowest_loss(own: pd.DataFrame) -> pd.DataFrame:
+    """Of a model's rates, those at its lowest training loss; all of a network that was not trained here."""
+    lowest = own["target_loss"].min()
+    return own if pd.isna(lowest) else own[own["target_loss"] == lowest]
+
+
+def trained_to(own: pd.DataFrame) -> str:
+    """What titles say of that loss."""
+    lowest = own["target_loss"].min()
+    return "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
+
+
+def generic_beside(own: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     """Of the rates, those of the methods without a network on a model's own data set."""
     return rates[(rates["model"] == GENERIC) & rates["data_set"].isin(own["data_set"])]
 

@@ -1,6 +1,7 @@
 """Recovery rates as tables for the terminal."""
 
 from collections.abc import Hashable
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from rich.table import Table
 from workflows.experiment.models import GENERIC
 from workflows.terminal import console, say
 
-NARROWEST = 40
+NARROWEST, NARROWEST_OF_CLAIMS = 40, 78
 """Columns of a terminal that a table is made for; a narrower one breaks its lines itself."""
 Row = dict[Hashable, Any]
 Rates = dict[tuple[str, str], Row]
@@ -37,10 +38,45 @@ def print_rates(rates: pd.DataFrame, titles: dict[str, str], kind: str = "accura
             console.print(_table(of_model, [method], kind, [""]), width=max(console.width, NARROWEST), crop=False)
 
 
-def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]) -> Table:
+def print_claims(claims: pd.DataFrame, titles: dict[str, str]) -> None:
+    """Print a table for each model and method that judges its results: a row a (train loss, degradation), how many of
+    the images it claimed, and how right that was; nothing where none does."""
+    shares = [*product(("accurate", "approximate"), ("precision", "recall"))]
+    for (data_set, model, method), rows in claims.groupby(["data_set", "model", "method"], sort=False):
+        name = data_set if model == GENERIC else model
+        say(f"\n{name}: what {titles[str(method)]} claims of train and control images, % (95 % interval)")
+        table = _plain_table()
+        for title in ("claimed", "accurate\nprecision", "\nrecall", "approximate\nprecision", "\nrecall"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for row in rows.to_dict("records"):
+            table.add_row(
+                _loss(row["target_loss"]),
+                row["degradation"],
+                f"{row['claimed']}/{row['images']}",
+                *(_share(row, f"{kind}_{share}") for kind, share in shares),
+            )
+        _print_whole(table, NARROWEST_OF_CLAIMS)
+
+
+def _print_whole(table: Table, narrowest: int) -> None:
+    """Print a table, `narrowest` columns wide where the terminal has fewer: rich would cut its cells off."""
+    if console.width >= narrowest:
+        console.print(table)
+        return
+    for line in console.render_lines(table, console.options.update(width=narrowest), pad=False):
+        say("".join(segment.text for segment in line).rstrip())
+
+
+def _plain_table() -> Table:
+    """With columns for what a row is of."""
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     table.add_column("train\nloss", no_wrap=True)
     table.add_column("degradation", overflow="fold")
+    return table
+
+
+def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]) -> Table:
+    table = _plain_table()
     has_control = (rates["split"] == "control").any()
     for title in titles:
         table.add_column(f"{title}\ntrain", justify="right", no_wrap=True)
@@ -56,7 +92,7 @@ def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]
         if previous not in (None, loss):
             table.add_row()
         previous = loss
-        cells = [_scientific(loss) if loss else "-", degradation]
+        cells = [_loss(loss), degradation]
         for method in methods:
             cells.append(_with_interval(rows.get((method, "train")), kind))
             cells += [_percent(rows.get((method, "control")), kind)] if has_control else []
@@ -64,7 +100,9 @@ def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]
     return table
 
 
-def _scientific(loss: float) -> str:
+def _loss(loss: float) -> str:
+    if not loss or pd.isna(loss):
+        return "-"
     mantissa, exponent = f"{loss:e}".split("e")
     return f"{float(mantissa):g}e{exponent}"
 
@@ -74,7 +112,12 @@ def _percent(row: Row | None, kind: str) -> str:
 
 
 def _with_interval(row: Row | None, kind: str) -> str:
-    if row is None:
-        return "-"
-    low, high = (100 * row[f"{kind}_{part}"] for part in ("low", "high"))
-    return f"{_percent(row, kind)} ({low:.0f}-{high:.0f})"
+    return "-" if row is None else _interval(row[f"{kind}_rate"], row[f"{kind}_low"], row[f"{kind}_high"])
+
+
+def _share(row: Row, name: str) -> str:
+    return "-" if pd.isna(row[name]) else _interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _interval(share: float, low: float, high: float) -> str:
+    return f"{100 * share:.0f} ({100 * low:.0f}-{100 * high:.0f})"

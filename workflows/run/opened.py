@@ -56,6 +56,13 @@ class OpenRun(Run):
 
         return rates_of(self)
 
+    def claims(self) -> "pd.DataFrame":
+        """How right the methods that judge their results are about them: precision and recall of their claims, a row a
+        (checkpoint, degradation, method), as `rates` are of what is there; without rows where no method does."""
+        from workflows.run.rates import claims_of
+
+        return claims_of(self)
+
     def pictures(self, **where: Any) -> "pd.DataFrame":
         """The rows of which pictures were kept, with `original`, `degraded` and `recovered` as PIL images; `where` is
         that of `results`."""

@@ -13,6 +13,7 @@ from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pears
 from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
+from workflows.run.claims import COUNTED, claims_from, keep_claims, kept_claims
 from workflows.run.compacted import Compaction, Source, WrongFilesError, read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
@@ -39,12 +40,13 @@ _PARTS = f"""
            sum(fraction_missing)                          AS missing,
            count(fraction_missing)                        AS missing_count,
            sum(seconds)                                   AS seconds,
-           {", ".join(f'count(*) FILTER (mse < {threshold}) AS "{threshold}"' for threshold in THRESHOLDS)}
+           {", ".join(f'count(*) FILTER (mse < {threshold}) AS "{threshold}"' for threshold in THRESHOLDS)},
+           {", ".join(f"{count} AS {name}" for name, count in COUNTED.items())}
     FROM results
     GROUP BY ALL
 """
 """Of some rows, what each file has of each group."""
-_COLUMNS = [*GROUP, *MEANS, "image_id", "multiplicity", "mse", "status", "fraction_missing", "seconds"]
+_COLUMNS = [*GROUP, *MEANS, "image_id", "multiplicity", "mse", "status", "fraction_missing", "seconds", "claimed"]
 """All that the rates are made of; never the pictures."""
 _COUNTS = ("images", "copies", "accurate_count", "approximate_count")
 _STATUS = ("converged", "max_iterations", "non_finite")
@@ -55,15 +57,23 @@ _RATES = f"""
            {", ".join(f"sum({mean}) / sum({mean}_count) AS mean_{mean}" for mean in MEANS)},
            {", ".join(f"sum({count})::BIGINT AS {count}" for count in _STATUS)},
            sum(seconds)                                   AS seconds,
-           {", ".join(f'sum("{threshold}")::BIGINT AS "{threshold}"' for threshold in THRESHOLDS)}
+           {", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in (*THRESHOLDS, *COUNTED))}
     FROM parts
     GROUP BY ALL
 """
 
 
-def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
-    """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split). They are shown
-    before they are written: who may only read the run has them all the same, and then the StoreError.
+class _Tables(NamedTuple):
+    """The rates at the two thresholds of the paper, and at all, and how right methods are about their results."""
+
+    rates: pd.DataFrame
+    thresholds: pd.DataFrame
+    claims: pd.DataFrame
+
+
+def aggregate(run: Run, show: Callable[[pd.DataFrame, pd.DataFrame], None] | None = None) -> pd.DataFrame:
+    """The rates of a run, written to rates.parquet: one row a (checkpoint, degradation, method, split). They are shown,
+    with the claims, before they are written: who may only read the run has them all the same, and then the StoreError.
 
     Only units of the plan count, so a foreign or half-written file never does. Columns: the identity; `images`, each
     picture once, and `copies`, with all its near-duplicates; `left_out`, the control images that do not count since
@@ -71,33 +81,41 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame], None] | None = None) -> p
     recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds, and, for training images beside a
     control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds. The mean PSNR in dB, the
     mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean evaluations, images by status and
-    total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet, a row a threshold.
+    total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet, a row a threshold. How right methods
+    are about their results goes to claims.parquet, which is not there where none says anything of them.
 
     Raises InputError where there are none, or it is not known what images they are of, and
     ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
     with Compaction(run.store) as compaction:
         try:
-            rates, thresholds = _rates_of_units(run, _units_of(run), compaction)
+            tables = _tables_of_units(run, _units_of(run), compaction)
         except WrongFilesError as error:
             set_files_aside(run.store, error)
         if show is not None:
-            show(rates)
-        for name, table, schema in ((RATES, rates, RATES_SCHEMA), (THRESHOLDS_FILE, thresholds, THRESHOLDS_SCHEMA)):
+            show(tables.rates, tables.claims)
+        keep_claims(run.store, tables.claims)
+        for name, table, schema in (
+            (THRESHOLDS_FILE, tables.thresholds, THRESHOLDS_SCHEMA),
+            (RATES, tables.rates, RATES_SCHEMA),  # the last: they say what units the others are of
+        ):
             run.store.write_table(name, pa.Table.from_pandas(table, schema, preserve_index=False))
         compaction.publish()
-    return rates
+    return tables.rates
 
 
 def rates_of(run: Run) -> pd.DataFrame:
     """The rates of a run's units that are there: as they were aggregated, or from the rows where other units are there
     by now. Raises as `aggregate` does, and leaves all files where they are."""
     units = _units_of(run)
-    if run.store.exists(RATES):
-        rates = run.store.read_table(RATES).to_pandas()
-        if not incomplete(rates, units.done, len(units.planned)):
-            return rates
-    return _rates_of_units(run, units)[0]
+    rates = _current_rates(run, units)
+    return _tables_of_units(run, units).rates if rates is None else rates
+
+
+def claims_of(run: Run) -> pd.DataFrame:
+    """How right methods are about their results, likewise."""
+    units = _units_of(run)
+    return _tables_of_units(run, units).claims if _current_rates(run, units) is None else kept_claims(run.store)
 
 
 class _Units(NamedTuple):
@@ -112,8 +130,16 @@ def _units_of(run: Run) -> _Units:
     return _Units([*named, *waiting], survey(run.store, named, waiting).done)
 
 
-def _rates_of_units(run: Run, units: _Units, compaction: Compaction | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rates at the two thresholds of the paper, and at all; the rows may be compacted as they are read."""
+def _current_rates(run: Run, units: _Units) -> pd.DataFrame | None:
+    """Those that were aggregated; None where they are not of the units that are there."""
+    if not run.store.exists(RATES):
+        return None
+    rates = run.store.read_table(RATES).to_pandas()
+    return None if incomplete(rates, units.done, len(units.planned)) else rates
+
+
+def _tables_of_units(run: Run, units: _Units, compaction: Compaction | None = None) -> _Tables:
+    """What is made of the rows of the units, which may be compacted as they are read."""
     known = kept_catalogues(run.store, units.planned)
     counted = partial(_counted, run.store, known, compaction)
     rates = read_from(run.store, units.done, counted, mend=compaction is not None)
@@ -124,15 +150,16 @@ def _rates_of_units(run: Run, units: _Units, compaction: Compaction | None = Non
         {"threshold": "float64"}
     )
     thresholds = thresholds[[*GROUP, "fraction_missing", "threshold", "images", "recovered"]]
-    rates = rates.drop(columns=below)
+    claims = claims_from(rates)
+    rates = rates.drop(columns=[*below, *COUNTED])
     for kind in ("accurate", "approximate"):
         _add_rate(rates, kind, f"{kind}_count")
         _add_excess(rates, kind)
     _add_rate(thresholds, "recovery", "recovered")
     _add_crossed(rates, known)
-    rates, thresholds = (_in_order(table, run.experiment) for table in (rates, thresholds))
-    rates.attrs = {DONE: len(units.done), PLANNED: len(units.planned), UNITS: digest_of(units.done)}
-    return rates, thresholds
+    tables = _Tables(*(_in_order(table, run.experiment) for table in (rates, thresholds, claims)))
+    tables.rates.attrs = {DONE: len(units.done), PLANNED: len(units.planned), UNITS: digest_of(units.done)}
+    return tables
 
 
 def _counted(

@@ -1,5 +1,6 @@
 """The schemas of a run's rates: rates.parquet, a row for each group of results, and thresholds.parquet, a row for each
-group and threshold."""
+group and threshold; and that of claims.parquet, a row for each group of a method that claims something, over both
+splits."""
 
 import pyarrow as pa
 
@@ -33,10 +34,13 @@ _IMAGES: Column = ("images", pa.int64(), "how many images the row is of, each pi
 
 def _rate(kind: str, words: str) -> list[Column]:
     """A rate and its interval."""
+    return [(f"{kind}_rate", pa.float64(), f"share of the images that {words}, in [0, 1]"), *_bounds(kind)]
+
+
+def _bounds(kind: str, null: str = "") -> list[Column]:
     return [
-        (f"{kind}_rate", pa.float64(), f"share of the images that {words}, in [0, 1]"),
-        (f"{kind}_low", pa.float64(), "lower bound of its 95 % Clopper-Pearson interval"),
-        (f"{kind}_high", pa.float64(), "upper bound of its 95 % Clopper-Pearson interval"),
+        (f"{kind}_{end}", pa.float64(), f"{words} bound of its 95 % Clopper-Pearson interval{null}")
+        for end, words in (("low", "lower"), ("high", "upper"))
     ]
 
 
@@ -86,6 +90,29 @@ _THRESHOLDS: list[Column] = [
     *_rate("recovery", "did"),
 ]
 
+
+def _precision_and_recall(kind: str, threshold: float) -> list[Column]:
+    """How right the claims are, where a training image is back with an MSE under the threshold."""
+    return [
+        (f"{kind}_count", pa.int64(), f"how many of the training images came back with an MSE under {threshold:g}"),
+        (f"{kind}_right", pa.int64(), "how many of those were claimed"),
+        (f"{kind}_precision", pa.float64(), "share of the claimed images that are such; null where none was claimed"),
+        *_bounds(f"{kind}_precision", "; null likewise"),
+        (f"{kind}_recall", pa.float64(), "share of such images that were claimed; null where there are none"),
+        *_bounds(f"{kind}_recall", "; null likewise"),
+    ]
+
+
+_CLAIMS: list[Column] = [
+    ("images", pa.int64(), "how many images the method judged, of both splits, each picture once"),
+    ("control", pa.int64(), "how many of those are control images"),
+    ("claimed", pa.int64(), "how many it claimed to be images that the network was trained on"),
+    ("claimed_control", pa.int64(), "how many of those are control images: wrong claims"),
+    *_precision_and_recall("accurate", ACCURATE),
+    *_precision_and_recall("approximate", APPROXIMATE),
+]
+
 RATES_SCHEMA, THRESHOLDS_SCHEMA = (
     pa.schema([*map(SCHEMA.field, GROUP), *described(columns)]) for columns in (_RATES, _THRESHOLDS)
 )
+CLAIMS_SCHEMA = pa.schema([*(SCHEMA.field(name) for name in GROUP if name != "split"), *described(_CLAIMS)])

@@ -59,6 +59,14 @@ _COLUMNS: list[Column] = [
     ("outer_iterations", pa.int32(), "outer iterations until the image stopped"),
     ("evaluations", pa.int32(), "applications of the autoencoder, or of a generic prior"),
     ("mask_error", pa.float64(), "share of the mask's entries that were estimated wrongly; null without an estimate"),
+    (
+        "claimed",
+        pa.bool_(),
+        "whether the method, without the original, believes the recovered image to be one that the network was trained "
+        "on; null for a method that does not judge its results",
+    ),
+    ("confidence", pa.float64(), "what that rests on, in [0, 1]; null likewise"),
+    ("kept_share", pa.float64(), "share of the pixels that the method takes to be the image's own; null likewise"),
     ("seconds", pa.float64(), "time of the work unit over its number of recoveries"),
     ("original", PICTURE, "the image; null unless the experiment asks for pictures"),
     ("degraded", PICTURE, "the degraded image, likewise"),

@@ -12,6 +12,7 @@ set_aside/recovery/            results that are not asked for now
 progress.json                  where the last driver stood, and when
 rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
+claims.parquet                 how right methods are about their results; not there where none says anything of them
 report/index.html
 """
 
@@ -38,7 +39,7 @@ from workflows.errors import StoreError
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
 IMAGES = "images.parquet"
-THRESHOLDS = "thresholds.parquet"
+THRESHOLDS, CLAIMS = "thresholds.parquet", "claims.parquet"
 RECOVERY, RESULTS, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "results", "failures", "checkpoints", "set_aside"
 PROGRESS = "progress.json"
 COPIES, COPIED = 64, 512

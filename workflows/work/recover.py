@@ -137,6 +137,7 @@ def recover_unit(
         "outer_iterations": found.iterations.tolist(),
         "evaluations": found.evaluations.tolist(),
         **_of_the_missing(posed, found, estimated=not method.told),
+        **{name: [None] * count if own is None else own.tolist() for name, own in _beliefs(found).items()},
     }
     wanted = experiment.pictures if unit.pictures is None else unit.pictures
     keeps = pictured(audit.catalogue, unit, wanted)
@@ -171,6 +172,29 @@ def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> Non
             f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each "
             f"of them a status ({CONVERGED}, {MAX_ITERATIONS} or {NON_FINITE}), iterations and evaluations; mend it"
         )
+    for name, own in _beliefs(found).items():
+        _check_belief(method, name, own, count)
+
+
+def _beliefs(found: recovery.Recovery) -> dict[str, Tensor | None]:
+    """By their columns, what a method believes of its results without having seen the originals."""
+    return {"claimed": found.claimed, "confidence": found.confidence, "kept_share": found.kept_share}
+
+
+def _check_belief(method: str, name: str, values: Any, count: int) -> None:
+    """Raises InputError unless it is None, or says of each image yes or no, or a share."""
+    if values is None:
+        return
+    what = "booleans" if name == "claimed" else "numbers from 0 to 1"
+    if not isinstance(values, Tensor) or values.shape != (count,) or not _are(values, name == "claimed"):
+        raise InputError(f"method {method} must return {name} as None or a tensor of {count} {what}; mend it")
+
+
+def _are(values: Tensor, booleans: bool) -> bool:
+    """Whether they are booleans, or shares."""
+    if booleans:
+        return values.dtype == torch.bool
+    return values.is_floating_point() and bool(((values >= 0) & (values <= 1)).all())
 
 
 def _check_degraded(degradation: Degradation, images: Tensor, degraded: Tensor) -> None:
