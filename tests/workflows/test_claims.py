@@ -214,9 +214,13 @@ def test_page_says_how_right_the_claims_are(run: OpenRun):
     for row, claim in zip(rows, claims, strict=True):
         cells = [cell.strip() for cell in re.findall(r"<td>(.*?)</td>", row, re.S)]
         trained = claim["claimed"] - claim["claimed_control"]
-        assert cells[3:7] == [claim["degradation"], "claimant", f"{trained} of 6", f"{claim['claimed_control']} of 6"]
+        assert cells[3:7] == [claim["degradation"], "claimant", f"{trained}/6", f"{claim['claimed_control']}/6"]
         right, total = claim["approximate_right"], claim["claimed"]
-        assert cells[9].startswith(f"{right} of {total}, {100 * right / total:.1f} % (" if total else "")
+        shown = cells[9]
+        assert (shown == "") == (total == 0)
+        if total:
+            assert shown.startswith(f"{100 * right / total:.1f} (")
+            assert shown.endswith(f"), {right}/{total}")
 
 
 def test_folder_of_which_one_may_only_read_shows_the_claims_too(run: OpenRun, memrec, monkeypatch):
