@@ -7,6 +7,7 @@ import yaml
 
 from memrec_core import autoencoders
 from memrec_core.datasets import DATA_SETS
+from memrec_core.degradations import MASKS
 from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
@@ -15,8 +16,9 @@ from workflows.run.identity import claim
 from workflows.run.run import Run
 from workflows.run.store import Store
 
-OWN = ("demo", "tiny-imagenet-100")
-PAPER = [name for name in experiments.shipped() if name not in OWN]
+WHOLE_ALONE = ("demo", "tiny-imagenet-100")
+"""Those that have no variant for two cores."""
+WITH_CPU = [name for name in experiments.shipped() if name not in WHOLE_ALONE]
 
 
 @pytest.fixture
@@ -30,18 +32,17 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("variant", [None, "cpu"])
-@pytest.mark.parametrize("name", PAPER)
-def test_every_experiment_of_the_paper_can_be_loaded(data: Path, name: str, variant: str | None):
+@pytest.mark.parametrize("name", WITH_CPU)
+def test_every_experiment_can_be_loaded_whole_and_for_two_cores(data: Path, name: str, variant: str | None):
     loaded = experiments.load(name, variant=variant)
     assert loaded.name == (f"{name}-{variant}" if variant else name)
-    assert loaded.data[0].root is not None
-    assert Path(loaded.data[0].root).parent == data
+    assert all(one.root is not None and Path(one.root).parent == data for one in loaded.data)
     for model in loaded.models:
         autoencoders.build(model.architecture, (3, 8, 8), **{**model.options, **({} if variant else narrow(model))})
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_memrecs_own_experiments_can_be_loaded(data: Path, name: str):
+@pytest.mark.parametrize("name", WHOLE_ALONE)
+def test_experiments_without_a_variant_can_be_loaded(data: Path, name: str):
     assert experiments.load(name).name == name
 
 
@@ -51,10 +52,35 @@ def narrow(model: TrainedModel) -> dict[str, object]:
 
 
 def test_paper_sizes_are_stated():
-    sizes = {name: yaml.safe_load((experiments.SHIPPED / f"{name}.yaml").read_text())["data"] for name in PAPER}
-    assert {sizes[name]["count"] for name in PAPER if name.startswith("figure3-fc")} == {600}
-    assert {sizes[name]["count"] for name in PAPER if name.startswith("figure3-unet")} == {50}
+    sizes = {name: yaml.safe_load((experiments.SHIPPED / f"{name}.yaml").read_text())["data"] for name in WITH_CPU}
+    assert {sizes[name]["count"] for name in WITH_CPU if name.startswith("figure3-fc")} == {600}
+    assert {sizes[name]["count"] for name in WITH_CPU if name.startswith("figure3-unet")} == {50}
     assert (sizes["table1"]["count"], sizes["table2"]["count"]) == (25000, 1000)
+
+
+HOLES = [*MASKS.values(), "rectangle", "disc", "left_third"]
+
+
+@pytest.mark.parametrize("variant", [None, "cpu"])
+def test_fills_and_noise_ask_for_every_mask_with_each_of_them(data: Path, variant: str | None):
+    fills, noise = (experiments.load(name, variant=variant) for name in ("fills", "noise"))
+    names = ["", "-fill_colour_0.8_0.3_0.1", "-fill_noise", "-fill_patch"]
+    assert {one.label for one in fills.degradations} == {f"{mask}{name}" for mask in HOLES for name in names}
+    names = ["", "-noise_0.02", "-noise_0.05", "-noise_0.1"]
+    assert {one.label for one in noise.degradations} == {f"{mask}{name}" for mask in MASKS.values() for name in names}
+    for loaded in (fills, noise):
+        assert [(model.label, model.data) for model in loaded.models] == [
+            ("fc10", "tiny_imagenet"),
+            ("fc20", "tiny_imagenet"),
+            ("unet", "svhn"),
+        ]
+        assert loaded.training.targets == (1e-4, 1e-6, 1e-8)
+        assert {"unknown_mask", "known_mask", "autoencoder_iterations"} <= set(loaded.titles)
+
+
+def test_readme_of_the_experiments_names_each_of_them():
+    text = (experiments.SHIPPED / "README.md").read_text()
+    assert [name for name in WITH_CPU if f"`{name}`" not in text] == []
 
 
 def test_unknown_variant_is_named(tmp_path: Path):
