@@ -1,5 +1,6 @@
 """Recovery of training images from degraded ones with the trained autoencoder, and the rivals: one method a file."""
 
+from memrec_core.recovery.adaptive import Adaptive, recover_adaptive
 from memrec_core.recovery.autoencoder_iterations import AutoencoderIterations, iterate_autoencoder
 from memrec_core.recovery.biharmonic import Biharmonic, inpaint_biharmonic
 from memrec_core.recovery.ddnm import Ddnm, recover_ddnm
@@ -18,13 +19,14 @@ METHODS = Registry[type[Method]](
     "method",
     {
         method.name: method
-        for method in (UnknownMask, KnownMask, KnownOperator, AutoencoderIterations, Ddnm, Biharmonic)
+        for method in (Adaptive, UnknownMask, KnownMask, KnownOperator, AutoencoderIterations, Ddnm, Biharmonic)
     },
 )
 """By name, in the order in which tables and pages show them."""
 
 __all__ = [
     "METHODS",
+    "Adaptive",
     "AutoencoderIterations",
     "Basis",
     "Biharmonic",
@@ -38,6 +40,7 @@ __all__ = [
     "UnknownMask",
     "inpaint_biharmonic",
     "iterate_autoencoder",
+    "recover_adaptive",
     "recover_ddnm",
     "recover_known_mask",
     "recover_known_operator",

@@ -36,11 +36,11 @@ def solve(f: Network, y: Tensor, theta: Tensor, gamma: float, iterations: int = 
     for iteration in range(2, iterations + 1):
         v = f(s)
         if iteration == 2:
-            y, weight, s = (_laid_out_as(v, tensor) for tensor in (y, weight, s))
+            y, weight, s = (laid_out_as(v, tensor) for tensor in (y, weight, s))
         if iteration >= iterations - 1:
             xi, previous = _closed_form(s, v, y, weight), xi
         if iteration < iterations:
-            _advance(s, v, y, weight)
+            advance(s, v, y, weight)
     return xi, previous
 
 
@@ -80,8 +80,8 @@ def _closed_form(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     return xi
 
 
-def _advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:
-    """s = v + weight (y + s - 2v), in place."""
+def advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:
+    """s = v + weight (y + s - 2v), in place: the next input of f, from the last one and v = f(s)."""
     if v.untyped_storage().data_ptr() == s.untyped_storage().data_ptr():  # f has returned its input
         v = v.clone()
     for s_, v_, y_, weight_ in in_cache(s, v, y, weight):
@@ -89,7 +89,7 @@ def _advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:
         torch.addcmul(v_, s_, weight_, out=s_)
 
 
-def _laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
+def laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
     """`tensor` with the order in memory that `model` has: entries of the same order are handled together faster."""
     if model.is_contiguous() or not model.is_contiguous(memory_format=torch.channels_last):
         return tensor

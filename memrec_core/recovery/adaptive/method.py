@@ -1,0 +1,247 @@
+"""Our own method: several short tries at each image, of which the best is chosen, and judged, without ground truth."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memrec_core.arguments import check_called, check_counts, check_number, check_seed, described, ids_of
+from memrec_core.degradations import Degradation
+from memrec_core.errors import InputError, unknown
+from memrec_core.network import Network, as_prior
+from memrec_core.precision import full_float32
+from memrec_core.recovery.adaptive.anything import AnythingRule
+from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, Rule, try_once
+from memrec_core.recovery.adaptive.colour import REPEATS, ColourRule, repeated_colour
+from memrec_core.recovery.adaptive.noise import NoiseRule, noise_std
+from memrec_core.recovery.adaptive.rest import distance
+from memrec_core.recovery.arguments import check_arguments, check_gamma, parts
+from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
+from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
+from memrec_core.seeding import generator
+
+FILLS = ["unknown", "colour", "anything"]
+CLAIMED = 0.5
+SAME, NEAR = 1e-4, 1e-3
+"""Two attempts whose results differ by less than SAME, an MSE, agree; it counts where their distance is under NEAR."""
+USUAL_APPLICATIONS = 60
+"""Applications that an image is taken to need."""
+
+
+@dataclass(frozen=True)
+class Adaptive(Method):
+    """The method as an object; see `recover_adaptive`, whose arguments are its settings."""
+
+    name: ClassVar[str] = "adaptive"
+    title: ClassVar[str] = "adaptive"
+    does: ClassVar[str] = "ours: several tries at each image, whatever erased pixels hold; says what it believes"
+    rests_on: ClassVar[Basis] = Basis.NETWORK
+    told: ClassVar[bool] = False
+
+    gamma: float | None = None
+    restarts: int = 7
+    fill: str = "unknown"
+    one_mask: bool = True
+    mask_every: int = 1
+    carry_state: bool = True
+    memory: int = 5
+    rest: int = 60
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @classmethod
+    def accepts(cls, degradation: Degradation) -> bool:
+        """It looks for missing pixels."""
+        return degradation.erases
+
+    def evaluations(self) -> int:
+        return USUAL_APPLICATIONS
+
+    def recover(self, basis: Denoiser, problem: Problem) -> Recovery:
+        return _recover(
+            denoiser(basis).model,
+            problem.degraded,
+            self,
+            ids_of(problem.ids, len(problem.degraded), problem.repeats),
+            problem.seed,
+            problem.on_iteration,
+            problem.batch_size,
+            problem.device,
+        )
+
+
+def recover_adaptive(
+    model: Network,
+    degraded: Tensor,
+    ids: Sequence[str] | None = None,
+    seed: int = 42,
+    *,
+    gamma: float | None = None,
+    restarts: int = 7,
+    fill: str = "unknown",
+    one_mask: bool = True,
+    mask_every: int = 1,
+    carry_state: bool = True,
+    memory: int = 5,
+    rest: int = 60,
+    on_iteration: Callable[[Tensor, Tensor], None] | None = None,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    repeats: int = 1,
+) -> Recovery:
+    """Recover images without knowing which pixels are missing, what they hold, or how much noise there is.
+
+    Each image gets short tries, one after the other, until one is believed. A try is Algorithm 1 with its state v, u
+    carried over from one mask estimate to the next, from its own start and with its own gamma; then the estimate comes
+    to rest at the fixed point next to it, with the kept pixels put back (31), by Anderson's acceleration. Which pixels
+    are kept follows from what the erased ones are taken to hold, which each degraded image tells of itself:
+
+    - Entries below zero: noise. Weights w = sigmoid((|y|^2 - |y - v|^2) / 2 sigma^2) stand in place of the mask.
+    - A colour that repeats exactly in 2 % of the pixels: that colour is the fill; zero, the paper's, is one.
+    - Otherwise, or where no colour leads anywhere: anything. Pixels are kept where |y - v| is under a threshold that
+      falls, from several guesses of a block that is kept.
+
+    What is believed follows from ||f(x) - x||^2, the share of the pixels that agree, and under noise the misfit; no
+    ground truth is used. The thresholds were fixed on other networks and images than those of the results. Neither
+    batch nor order matters to a result, but for last bits.
+
+    Args:
+        model: as for `recover_unknown_mask`.
+        degraded: (N, C, H, W) float32 or float64, of the pixel range [0, 1] but for noise.
+        ids: the images' names, as for `recover_unknown_mask`.
+        seed: of the pixels that one of the tries leaves out, from 0 on.
+        gamma: the penalty weight of (12) in all tries; where left out each try has its own, from 0.25 to 2.
+        restarts: how many tries may follow the first one.
+        fill: `colour` or `anything` where the user knows what erased pixels hold; `unknown` otherwise.
+        one_mask: whether a pixel is missing in all channels or in none.
+        mask_every: after how many applications of the model the mask is estimated anew.
+        carry_state: whether v and u go on from there; the paper's start again.
+        memory: how many steps the acceleration remembers; 0 for the plain iteration.
+        rest: applications for coming to rest, at the most; with 1 there is nothing but (31).
+        on_iteration: called with images and masks of each try, of those images that are in the batch.
+        batch_size: how many images are in the batch at a time; all where left out.
+        device: where they lie for that time, the model's; where `degraded` lies where left out.
+        repeats: how many times the batch holds the same images.
+
+    Returns a Recovery with `claimed`, whether the result is believed to be a training image; `confidence`, in [0, 1],
+    1/2 and more where it is claimed, over 0.99 where ||f(x) - x||^2 is under 3e-8; and `kept_share`. `iterations`
+    counts the tries, `evaluations` the applications of the model in all of them.
+
+    Raises InputError as `recover_unknown_mask` does.
+    """
+    settings = Adaptive(gamma, restarts, fill, one_mask, mask_every, carry_state, memory, rest)
+    check_arguments(degraded, batch_size, device)
+    check_called(on_iteration=on_iteration)
+    names = ids_of(ids, len(degraded), repeats)
+    return _recover(model, degraded, settings, names, seed, on_iteration, batch_size, device)
+
+
+@torch.no_grad()
+@full_float32()
+def _recover(
+    model: Network,
+    degraded: Tensor,
+    settings: Adaptive,
+    ids: Sequence[object],
+    seed: int,
+    on_iteration: Callable[[Tensor, Tensor], None] | None,
+    batch_size: int | None,
+    device: torch.device | str | None,
+) -> Recovery:
+    check_arguments(degraded, batch_size, device)
+    check_seed(seed)
+    best = _Best(degraded)
+    with as_prior(model) as f:
+        for rule, rows in _kinds(degraded, settings, best):
+            for number, attempt in enumerate(_attempts(rule, settings)):
+                left = rows[~best.settled[rows] & (best.attempts[rows] <= settings.restarts)]
+                for part in parts(len(left), batch_size):
+                    mine = left[part]
+                    y = degraded[mine].to(device or degraded.device)
+                    believed = _believed(attempt, number, y, [ids[row] for row in mine.tolist()], seed)
+                    found = try_once(f, y, rule, attempt, believed, settings.mask_every, settings.carry_state)
+                    best.take(mine, found, attempt.iterations, again=number > 0)
+                    if on_iteration is not None:
+                        on_iteration(found.images, found.mask)
+    return best.recovery()
+
+
+def _kinds(degraded: Tensor, settings: Adaptive, best: "_Best") -> Iterator[tuple[Rule, Tensor]]:
+    """The rules, each with the rows that it is for; the last also for what a colour did not settle."""
+    options = settings.one_mask, settings.memory, settings.rest
+    noisy = (noise_std(degraded) > 0).cpu()
+    share = torch.where(noisy, 0.0, repeated_colour(degraded, settings.one_mask)[1].cpu())
+    if settings.fill != "unknown":
+        noisy, share = torch.zeros_like(noisy), torch.full_like(share, settings.fill == "colour")
+    yield NoiseRule(*options), noisy.nonzero()[:, 0]
+    yield ColourRule(*options), (share > REPEATS).nonzero()[:, 0]
+    if settings.fill != "colour":
+        yield AnythingRule(*options), (~noisy).nonzero()[:, 0]
+
+
+def _attempts(rule: Rule, settings: Adaptive) -> list[Attempt]:
+    attempts = list(rule.attempts)
+    return attempts if settings.gamma is None else [replace(own, gamma=settings.gamma) for own in attempts]
+
+
+def _believed(attempt: Attempt, number: int, y: Tensor, ids: Sequence[object], seed: int) -> Tensor | None:
+    """The pixels (N, 1, H, W) that an attempt believes, each image's drawn for itself; None for all."""
+    if attempt.share == 1:
+        return None
+    drawn = torch.stack([torch.rand(y.shape[2:], generator=generator(seed, "believed", number, id_)) for id_ in ids])
+    return (drawn < attempt.share).to(y)[:, None]
+
+
+class _Best:
+    """Of each image the best that was found so far."""
+
+    def __init__(self, degraded: Tensor) -> None:
+        count, place = len(degraded), degraded.device
+        self.images, self.mask = degraded.clone(), torch.zeros_like(degraded)
+        self.cost = torch.full((count,), torch.inf, device=place)
+        self.distance = self.cost.clone()
+        self.confidence, self.share = torch.zeros(count, device=place), torch.zeros(count, device=place)
+        self.at_rest = torch.zeros(count, dtype=torch.bool, device=place)
+        self.settled = torch.zeros(count, dtype=torch.bool)
+        self.attempts, self.evaluations = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
+
+    def take(self, rows: Tensor, found: Outcome, applications: int, again: bool) -> None:
+        """Take what an attempt found for some rows where it is better: by its cost, and by its confidence where it is
+        the first `again` under another rule."""
+        found = Outcome(**{name: value.to(self.images.device) for name, value in vars(found).items()})
+        self.attempts[rows] += 1
+        self.evaluations[rows] += applications + found.evaluations.cpu()
+        agreed = (
+            (distance(found.images, self.images[rows]) < SAME) & (found.distance < NEAR) & (self.distance[rows] < NEAR)
+        )
+        better = found.cost < self.cost[rows] if again else found.confidence >= self.confidence[rows]
+        better &= found.images.flatten(1).isfinite().all(1) & found.distance.isfinite()
+        chosen = rows[better.cpu()]
+        for name in ("images", "mask", "cost", "distance", "confidence", "share", "at_rest"):
+            getattr(self, name)[chosen] = getattr(found, name)[better]
+        self.settled[rows] = ((self.confidence[rows] >= CLAIMED) | agreed).cpu()
+
+    def recovery(self) -> Recovery:
+        status = np.where(self.at_rest.cpu().numpy(), CONVERGED, MAX_ITERATIONS).astype(object)
+        status[~self.distance.isfinite().cpu().numpy()] = NON_FINITE
+        claimed = self.confidence >= CLAIMED
+        return Recovery(
+            self.images, self.mask, status, self.attempts, self.evaluations, claimed, self.confidence, self.share
+        )
+
+
+def _check(settings: Adaptive) -> None:
+    if settings.gamma is not None:
+        check_gamma(settings.gamma)
+    check_number("restarts", settings.restarts, "a whole number from 0 on", lambda value: value >= 0 and value % 1 == 0)
+    check_number("memory", settings.memory, "a whole number from 0 on", lambda value: value >= 0 and value % 1 == 0)
+    check_counts(mask_every=settings.mask_every, rest=settings.rest)
+    if settings.fill not in FILLS:
+        raise unknown("fill", settings.fill, FILLS)
+    for name in ("one_mask", "carry_state"):
+        if not isinstance(getattr(settings, name), bool):
+            raise InputError(f"{name} must be true or false, not {described(getattr(settings, name))}")
