@@ -223,7 +223,8 @@ class _Best:
         chosen = rows[better.cpu()]
         for name in ("images", "mask", "cost", "distance", "confidence", "share", "at_rest"):
             getattr(self, name)[chosen] = getattr(found, name)[better]
-        self.settled[rows] = ((self.confidence[rows] >= CLAIMED) | agreed).cpu()
+        believed = (self.confidence[rows] >= CLAIMED) & self.at_rest[rows]
+        self.settled[rows] = (believed | agreed).cpu()
 
     def recovery(self) -> Recovery:
         status = np.where(self.at_rest.cpu().numpy(), CONVERGED, MAX_ITERATIONS).astype(object)

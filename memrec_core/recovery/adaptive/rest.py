@@ -15,7 +15,8 @@ contradict f, and go on doing so."""
 BETTER = 0.8
 """An application has gained something where the distance fell to so many times the least before it."""
 LEAPT = 4.0
-"""An accelerated step whose distance is so many times the least one is taken back."""
+"""An accelerated step whose distance is so many times the least one is taken back, as are those that gain nothing for
+half of the patience: the acceleration begins anew from the best iterate."""
 RIDGE = 1e-10
 """Of the least squares for the acceleration, in units of their diagonal's sum."""
 
@@ -75,7 +76,8 @@ def come_to_rest(
         going = ~still & (stalled < patience) & far.isfinite()
         if not going.any():
             break
-        x = history.next(x, step, leapt=~(far < LEAPT * before))
+        lost = ~(far < LEAPT * before) | (stalled == patience // 2)
+        x = torch.where(lost[:, None, None, None], best[rows], history.next(x, step, lost))
         if not going.all():
             x, y, kept, rows, stalled = (tensor[going] for tensor in (x, y, kept, rows, stalled))
             history.keep(going)
@@ -92,17 +94,17 @@ class _History:
         self.moves: list[Tensor] = []
         self.turns: list[Tensor] = []
 
-    def next(self, x: Tensor, step: Tensor, leapt: Tensor) -> Tensor:
-        """The next iterates, and `x` and `step` remembered. What an image has behind it when it has `leapt` away is
-        forgotten: it goes on plainly."""
+    def next(self, x: Tensor, step: Tensor, lost: Tensor) -> Tensor:
+        """The next iterates, and `x` and `step` remembered. Of an image that is `lost` all before is forgotten."""
         if self.last is not None:
             self.moves = [*self.moves, (x - self.last[0]).flatten(1)][-self.memory :] if self.memory else []
             self.turns = [*self.turns, (step - self.last[1]).flatten(1)][-self.memory :] if self.memory else []
         self.last = x, step
         if not self.turns:
             return x + step
-        known = (~leapt).to(x)[:, None, None]
-        turns, moves = torch.stack(self.turns, 1) * known, torch.stack(self.moves, 1) * known
+        for remembered in (*self.turns, *self.moves):
+            remembered[lost] = 0
+        turns, moves = torch.stack(self.turns, 1), torch.stack(self.moves, 1)
         gram, slope = (turns @ turns.mT).double(), (turns @ step.flatten(1)[:, :, None]).double()
         ridge = RIDGE * gram.diagonal(dim1=1, dim2=2).sum(1) + torch.finfo(torch.float64).tiny
         gram += ridge[:, None, None] * torch.eye(len(self.turns), device=x.device, dtype=torch.float64)
