@@ -9,6 +9,7 @@ from torch import Tensor
 
 from memrec_core.network import Network
 from memrec_core.recovery.adaptive.attempt import Attempt, Outcome
+from memrec_core.recovery.adaptive.colour import STRICT, repeated_colour
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
 FROM, TO = 0.8, 0.03
@@ -67,7 +68,8 @@ class AnythingRule:
 
     def settle(self, f: Network, y: Tensor, v: Tensor, weights: Tensor) -> Outcome:
         """To rest with the pixels that agree put back, and again with those that agree more closely: what agrees by
-        chance is of the fill. The cost is what does not agree in the end."""
+        chance is of the fill. The cost is what does not agree in the end. Pixels of a frequent colour tell nothing:
+        another training image may have a part as flat."""
         for _ in range(PLAIN):
             v = f(v)
         kept = self._within(y, v, LOOSE)
@@ -78,7 +80,8 @@ class AnythingRule:
             kept = self._within(y, fx, self._closer(y, fx, kept))
             rested = come_to_rest(f, fx, y, kept, self.memory, self.most, patience=4)
             evaluations = evaluations + rested.evaluations + 1
-        share = self._within(y, f(rested.images), TIGHT).mean((1, 2, 3))
+        telling = repeated_colour(y, self.one_mask, STRICT)[0]
+        share = (telling * self._within(y, f(rested.images), TIGHT)).mean((1, 2, 3))
         confidence = torch.minimum(1 / (1 + rested.distance / DISTANCE), share / (share + SHARE))
         cost = 1 - share + rested.distance
         return Outcome(rested.images, kept, rested.distance, share, cost, confidence, evaluations + 1, rested.at_rest)
