@@ -160,6 +160,10 @@ class WrittenExperiment(Section):
             check_section(name, section)
         return {**{key: value for key, value in tree.items() if key not in METHODS}, "sections": sections}
 
+    def as_kept(self) -> "WrittenExperiment":
+        """The same as a run's folder means it."""
+        return self.model_copy(update={"methods": [entry.as_kept() for entry in self.methods]})
+
     @field_validator("data", mode="before")
     @classmethod
     def _one_or_several(cls, data: Any) -> Any:

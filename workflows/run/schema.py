@@ -55,7 +55,7 @@ _COLUMNS: list[Column] = [
     ("mse", pa.float64(), "mean squared error of the recovered image"),
     ("psnr", pa.float64(), "10 log10(1 / mse), dB"),
     ("mse_missing", pa.float64(), "mean squared error over the missing entries alone; null likewise"),
-    ("status", pa.string(), "converged, max_iterations or non_finite"),
+    ("status", pa.string(), "converged, cycling, max_iterations or non_finite"),
     ("outer_iterations", pa.int32(), "outer iterations until the image stopped"),
     ("evaluations", pa.int32(), "applications of the autoencoder, or of a generic prior"),
     ("mask_error", pa.float64(), "share of the mask's entries that were estimated wrongly; null without an estimate"),

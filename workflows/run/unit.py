@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from memrec_core.degradations import Degradation
 from memrec_core.recovery import Method
 from workflows.experiment.models import GENERIC, Model
-from workflows.experiment.plain import plain_settings
+from workflows.experiment.plain import changed_settings
 from workflows.experiment.resolved import Experiment, written_degradation
 from workflows.run.checkpoint_files import loss_label
 from workflows.run.store import RECOVERY
@@ -100,7 +100,7 @@ def settings_digest(seed: int, model: Model | None, method: Method, degradations
     """Changes with whatever of the experiment, beside what a unit names, gives its rows other values."""
     content: dict[str, Any] = {
         "seed": seed,
-        "method": [method.name, plain_settings(method)],
+        "method": [method.name, changed_settings(method)],
         "degradations": [written_degradation(degradation) for degradation in degradations],
     }
     if model is not None:

@@ -18,7 +18,7 @@ from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.recovery import Denoiser, Method
-from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
+from memrec_core.recovery.result import STATUSES
 from workflows.experiment.models import Model
 from workflows.experiment.plain import plain_settings
 from workflows.experiment.resolved import Experiment
@@ -165,11 +165,11 @@ def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> Non
     count, is_one = len(degraded), isinstance(found, recovery.Recovery)
     whole = is_one and found.images.shape == degraded.shape and bool(found.images.isfinite().all())
     whole = whole and (found.mask is None or found.mask.shape == degraded.shape)
-    known = is_one and set(found.status) <= {CONVERGED, MAX_ITERATIONS, NON_FINITE}
+    known = is_one and set(found.status) <= set(STATUSES)
     if not (whole and known and len(found.status) == len(found.iterations) == len(found.evaluations) == count):
         raise InputError(
             f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each "
-            f"of them a status ({CONVERGED}, {MAX_ITERATIONS} or {NON_FINITE}), iterations and evaluations; mend it"
+            f"of them a status ({', '.join(STATUSES[:-1])} or {STATUSES[-1]}), iterations and evaluations; mend it"
         )
 
 
