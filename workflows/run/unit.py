@@ -96,7 +96,9 @@ class Unit:
         return (self.stop - self.start) * len(self.degradations)
 
 
-def settings_digest(seed: int, model: Model | None, method: Method, degradations: Sequence[Degradation]) -> str:
+def settings_digest(
+    seed: int, model: Model | None, method: Method, degradations: Sequence[Degradation], attractors: bool = False
+) -> str:
     """Changes with whatever of the experiment, beside what a unit names, gives its rows other values."""
     content: dict[str, Any] = {
         "seed": seed,
@@ -105,6 +107,8 @@ def settings_digest(seed: int, model: Model | None, method: Method, degradations
     }
     if model is not None:
         content["network"] = [model.gamma, model.first_mask]
+    if attractors:
+        content["attractors"] = True
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -115,6 +119,7 @@ def settings_of_unit(experiment: Experiment, model: str, method: str, degradatio
         None if model == GENERIC else experiment.model(model),
         experiment.method(method),
         [experiment.degradation(label) for label in degradations],
+        experiment.attractors == method,
     )
 
 
