@@ -151,9 +151,8 @@ def _arnoldi(f: Network, x: Tensor, start: Tensor, steps: int) -> Tensor:
         rest = rest.where(rest > 10 * torch.finfo(x.dtype).eps * size, 0)
         hessenberg[:, step + 1, step] = rest
         w = w / rest.where(rest > 0, torch.inf)[:, None]
-        w = w - torch.einsum(
-            "knd,nk->nd", known, torch.einsum("knd,nd->nk", known, w)
-        )  # a small rest is mostly rounding
+        along = torch.einsum("knd,nd->nk", known, w)  # a small rest is mostly rounding, with parts along all of them
+        w = w - torch.einsum("knd,nk->nd", known, along)
         basis[step + 1] = torch.nn.functional.normalize(w, dim=1)
     return hessenberg[:, :steps]
 
