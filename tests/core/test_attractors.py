@@ -27,7 +27,7 @@ def linear(matrix: Tensor):
     return lambda x: (x.flatten(1) @ matrix.T.to(x)).view_as(x)
 
 
-def images(count: int = 3, shape=SMALL) -> Tensor:
+def images(count: int = 3, shape: tuple[int, int, int] = SMALL) -> Tensor:
     return torch.rand(count, *shape, generator=torch.Generator().manual_seed(1))
 
 
