@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getattr__ loads
-    from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, training
+    from memrec_core import attractors, autoencoders, checkpoints, datasets, degradations, metrics, recovery, training
     from memrec_core.autoencoders import build, given
     from memrec_core.datasets import ImageSet
     from memrec_core.degradations import Blur, Custom, Downsample, Erasure, degrade, mask
@@ -62,6 +62,7 @@ __all__ = [
     "TrainingError",
     "UnknownMask",
     "__version__",
+    "attractors",
     "autoencoders",
     "build",
     "checkpoints",

@@ -83,6 +83,12 @@ def check_called(**functions: object) -> None:
             raise InputError(f"{name} must be a function or None, not {described(value)}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise InputError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False, not {described(value)}")
+
+
 def check_batch(images: object, what: str) -> Tensor:
     """`images`. Raises InputError unless they are a tensor of shape (N, C, H, W), float32 or float64; N may be 0."""
     if (

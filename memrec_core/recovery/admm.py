@@ -72,6 +72,14 @@ def solve_operator(
     return xi, previous
 
 
+def advance(f: Network, y: Tensor, s: Tensor, operator: Operator, gamma: float) -> tuple[Tensor, Tensor]:
+    """An iteration by itself: the next xi and s, from the last s, with an application of f. The first of both is the
+    operator's `nearest` to 0."""
+    v = f(s)
+    xi = operator.nearest(y, 2 * v - s, gamma)
+    return xi, xi + (s - v)
+
+
 def _closed_form(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """xi = (2v - s) + weight (y + s - 2v), (17)."""
     xi = torch.empty_like(s)

@@ -16,10 +16,11 @@ from memrec_core.errors import InputError
 from memrec_core.metrics import mse
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
-from memrec_core.recovery.admm import solve_operator
+from memrec_core.recovery.admm import advance, solve_operator
 from memrec_core.recovery.arguments import check_arguments, check_gamma, check_tolerance, parts
 from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
+from memrec_core.recovery.stopping import Iterated, StoppingRule, iterate
 
 
 @torch.no_grad()
@@ -35,6 +36,7 @@ def recover_known_mask(
     batch_size: int | None = None,
     device: torch.device | str | None = None,
     iterations: int | None = None,
+    patience: int | None = None,
 ) -> Recovery:
     """Recover images from degraded ones with the true mask.
 
@@ -51,6 +53,7 @@ def recover_known_mask(
         batch_size: how many images are recovered at a time; all where left out.
         device: where they lie meanwhile, the model's; that of `degraded` where left out.
         iterations: an older name of `inner_iterations`.
+        patience: as for `recover_known_operator`.
 
     Raises InputError as `recover_unknown_mask` does, and for a mask of another size or not of zeros and ones.
     """
@@ -62,7 +65,7 @@ def recover_known_mask(
     check_tolerance(tolerance)
     operator = Masking(masks_of(mask, degraded))
     return recover_known_operator(
-        model, degraded, operator, gamma, noise_std, inner_iterations, tolerance, batch_size, device
+        model, degraded, operator, gamma, noise_std, inner_iterations, tolerance, batch_size, device, patience
     )
 
 
@@ -78,6 +81,7 @@ def recover_known_operator(
     tolerance: float = 1e-9,
     batch_size: int | None = None,
     device: torch.device | str | None = None,
+    patience: int | None = None,
 ) -> Recovery:
     """Recover images from what a known linear `operator` H has made of them, y = H x + noise.
 
@@ -94,6 +98,8 @@ def recover_known_operator(
         tolerance: an image has converged where the MSE between its last two iterates is under it.
         batch_size: how many images are recovered at a time; all where left out.
         device: where they lie meanwhile, the model's; that of `degraded` where left out.
+        patience: an image stops once the MSE between its successive iterates has stayed under `tolerance` so many times
+            in a row, if not before all `inner_iterations`. Where left out all of them are done, as in the paper.
 
     Raises InputError for another model, an operator that is none or does not fit the images, and arguments out of
     range.
@@ -101,25 +107,64 @@ def recover_known_operator(
     check_arguments(degraded, batch_size, device, inner_iterations=inner_iterations)
     check_gamma(gamma)
     check_tolerance(tolerance)
+    _check_patience(patience)
     _check_operator(operator, degraded)
-    noiseless = _noiseless(noise_std, degraded)
-    x, change = torch.empty_like(degraded), torch.empty(len(degraded), dtype=torch.float64, device=degraded.device)
-    finite = torch.empty_like(noiseless)
+    noiseless = _noiseless(noise_std, degraded)[:, None, None, None]
     with as_prior(model) as f:
-        for part in parts(len(degraded), batch_size):
-            place = device or degraded.device
-            own, y = operator.part(part, place), degraded[part].to(place)
-            found, previous = solve_operator(f, y, own, gamma, inner_iterations)
-            change[part] = mse(found, previous).to(x.device)
-            whole = found.flatten(1).isfinite().all(1)
-            found = torch.where(whole[:, None, None, None], found, y)
-            exact = noiseless[part].to(place)[:, None, None, None]
-            x[part] = torch.where(exact, own.consistent(found, y), found).to(x.device)  # (31)
-            finite[part] = whole.to(x.device)
+        if patience is None or inner_iterations == 1:
+            found = _all_iterations(f, degraded, operator, gamma, inner_iterations, tolerance, batch_size, device)
+        else:
+            rule = StoppingRule(inner_iterations - 1, tolerance, patience)
+            found = _until_calm(f, degraded, operator, gamma, rule, batch_size, device)
+    for part in parts(len(degraded), batch_size):
+        place = device or degraded.device
+        x, y, exact = (tensor[part].to(place) for tensor in (found.images, degraded, noiseless))
+        consistent = torch.where(exact, operator.part(part, place).consistent(x, y), x)  # (31)
+        found.images[part] = consistent.to(degraded.device)
+    return Recovery(found.images, operator.kept, found.status, torch.ones_like(found.iterations), found.iterations)
+
+
+def _all_iterations(
+    f: Network,
+    y: Tensor,
+    operator: Operator,
+    gamma: float,
+    inner_iterations: int,
+    tolerance: float,
+    batch_size: int | None,
+    device: torch.device | str | None,
+) -> Iterated:
+    """Algorithm 1 as the paper has it. An image that leaves the finite numbers is what was given."""
+    x, change = torch.empty_like(y), torch.empty(len(y), dtype=torch.float64, device=y.device)
+    for part in parts(len(y), batch_size):
+        place = device or y.device
+        found, previous = solve_operator(f, y[part].to(place), operator.part(part, place), gamma, inner_iterations)
+        x[part], change[part] = found.to(y.device), mse(found, previous).to(y.device)
+    finite = x.flatten(1).isfinite().all(1)
+    x = torch.where(finite[:, None, None, None], x, y)
     status = np.where((change < tolerance).cpu().numpy(), CONVERGED, MAX_ITERATIONS).astype(object)
     status[~finite.cpu().numpy()] = NON_FINITE
-    count = torch.full((len(degraded),), inner_iterations - 1)
-    return Recovery(x, operator.kept, status, torch.ones_like(count), count)
+    return Iterated(x, (), status, torch.full((len(y),), inner_iterations - 1))
+
+
+def _until_calm(
+    f: Network,
+    y: Tensor,
+    operator: Operator,
+    gamma: float,
+    rule: StoppingRule,
+    batch_size: int | None,
+    device: torch.device | str | None,
+) -> Iterated:
+    """Algorithm 1 with a stopping rule for each image: after the first xi, each iteration is an application of f."""
+
+    def step(rows: Tensor, y: Tensor, s: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        xi, s = advance(f, y, s, operator.part(rows.cpu(), y.device), gamma)
+        return xi, (rows, y, s)
+
+    rows = torch.arange(len(y))
+    first = operator.part(rows, y.device).nearest(y, torch.zeros_like(y), gamma)
+    return iterate(step, first, (rows, y, first), rule, batch_size, device)
 
 
 def _check_operator(operator: object, degraded: Tensor) -> None:
@@ -135,6 +180,11 @@ def _check_operator(operator: object, degraded: Tensor) -> None:
             f"the operator has masks of {tuple(kept.shape)} and the images are {tuple(degraded.shape)}; "
             "make it for these images"
         )
+
+
+def _check_patience(patience: int | None) -> None:
+    if patience is not None:
+        check_counts(patience=patience)
 
 
 def _noiseless(noise_std: float | Sequence[float], degraded: Tensor) -> Tensor:
@@ -155,7 +205,7 @@ def _noiseless(noise_std: float | Sequence[float], degraded: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class KnownOperator(Method):
     """Algorithm 1 as an object, for any known degradation that erases nothing; see `recover_known_operator`. `gamma` is
-    the one that suits the network where left out."""
+    the one that suits the network where left out; without `patience` all images have as many iterations."""
 
     name: ClassVar[str] = "known_operator"
     title: ClassVar[str] = "known operator"
@@ -167,10 +217,12 @@ class KnownOperator(Method):
     inner_iterations: int = 40
     tolerance: float = 1e-9
     gamma: float | None = None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         check_counts(inner_iterations=self.inner_iterations)
         check_tolerance(self.tolerance)
+        _check_patience(self.patience)
         if self.gamma is not None:
             check_gamma(self.gamma)
 
@@ -193,6 +245,7 @@ class KnownOperator(Method):
             self.tolerance,
             problem.batch_size,
             problem.device,
+            self.patience,
         )
 
 

@@ -6,8 +6,10 @@ import numpy as np
 from torch import Tensor
 
 CONVERGED = "converged"
+CYCLING = "cycling"
 MAX_ITERATIONS = "max_iterations"
 NON_FINITE = "non_finite"
+STATUSES = (CONVERGED, CYCLING, MAX_ITERATIONS, NON_FINITE)
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Recovery:
 
     `images` are the estimates (N, C, H, W); of an image whose iterates left the finite numbers, the last finite one.
     `mask` is the mask that the estimate rests on (N, C, H, W), or None where the method uses none.
-    `status` is an array of N strings: `converged`, `max_iterations` (stopped by the cap) or `non_finite`.
+    `status` is an array of N strings: `converged`, `cycling` (iterates go round for good), `max_iterations` (stopped
+    by the cap) or `non_finite`.
     `iterations` and `evaluations` (N,) count outer iterations and applications of the autoencoder.
 
     A method that judges its results without ground truth says so of each image (N,); others leave these None:

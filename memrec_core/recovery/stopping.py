@@ -10,7 +10,7 @@ from torch import Tensor
 from memrec_core.arguments import check_counts
 from memrec_core.metrics import mse
 from memrec_core.recovery.arguments import check_tolerance
-from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
+from memrec_core.recovery.result import CONVERGED, CYCLING, MAX_ITERATIONS, NON_FINITE
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def iterate(
     rule: StoppingRule,
     batch_size: int | None = None,
     device: torch.device | str | None = None,
+    cycles: Callable[..., Tensor] | None = None,
 ) -> Iterated:
     """Call `step(*inputs) -> (estimates, next inputs)` until every image has stopped.
 
@@ -57,8 +58,9 @@ def iterate(
         rule: when an image stops.
         batch_size: how many images the step sees at a time; all N where left out.
         device: where they lie then; where `start` lies where left out.
+        cycles: says of the next inputs which images (K,) go round for good; they stop too. None do where left out.
     """
-    batch = _Batch(start, inputs, rule, batch_size or len(start), device or start.device)
+    batch = _Batch(start, inputs, rule, batch_size or len(start), device or start.device, cycles)
     while batch.places:
         batch.follow(*step(*batch.inputs))
     return Iterated(batch.last_estimates, batch.last_inputs, batch.status, batch.iterations)
@@ -69,9 +71,15 @@ class _Batch:
     `inputs`, `counts` and `calm` are theirs, place by place. The row `next_row` has not been in the batch yet."""
 
     def __init__(
-        self, start: Tensor, inputs: tuple[Tensor, ...], rule: StoppingRule, size: int, device: torch.device | str
+        self,
+        start: Tensor,
+        inputs: tuple[Tensor, ...],
+        rule: StoppingRule,
+        size: int,
+        device: torch.device | str,
+        cycles: Callable[..., Tensor] | None,
     ) -> None:
-        self.first_estimates, self.first_inputs, self.rule = start, inputs, rule
+        self.first_estimates, self.first_inputs, self.rule, self.cycles = start, inputs, rule, cycles
         self.last_estimates, self.last_inputs = torch.empty_like(start), tuple(map(torch.empty_like, inputs))
         self.status = np.full(len(start), MAX_ITERATIONS, dtype=object)
         self.iterations = torch.zeros(len(start), dtype=torch.int64)
@@ -90,12 +98,15 @@ class _Batch:
         """Take note of a step: which images stop with it, and who is in the batch for the next one."""
         change = mse(estimate, self.estimates)
         self.calm = torch.where(change < self.rule.tolerance, self.calm + 1, 0)
+        cycling = torch.zeros_like(self.calm, dtype=torch.bool) if self.cycles is None else self.cycles(*inputs)
         # One transfer from the device for all that must be known here.
-        calm, finite = torch.stack([self.calm >= self.rule.patience, change.isfinite()]).cpu().numpy()
+        known = torch.stack([self.calm >= self.rule.patience, change.isfinite(), cycling])
+        calm, finite, cycling = known.cpu().numpy()
         self.counts += 1
-        leaving = calm | ~finite | (self.counts == self.rule.max_iterations)
+        leaving = calm | ~finite | cycling | (self.counts == self.rule.max_iterations)
         if leaving.any():
             self._keep(leaving, finite, estimate, inputs)
+            self.status[self.rows[cycling]] = CYCLING
             self.status[self.rows[calm]] = CONVERGED
             self.status[self.rows[~finite]] = NON_FINITE
             estimate, inputs = self._fill(np.flatnonzero(leaving), estimate, inputs)

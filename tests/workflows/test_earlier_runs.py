@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import workflows
+from memrec_core.recovery import AutoencoderIterations
+from workflows import open_run
 
 OLD = Path(__file__).parent / "run_of_0.1.0"
 FIXED = Path(__file__).parent / "run_of_fixed_schema"
@@ -49,7 +50,7 @@ def test_run_of_the_fixed_schema_is_aggregated_to_the_same_rates(memrec, fixed: 
 def test_run_of_the_fixed_schema_has_no_claims(memrec, fixed: Path):
     """Its files lack the columns in which a method says what it believes."""
     beliefs = ["claimed", "confidence", "kept_share"]
-    run = workflows.open_run(fixed)
+    run = open_run(fixed)
     assert run.results(beliefs).isna().all(axis=None)
     called = memrec("aggregate", fixed)
     assert (called.status, called.err) == (0, ""), called
@@ -70,7 +71,17 @@ def test_run_of_the_fixed_schema_is_reported_from_its_own_rates(memrec, fixed: P
 
 def test_run_of_the_fixed_schema_has_nothing_left_to_do(memrec, fixed: Path):
     before = {path: path.read_bytes() for path in fixed.rglob("recovery/**/*.parquet")}
-    called = memrec("run", fixed / "experiment.yaml", "--run", fixed)
+    as_then = "autoencoder_iterations.stop_cycles=false"
+    called = memrec("run", fixed / "experiment.yaml", "--run", fixed, "--set", as_then)
     assert called.status == 0, called
     assert "all 6 units are done" in called.out
     assert {path: path.read_bytes() for path in fixed.rglob("recovery/**/*.parquet")} == before
+
+
+def test_setting_that_is_newer_than_a_run_is_what_there_was_before_it(memrec, fixed: Path):
+    """Images that cycle stop by now. The run's rows are of images that went on, and are not mixed with others."""
+    called = memrec("run", fixed / "experiment.yaml", "--run", fixed)
+    assert called.status == 2
+    assert "methods.autoencoder_iterations.stop_cycles is False there, and True here" in called.err
+    assert called.err.count("\n") == 1
+    assert open_run(fixed).experiment.method("autoencoder_iterations") == AutoencoderIterations(50, stop_cycles=False)

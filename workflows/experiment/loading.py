@@ -92,17 +92,19 @@ def parse(
 
 
 def resolved(text: str, origin: str) -> Experiment:
-    """The experiment that `to_yaml` wrote: nothing in it depends on where it is read."""
-    return experiment_from(yaml_reading.read(text, origin), origin)
+    """The experiment that `to_yaml` wrote, of this revision or an earlier one: nothing in it depends on where it is
+    read."""
+    return experiment_from(yaml_reading.read(text, origin), origin, kept=True)
 
 
-def experiment_from(tree: Any, origin: str = "experiment", elsewhere: bool = False) -> Experiment:
+def experiment_from(tree: Any, origin: str = "experiment", elsewhere: bool = False, kept: bool = False) -> Experiment:
     """The experiment that a tree of mappings and lists describes, such as `Experiment.tree` gives.
 
     Args:
         tree: as of a file without variants; its relative paths start from the working directory.
         origin: what to call it in error messages.
         elsewhere: whether it is for other machines, whose paths are left as they are.
+        kept: whether it is of a run's folder, which may be older than some of the methods' settings.
 
     Raises InputError as `load`.
     """
@@ -111,7 +113,7 @@ def experiment_from(tree: Any, origin: str = "experiment", elsewhere: bool = Fal
     except ValidationError as error:
         raise InputError(f"{origin}: {sentence(error, tree)}") from error
     try:
-        return resolve(written, elsewhere)
+        return resolve(written.as_kept() if kept else written, elsewhere)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from memrec_core.errors import InputError
+from memrec_core.recovery.method import BEFORE
 
 
 def settings_of(thing: Any) -> dict[str, Any]:
@@ -21,6 +22,14 @@ def plain_settings(thing: Any) -> dict[str, Any]:
     fields = dataclasses.fields(thing)
     names = [field.name for field in fields if field.default is not None or _is_set(thing, field)]
     return {name: plain(getattr(thing, name)) for name in names}
+
+
+def changed_settings(thing: Any) -> dict[str, Any]:
+    """The same, but for newer ones that have the value that there was before them: what tells its results from those of
+    another, of an earlier revision too."""
+    before = {field.name: field.metadata[BEFORE] for field in dataclasses.fields(thing) if BEFORE in field.metadata}
+    settings = plain_settings(thing)
+    return {name: value for name, value in settings.items() if name not in before or value != before[name]}
 
 
 def _is_set(thing: Any, field: dataclasses.Field[Any]) -> bool:

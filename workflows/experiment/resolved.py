@@ -59,6 +59,7 @@ class Experiment:
         images_per_unit: how many recoveries a work unit does; as many as take two minutes where it is None, as measured
             on the cluster.
         pictures: of how many images of each split the results keep pictures.
+        attractors: the label of the method whose rows have the attractor figures; none have where it is empty.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Experiment:
     methods: tuple[MethodEntry, ...]
     images_per_unit: int | None
     pictures: int
+    attractors: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What it imports is there wherever it arrives."""
@@ -92,6 +94,7 @@ class Experiment:
             "methods": [entry.tree() for entry in self.methods],
             "images_per_unit": self.images_per_unit,
             "pictures": self.pictures,
+            "attractors": self.attractors or False,
         }
 
     def to_yaml(self) -> str:

@@ -32,6 +32,7 @@ def resolve(written: WrittenExperiment, elsewhere: bool = False) -> Experiment:
     together."""
     data = tuple(map(_data, written.data))
     training = _training(written.training)
+    methods = tuple(_fitting(_methods(written, elsewhere), written.degradations))
     found = Experiment(
         name=written.name,
         description=written.description,
@@ -41,9 +42,10 @@ def resolve(written: WrittenExperiment, elsewhere: bool = False) -> Experiment:
         models=tuple(_models(written.models, data, training)),
         training=training,
         degradations=tuple(written.degradations),
-        methods=tuple(_fitting(_methods(written, elsewhere), written.degradations)),
+        methods=methods,
         images_per_unit=written.images_per_unit,
         pictures=written.pictures,
+        attractors=_attractors(written.attractors, methods),
     )
     _check_distinct(found)
     return found
@@ -187,6 +189,20 @@ def _fitting(methods: Iterable[MethodEntry], degradations: Sequence[Degradation]
                 f"methods.{number}: {kind.name} accepts none of the degradations ({labels}); choose among "
                 f"{', '.join(would)}, or add a degradation that it accepts, such as {{mask: center}}"
             )
+
+
+def _attractors(asked: bool | str, methods: Iterable[MethodEntry]) -> str:
+    """The label of the method whose rows have the attractor figures. Raises InputError for one that uses no network."""
+    labels = [entry.label for entry in methods if entry.method.rests_on is Basis.NETWORK]
+    if asked is False:
+        return ""
+    if not labels:
+        raise InputError("attractors: they are figures of a network, and none of the methods uses one; leave it out")
+    if asked is True:
+        return labels[0]
+    if asked not in labels:
+        raise InputError(f"attractors: {unknown('method with a network', asked, labels)}")
+    return asked
 
 
 def _usual_methods(degradations: Sequence[Degradation]) -> list[str]:

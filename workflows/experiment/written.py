@@ -141,6 +141,9 @@ class WrittenExperiment(Section):
     the cluster."""
     pictures: NotNegative = 0
     """Of how many images of each split the results keep pictures, as PNG."""
+    attractors: bool | str = False
+    """Whether the results have figures of each image as an attractor of the network, or which method's rows have them;
+    those of the first method that uses a network where it is `true`."""
     recovery: SharedSettings | None = None
     sections: dict[str, dict[str, Any]] = Field(default={})
     """Settings for the methods of a name; in the file each stands beside the other entries, under that name."""
@@ -159,6 +162,10 @@ class WrittenExperiment(Section):
         for name, section in sections.items():
             check_section(name, section)
         return {**{key: value for key, value in tree.items() if key not in METHODS}, "sections": sections}
+
+    def as_kept(self) -> "WrittenExperiment":
+        """The same as a run's folder means it."""
+        return self.model_copy(update={"methods": [entry.as_kept() for entry in self.methods]})
 
     @field_validator("data", mode="before")
     @classmethod

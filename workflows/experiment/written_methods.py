@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import METHODS, Basis, Method
-from memrec_core.recovery.method import SHARED
+from memrec_core.recovery.method import BEFORE, SHARED
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from workflows.experiment.settings import (
     Count,
@@ -63,6 +63,12 @@ class WrittenMethod(Section):
         settings = {key: value for key, value in tree.items() if key not in named}
         check_settings(name, settings)
         return {**named, "settings": settings}
+
+    def as_kept(self) -> "WrittenMethod":
+        """The same as a run's folder means it: what it does not say of a newer setting is what there was before."""
+        fields = dataclasses.fields(METHODS[self.name])
+        before = {field.name: field.metadata[BEFORE] for field in fields if BEFORE in field.metadata}
+        return self.model_copy(update={"settings": {**before, **self.settings}})
 
 
 def check_method(name: str) -> None:

@@ -55,7 +55,7 @@ _COLUMNS: list[Column] = [
     ("mse", pa.float64(), "mean squared error of the recovered image"),
     ("psnr", pa.float64(), "10 log10(1 / mse), dB"),
     ("mse_missing", pa.float64(), "mean squared error over the missing entries alone; null likewise"),
-    ("status", pa.string(), "converged, max_iterations or non_finite"),
+    ("status", pa.string(), "converged, cycling, max_iterations or non_finite"),
     ("outer_iterations", pa.int32(), "outer iterations until the image stopped"),
     ("evaluations", pa.int32(), "applications of the autoencoder, or of a generic prior"),
     ("mask_error", pa.float64(), "share of the mask's entries that were estimated wrongly; null without an estimate"),
@@ -67,6 +67,18 @@ _COLUMNS: list[Column] = [
     ),
     ("confidence", pa.float64(), "what that rests on, in [0, 1]; null likewise"),
     ("kept_share", pa.float64(), "share of the pixels that the method takes to be the image's own; null likewise"),
+    (
+        "spectral_radius",
+        pa.float64(),
+        "of the network's Jacobian at the image; null but in the rows of the method that the experiment's attractors "
+        "names, for it is the same for all",
+    ),
+    (
+        "basin",
+        pa.float64(),
+        "largest share of the pixels, chosen at random, without which the image comes back accurately, told the mask, "
+        "in steps of 1/64; null likewise",
+    ),
     ("seconds", pa.float64(), "time of the work unit over its number of recoveries"),
     ("original", PICTURE, "the image; null unless the experiment asks for pictures"),
     ("degraded", PICTURE, "the degraded image, likewise"),

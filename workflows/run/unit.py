@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from memrec_core.degradations import Degradation
 from memrec_core.recovery import Method
 from workflows.experiment.models import GENERIC, Model
-from workflows.experiment.plain import plain_settings
+from workflows.experiment.plain import changed_settings
 from workflows.experiment.resolved import Experiment, written_degradation
 from workflows.run.checkpoint_files import loss_label
 from workflows.run.store import RECOVERY
@@ -96,15 +96,19 @@ class Unit:
         return (self.stop - self.start) * len(self.degradations)
 
 
-def settings_digest(seed: int, model: Model | None, method: Method, degradations: Sequence[Degradation]) -> str:
+def settings_digest(
+    seed: int, model: Model | None, method: Method, degradations: Sequence[Degradation], attractors: bool = False
+) -> str:
     """Changes with whatever of the experiment, beside what a unit names, gives its rows other values."""
     content: dict[str, Any] = {
         "seed": seed,
-        "method": [method.name, plain_settings(method)],
+        "method": [method.name, changed_settings(method)],
         "degradations": [written_degradation(degradation) for degradation in degradations],
     }
     if model is not None:
         content["network"] = [model.gamma, model.first_mask]
+    if attractors:
+        content["attractors"] = True
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -115,6 +119,7 @@ def settings_of_unit(experiment: Experiment, model: str, method: str, degradatio
         None if model == GENERIC else experiment.model(model),
         experiment.method(method),
         [experiment.degradation(label) for label in degradations],
+        experiment.attractors == method,
     )
 
 

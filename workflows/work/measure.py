@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from memrec_core import diffusion_prior
+from memrec_core import attractors, diffusion_prior
 from memrec_core.degradations import shape_of
 from memrec_core.device import is_out_of_memory
 from memrec_core.precision import full_float32
@@ -59,7 +59,8 @@ def measure(
     costs = {}
     for entry in experiment.networked:
         seconds = one.seconds + (_operator_seconds(experiment, entry, images) if entry.method.told else 0.0)
-        costs[entry.label] = _times(entry.method.evaluations(), Cost(seconds, one.batch_size))
+        figures = attractors.EVALUATIONS if entry.label == experiment.attractors else 0
+        costs[entry.label] = _times(entry.method.evaluations() + figures, Cost(seconds, one.batch_size))
     return costs
 
 

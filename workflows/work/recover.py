@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from memrec_core import __version__, degradations, metrics, recovery
+from memrec_core import __version__, attractors, degradations, metrics, recovery
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.recovery import Denoiser, Method
-from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE
+from memrec_core.recovery.method import denoiser
+from memrec_core.recovery.result import STATUSES
 from workflows.experiment.models import Model
 from workflows.experiment.plain import plain_settings
 from workflows.experiment.resolved import Experiment
@@ -26,6 +27,9 @@ from workflows.run.audit_set import AuditSet
 from workflows.run.planning import pictured
 from workflows.run.schema import DEVICE, MEMREC, METHOD, TORCH, schema_of
 from workflows.run.unit import Unit
+
+ATTRACTORS = ("spectral_radius", "basin")
+"""The columns about the images as attractors of the network."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,8 @@ def recover_unit(
         **_of_the_missing(posed, found, estimated=not method.told),
         **{name: [None] * count if own is None else own.tolist() for name, own in _beliefs(found).items()},
     }
+    asked = unit.method == experiment.attractors
+    columns |= _as_attractors(posed, held, problem) if asked else dict.fromkeys(ATTRACTORS, [None] * count)
     wanted = experiment.pictures if unit.pictures is None else unit.pictures
     keeps = pictured(audit.catalogue, unit, wanted)
     pictures = {"original": posed.images, "degraded": posed.degraded, "recovered": found.images}
@@ -166,11 +172,11 @@ def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> Non
     count, is_one = len(degraded), isinstance(found, recovery.Recovery)
     whole = is_one and found.images.shape == degraded.shape and bool(found.images.isfinite().all())
     whole = whole and (found.mask is None or found.mask.shape == degraded.shape)
-    known = is_one and set(found.status) <= {CONVERGED, MAX_ITERATIONS, NON_FINITE}
+    known = is_one and set(found.status) <= set(STATUSES)
     if not (whole and known and len(found.status) == len(found.iterations) == len(found.evaluations) == count):
         raise InputError(
             f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each "
-            f"of them a status ({CONVERGED}, {MAX_ITERATIONS} or {NON_FINITE}), iterations and evaluations; mend it"
+            f"of them a status ({', '.join(STATUSES[:-1])} or {STATUSES[-1]}), iterations and evaluations; mend it"
         )
     for name, own in _beliefs(found).items():
         _check_belief(method, name, own, count)
@@ -216,6 +222,15 @@ def _of_the_missing(posed: Posed, found: recovery.Recovery, estimated: bool) -> 
         for name, values in columns.items():
             values += own.get(name, [None] * len(posed.ids))
     return columns
+
+
+def _as_attractors(posed: Posed, held: Held, problem: recovery.Problem) -> dict[str, list[float]]:
+    """The columns about the images as attractors of the network: found once, and the same under each degradation."""
+    network, images = denoiser(held.basis), posed.images[: len(posed.ids)]
+    place: dict[str, Any] = {"batch_size": min(problem.batch_size or len(images), 256), "device": problem.device}
+    radius = attractors.spectral_radius(network.model, images, seed=problem.seed, **place)
+    basin = attractors.basin(network.model, images, network.gamma, problem.seed, posed.ids, **place)
+    return dict(zip(ATTRACTORS, (own.tolist() * problem.repeats for own in (radius, basin)), strict=True))
 
 
 def _of_masks(images: Tensor, found: Tensor, kept: Tensor, estimate: Tensor | None) -> dict[str, list[float]]:
