@@ -72,8 +72,8 @@ def solve_operator(
     return xi, previous
 
 
-def advance(f: Network, y: Tensor, s: Tensor, operator: Operator, gamma: float) -> tuple[Tensor, Tensor]:
-    """An iteration by itself: the next xi and s, from the last s, with an application of f. The first of both is the
+def iteration(f: Network, y: Tensor, s: Tensor, operator: Operator, gamma: float) -> tuple[Tensor, Tensor]:
+    """One iteration by itself: the next xi and s, from the last s, with an application of f. The first of both is the
     operator's `nearest` to 0."""
     v = f(s)
     xi = operator.nearest(y, 2 * v - s, gamma)
