@@ -28,22 +28,22 @@ def repeated_colour(y: Tensor, one_mask: bool = True, colours: int = 1) -> tuple
         one_mask: whether a pixel is missing in all channels or in none; otherwise each channel has a colour of its own.
         colours: how many colours are taken to be missing, of those that repeat in REPEATS of the pixels.
 
-    Returns the mask (N, C, H, W) of 0 and 1, and (N,) from 0 to 1; the least of the channels' where each has its own.
+    Returns the mask (N, C, H, W) of 0 and 1, and (N,) from 0 to 1, 0 where no colour repeats; the least of the
+    channels' where each has its own.
     """
     seen = _codes(y if one_mask else y.flatten(0, 1)[:, None])
-    count = seen.shape[1]
+    places = torch.arange(1, seen.shape[1] + 1, device=y.device)
     kept, shares = torch.ones_like(seen, dtype=torch.bool), []
     for _ in range(colours):
-        most = seen.mode(1, keepdim=True).values
-        same = seen == most
-        share = same.double().mean(1)
+        same = seen == seen.mode(1, keepdim=True).values
+        times = same.sum(1)
+        share = torch.where(times > 1, times.double() / seen.shape[1], 0.0)
         shares.append(share)
         kept &= ~(same & (share > REPEATS)[:, None])
-        seen = torch.where(
-            same, -torch.arange(count, device=y.device), seen
-        )  # each once: never the most frequent again
-    mask = kept.view(len(y), -1, *y.shape[2:]).expand(y.shape)
-    return mask.to(y), shares[0].view(len(y), -1).amin(1)
+        seen = torch.where(same, -places, seen)  # each once: never the most frequent again
+    channels = 1 if one_mask else y.shape[1]
+    mask = kept.view(len(y), channels, *y.shape[2:]).expand(y.shape)
+    return mask.to(y), shares[0].view(len(y), channels).amin(1)
 
 
 def _codes(y: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class ColourRule:
     def settle(self, f: Network, y: Tensor, v: Tensor, weights: Tensor) -> Outcome:
         """x <- m y + (1 - m) f(x) to its rest. The cost is ||f(x) - x||^2."""
         rested = come_to_rest(f, v, y, weights, self.memory, self.most)
-        share = weights[:, 0].mean((1, 2))
+        share = weights.mean((1, 2, 3))
         confidence = 1 / (1 + rested.distance / DISTANCE)
         return Outcome(
             rested.images,

@@ -4,29 +4,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_called, check_counts, check_number, check_seed, described, ids_of
+from memrec_core.arguments import check_called, check_counts, check_seed, described, ids_of, is_whole
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.adaptive.anything import AnythingRule
-from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, Rule, try_once
+from memrec_core.recovery.adaptive.attempt import Attempt, Rule, try_once
+from memrec_core.recovery.adaptive.best import Best
 from memrec_core.recovery.adaptive.colour import REPEATS, ColourRule, repeated_colour
 from memrec_core.recovery.adaptive.noise import NoiseRule, noise_std
-from memrec_core.recovery.adaptive.rest import distance
 from memrec_core.recovery.arguments import check_arguments, check_gamma, parts
 from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
-from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
+from memrec_core.recovery.result import Recovery
 from memrec_core.seeding import generator
 
 FILLS = ["unknown", "colour", "anything"]
-CLAIMED = 0.5
-SAME, NEAR = 1e-4, 1e-3
-"""Two attempts whose results differ by less than SAME, an MSE, agree; it counts where their distance is under NEAR."""
 USUAL_APPLICATIONS = 60
 """Applications that an image is taken to need."""
 
@@ -66,11 +62,12 @@ class Adaptive(Method):
             denoiser(basis).model,
             problem.degraded,
             self,
-            ids_of(problem.ids, len(problem.degraded), problem.repeats),
+            problem.ids,
             problem.seed,
             problem.on_iteration,
             problem.batch_size,
             problem.device,
+            problem.repeats,
         )
 
 
@@ -134,10 +131,7 @@ def recover_adaptive(
     Raises InputError as `recover_unknown_mask` does.
     """
     settings = Adaptive(gamma, restarts, fill, one_mask, mask_every, carry_state, memory, rest)
-    check_arguments(degraded, batch_size, device)
-    check_called(on_iteration=on_iteration)
-    names = ids_of(ids, len(degraded), repeats)
-    return _recover(model, degraded, settings, names, seed, on_iteration, batch_size, device)
+    return _recover(model, degraded, settings, ids, seed, on_iteration, batch_size, device, repeats)
 
 
 @torch.no_grad()
@@ -146,32 +140,34 @@ def _recover(
     model: Network,
     degraded: Tensor,
     settings: Adaptive,
-    ids: Sequence[object],
+    ids: Sequence[str] | None,
     seed: int,
     on_iteration: Callable[[Tensor, Tensor], None] | None,
     batch_size: int | None,
     device: torch.device | str | None,
+    repeats: int,
 ) -> Recovery:
     check_arguments(degraded, batch_size, device)
+    check_called(on_iteration=on_iteration)
     check_seed(seed)
-    best = _Best(degraded)
+    names, best = ids_of(ids, len(degraded), repeats), Best(degraded)
     with as_prior(model) as f:
-        for rule, rows in _kinds(degraded, settings, best):
+        for kind, (rule, rows) in enumerate(_kinds(degraded, settings)):
             for number, attempt in enumerate(_attempts(rule, settings)):
-                left = rows[~best.settled[rows] & (best.attempts[rows] <= settings.restarts)]
-                for part in parts(len(left), batch_size):
-                    mine = left[part]
+                left = best.left(rows, settings.restarts)
+                for mine in (left[part] for part in parts(len(left), batch_size)):
                     y = degraded[mine].to(device or degraded.device)
-                    believed = _believed(attempt, number, y, [ids[row] for row in mine.tolist()], seed)
+                    believed = _believed(attempt, number, y, [names[row] for row in mine.tolist()], seed)
                     found = try_once(f, y, rule, attempt, believed, settings.mask_every, settings.carry_state)
-                    best.take(mine, found, attempt.iterations, again=number > 0)
+                    best.take(mine, found, attempt.iterations, kind)
                     if on_iteration is not None:
                         on_iteration(found.images, found.mask)
     return best.recovery()
 
 
-def _kinds(degraded: Tensor, settings: Adaptive, best: "_Best") -> Iterator[tuple[Rule, Tensor]]:
-    """The rules, each with the rows that it is for; the last also for what a colour did not settle."""
+def _kinds(degraded: Tensor, settings: Adaptive) -> Iterator[tuple[Rule, Tensor]]:
+    """The rules, each with the rows that it is for: of the noisy images, of those where a colour repeats, and of all
+    that are not noisy, for what a colour did not settle."""
     options = settings.one_mask, settings.memory, settings.rest
     noisy = (noise_std(degraded) > 0).cpu()
     share = torch.where(noisy, 0.0, repeated_colour(degraded, settings.one_mask)[1].cpu())
@@ -196,52 +192,15 @@ def _believed(attempt: Attempt, number: int, y: Tensor, ids: Sequence[object], s
     return (drawn < attempt.share).to(y)[:, None]
 
 
-class _Best:
-    """Of each image the best that was found so far."""
-
-    def __init__(self, degraded: Tensor) -> None:
-        count, place = len(degraded), degraded.device
-        self.images, self.mask = degraded.clone(), torch.zeros_like(degraded)
-        self.cost = torch.full((count,), torch.inf, device=place)
-        self.distance = self.cost.clone()
-        self.confidence, self.share = torch.zeros(count, device=place), torch.zeros(count, device=place)
-        self.at_rest = torch.zeros(count, dtype=torch.bool, device=place)
-        self.settled = torch.zeros(count, dtype=torch.bool)
-        self.attempts, self.evaluations = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
-
-    def take(self, rows: Tensor, found: Outcome, applications: int, again: bool) -> None:
-        """Take what an attempt found for some rows where it is better: by its cost, and by its confidence where it is
-        the first `again` under another rule."""
-        found = Outcome(**{name: value.to(self.images.device) for name, value in vars(found).items()})
-        self.attempts[rows] += 1
-        self.evaluations[rows] += applications + found.evaluations.cpu()
-        agreed = (
-            (distance(found.images, self.images[rows]) < SAME) & (found.distance < NEAR) & (self.distance[rows] < NEAR)
-        )
-        better = found.cost < self.cost[rows] if again else found.confidence >= self.confidence[rows]
-        better &= found.images.flatten(1).isfinite().all(1) & found.distance.isfinite()
-        chosen = rows[better.cpu()]
-        for name in ("images", "mask", "cost", "distance", "confidence", "share", "at_rest"):
-            getattr(self, name)[chosen] = getattr(found, name)[better]
-        believed = (self.confidence[rows] >= CLAIMED) & self.at_rest[rows]
-        self.settled[rows] = (believed | agreed).cpu()
-
-    def recovery(self) -> Recovery:
-        status = np.where(self.at_rest.cpu().numpy(), CONVERGED, MAX_ITERATIONS).astype(object)
-        status[~self.distance.isfinite().cpu().numpy()] = NON_FINITE
-        claimed = self.confidence >= CLAIMED
-        return Recovery(
-            self.images, self.mask, status, self.attempts, self.evaluations, claimed, self.confidence, self.share
-        )
-
-
 def _check(settings: Adaptive) -> None:
     if settings.gamma is not None:
         check_gamma(settings.gamma)
-    check_number("restarts", settings.restarts, "a whole number from 0 on", lambda value: value >= 0 and value % 1 == 0)
-    check_number("memory", settings.memory, "a whole number from 0 on", lambda value: value >= 0 and value % 1 == 0)
+    for name in ("restarts", "memory"):
+        value = getattr(settings, name)
+        if not is_whole([value]) or value < 0:
+            raise InputError(f"{name} {described(value)} is not a whole number from 0 on")
     check_counts(mask_every=settings.mask_every, rest=settings.rest)
-    if settings.fill not in FILLS:
+    if not isinstance(settings.fill, str) or settings.fill not in FILLS:
         raise unknown("fill", settings.fill, FILLS)
     for name in ("one_mask", "carry_state"):
         if not isinstance(getattr(settings, name), bool):

@@ -55,7 +55,7 @@ def come_to_rest(
         patience: see above.
     """
     x = torch.lerp(x, y, kept)
-    best, least = x.clone(), torch.full((len(x),), torch.inf, device=x.device)
+    best, least = x.clone(), x.new_full((len(x),), torch.inf)
     evaluations = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     at_rest = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     rows, stalled = torch.arange(len(x), device=x.device), torch.zeros_like(evaluations)
