@@ -61,11 +61,13 @@ class ColourRule:
 
     attempts: ClassVar[Sequence[Attempt]] = (
         Attempt(1.0, 10),
-        Attempt(0.5, 20, start=0.5, strict=True),
+        Attempt(0.1, 10),
+        Attempt(1.0, 20, start=1.0),
+        Attempt(1.0, 10, start=0.0, strict=True),
         Attempt(0.25, 20),
-        Attempt(1.0, 40),
-        Attempt(0.25, 20, start=0.0, strict=True),
-        Attempt(0.25, 30, start=1.0, share=0.7),
+        Attempt(2.0, 10),
+        Attempt(0.5, 20, start=0.5, share=0.7, strict=True),
+        Attempt(1.0, 80, start=0.0),
     )
     estimates: ClassVar[bool] = False
     one_mask: bool = True

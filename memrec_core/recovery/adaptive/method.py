@@ -38,7 +38,7 @@ class Adaptive(Method):
     told: ClassVar[bool] = False
 
     gamma: float | None = None
-    restarts: int = 7
+    restarts: int = 8
     fill: str = "unknown"
     one_mask: bool = True
     mask_every: int = 1
@@ -78,7 +78,7 @@ def recover_adaptive(
     seed: int = 42,
     *,
     gamma: float | None = None,
-    restarts: int = 7,
+    restarts: int = 8,
     fill: str = "unknown",
     one_mask: bool = True,
     mask_every: int = 1,
@@ -111,7 +111,7 @@ def recover_adaptive(
         degraded: (N, C, H, W) float32 or float64, of the pixel range [0, 1] but for noise.
         ids: the images' names, as for `recover_unknown_mask`.
         seed: of the pixels that one of the tries leaves out, from 0 on.
-        gamma: the penalty weight of (12) in all tries; where left out each try has its own, from 0.25 to 2.
+        gamma: the penalty weight of (12) in all tries; where left out each try has its own, from 0.1 to 2.
         restarts: how many tries may follow the first one.
         fill: `colour` or `anything` where the user knows what erased pixels hold; `unknown` otherwise.
         one_mask: whether a pixel is missing in all channels or in none.

@@ -9,7 +9,7 @@ from memrec_core.network import Network
 
 TOLERANCE = 1e-12
 """On the mean squared step. A fixed point that is reached at a rate of 0.97 is then within 1e-9 of it."""
-FUTILE, HOPELESS = 1e-3, 1e-5
+FUTILE, HOPELESS = 1e-4, 1e-5
 """A step of less than FUTILE times a distance over HOPELESS won't lead to a fixed point of f: the kept pixels
 contradict f, and go on doing so."""
 BETTER = 0.8
