@@ -32,11 +32,11 @@ def network(name: str, size: int, **options: object) -> nn.Module:
 @cache
 @torch.enable_grad()
 @full_float32()
-def memorising() -> tuple[nn.Module, Tensor]:
-    """An fc10 of width 512 trained to 1e-8 on 50 photographs of 32 x 32, and these."""
-    images = photographs(50, 32)
+def memorising(count: int = 50, width: int = 512) -> tuple[nn.Module, Tensor]:
+    """An fc10 trained to 1e-8 on so many photographs of 32 x 32, and these. The demo's has 48 and a width of 256."""
+    images = photographs(count, 32)
     torch.manual_seed(SEED)
-    model = autoencoders.build("fc10", (3, 32, 32), width=512)
+    model = autoencoders.build("fc10", (3, 32, 32), width=width)
     training.train(model, images, [1e-8], SEED)
     return model.eval().requires_grad_(False), images
 

@@ -91,8 +91,11 @@ def deepinv() -> list[Row]:
     ]
 
 
-def deepinv_admm(model: Callable[[Tensor], Tensor], mask: Tensor, gamma: float, record: bool = True):
-    """deepinv's ADMM for our problem (its data term has a half where ours has none), and the inputs of its denoiser."""
+def deepinv_admm(
+    model: Callable[[Tensor], Tensor], mask: Tensor, gamma: float, record: bool = True, iterations: int = INNER - 1
+):
+    """deepinv's ADMM for our problem (its data term has a half where ours has none), and the inputs of its denoiser.
+    The mask is (C, H, W), or (N, C, H, W) where each image has its own."""
     # Of the extra `bench`, which the other checks do without.
     from deepinv.optim import ADMM  # pyright: ignore[reportMissingImports]
     from deepinv.optim.data_fidelity import L2  # pyright: ignore[reportMissingImports]
@@ -103,10 +106,10 @@ def deepinv_admm(model: Callable[[Tensor], Tensor], mask: Tensor, gamma: float, 
 
     def denoiser(x: Tensor, *_: object) -> Tensor:
         if record:
-            seen.append(x.clone())
+            seen.append(x.clone())  # pyright: ignore[reportArgumentType]
         return model(x)
 
-    physics = Inpainting(tuple(mask.shape), mask=mask)
-    admm = ADMM(data_fidelity=L2(), prior=PnP(denoiser), stepsize=2 / gamma, max_iter=INNER - 1)
+    physics = Inpainting(tuple(mask.shape[-3:]), mask=mask)
+    admm = ADMM(data_fidelity=L2(), prior=PnP(denoiser), stepsize=2 / gamma, max_iter=iterations)
     zeros = lambda y: (torch.zeros_like(y), torch.zeros_like(y))  # noqa: E731
     return (lambda y: admm(y, physics, init=zeros(y))), seen

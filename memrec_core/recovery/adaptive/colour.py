@@ -9,6 +9,7 @@ from torch import Tensor
 
 from memrec_core.network import Network
 from memrec_core.recovery.adaptive.attempt import Attempt, Outcome
+from memrec_core.recovery.adaptive.closer import come_closer
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
 REPEATS = 0.02
@@ -81,8 +82,10 @@ class ColourRule:
         return before
 
     def settle(self, f: Network, y: Tensor, v: Tensor, weights: Tensor) -> Outcome:
-        """x <- m y + (1 - m) f(x) to its rest. The cost is ||f(x) - x||^2."""
+        """x <- m y + (1 - m) f(x) to its rest, and what is believed then closer. The cost is ||f(x) - x||^2."""
         rested = come_to_rest(f, v, y, weights, self.memory, self.most)
+        if self.most > 1:
+            come_closer(f, rested, y, weights, self.memory)
         share = weights.mean((1, 2, 3))
         confidence = 1 / (1 + rested.distance / DISTANCE)
         return Outcome(

@@ -31,6 +31,11 @@ class Rested:
     evaluations: Tensor
     at_rest: Tensor
 
+    def take(self, rows: Tensor, images: Tensor, distance: Tensor, evaluations: int, at_rest: Tensor) -> None:
+        """What some of them ended with."""
+        self.images[rows], self.distance[rows] = images, distance
+        self.evaluations[rows], self.at_rest[rows] = evaluations, at_rest
+
 
 def distance(x: Tensor, fx: Tensor) -> Tensor:
     """||f(x) - x||^2 / d of each image, (N,)."""
@@ -54,65 +59,69 @@ def come_to_rest(
         most: applications; one that comes to rest needs 5 to 20. 1 does nothing but (31).
         patience: see above.
     """
-    x = torch.lerp(x, y, kept)
-    best, least = x.clone(), x.new_full((len(x),), torch.inf)
-    evaluations = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    at_rest = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    rows, stalled = torch.arange(len(x), device=x.device), torch.zeros_like(evaluations)
-    history = _History(memory)
-    for _ in range(most):
+    x = best = torch.lerp(x, y, kept)
+    least = x.new_full((len(x),), torch.inf)
+    found = Rested(x.clone(), least.clone(), torch.zeros_like(least).long(), torch.zeros_like(least).bool())
+    rows, stalled = torch.arange(len(x), device=x.device), torch.zeros_like(least)
+    history = History(memory)
+    for application in range(1, most + 1):
         target = f(x)
         far = distance(x, target)
-        target = torch.lerp(target, y, kept)
-        step = target - x
+        step = torch.lerp(target, y, kept).sub_(x)
         moved = step.flatten(1).square().mean(1)
-        evaluations[rows] += 1
-        before = least[rows]
-        stalled = torch.where(far < BETTER * before, 0, stalled + 1)
-        better = far < before
-        best[rows[better]], least[rows[better]] = x[better], far[better]
+        stalled = torch.where(far < BETTER * least, 0, stalled + 1)
+        better, lost = far < least, ~(far < LEAPT * least) | (stalled == patience // 2)
+        best, least = torch.where(better[:, None, None, None], x, best), torch.where(better, far, least)
         still = (moved < TOLERANCE) | ((moved < FUTILE * far) & (far > HOPELESS) & better)
-        at_rest[rows] = still
-        going = ~still & (stalled < patience) & far.isfinite()
-        if not going.any():
-            break
-        lost = ~(far < LEAPT * before) | (stalled == patience // 2)
-        x = torch.where(lost[:, None, None, None], best[rows], history.next(x, step, lost))
+        going = ~still & (stalled < patience) & far.isfinite() & (application < most)
         if not going.all():
-            x, y, kept, rows, stalled = (tensor[going] for tensor in (x, y, kept, rows, stalled))
+            found.take(rows[~going], best[~going], least[~going], application, still[~going])
+            if not going.any():
+                break
+        x = history.next(x, step, lost)
+        if lost.any():
+            x = torch.where(lost[:, None, None, None], best, x)
+        if not going.all():
+            x, y, kept, best = (tensor[going] for tensor in (x, y, kept, best))
+            rows, stalled, least = rows[going], stalled[going], least[going]
             history.keep(going)
-    return Rested(best, least, evaluations, at_rest)
+    return found
 
 
-class _History:
-    """The last `memory` iterates x and steps r = g(x) - x as differences, for the acceleration's least squares:
-    the next iterate is x + r - (dX + dR) a, with a = argmin ||r - dR a||."""
+class History:
+    """The last `memory` steps r = g(x) - x of any iteration, and its iterates g, as differences: the next iterate is
+    g - dG a, with a = argmin ||r - dR a||."""
 
     def __init__(self, memory: int) -> None:
-        self.memory = memory
+        self.memory, self.count = memory, 0
         self.last: tuple[Tensor, Tensor] | None = None
-        self.moves: list[Tensor] = []
-        self.turns: list[Tensor] = []
+        self.turns = self.moves = torch.empty(0)
 
     def next(self, x: Tensor, step: Tensor, lost: Tensor) -> Tensor:
         """The next iterates, and `x` and `step` remembered. Of an image that is `lost` all before is forgotten."""
-        if self.last is not None:
-            self.moves = [*self.moves, (x - self.last[0]).flatten(1)][-self.memory :] if self.memory else []
-            self.turns = [*self.turns, (step - self.last[1]).flatten(1)][-self.memory :] if self.memory else []
-        self.last = x, step
-        if not self.turns:
-            return x + step
-        for remembered in (*self.turns, *self.moves):
-            remembered[lost] = 0
-        turns, moves = torch.stack(self.turns, 1), torch.stack(self.moves, 1)
+        reached, last = x + step, self.last
+        self.last = reached, step
+        if not self.memory:
+            return reached
+        if last is None:
+            self.turns = step.new_empty(len(x), self.memory, step[0].numel())
+            self.moves = torch.empty_like(self.turns)
+            return reached
+        slot, self.count = self.count % self.memory, self.count + 1
+        torch.sub(reached.flatten(1), last[0].flatten(1), out=self.moves[:, slot])
+        torch.sub(step.flatten(1), last[1].flatten(1), out=self.turns[:, slot])
+        if lost.any():
+            self.turns[lost.nonzero()[:, 0]] = 0
+            self.moves[lost.nonzero()[:, 0]] = 0
+        turns, moves = self.turns[:, : self.count], self.moves[:, : self.count]
         gram, slope = (turns @ turns.mT).double(), (turns @ step.flatten(1)[:, :, None]).double()
         ridge = RIDGE * gram.diagonal(dim1=1, dim2=2).sum(1) + torch.finfo(torch.float64).tiny
-        gram += ridge[:, None, None] * torch.eye(len(self.turns), device=x.device, dtype=torch.float64)
+        gram += ridge[:, None, None] * torch.eye(gram.shape[1], device=x.device, dtype=torch.float64)
         weights = torch.linalg.solve(gram, slope).to(x)
-        return x + step - (weights.mT @ (moves + turns)).view_as(x)
+        return reached - (weights.mT @ moves).view_as(x)
 
     def keep(self, going: Tensor) -> None:
         """Forget the images that have left."""
         if self.last is not None:
             self.last = self.last[0][going], self.last[1][going]
-        self.moves, self.turns = [move[going] for move in self.moves], [turn[going] for turn in self.turns]
+        self.turns, self.moves = self.turns[going], self.moves[going]
