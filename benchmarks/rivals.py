@@ -106,7 +106,7 @@ def deepinv_admm(
 
     def denoiser(x: Tensor, *_: object) -> Tensor:
         if record:
-            seen.append(x.clone())  # pyright: ignore[reportArgumentType]
+            seen.append(x.clone())
         return model(x)
 
     physics = Inpainting(tuple(mask.shape[-3:]), mask=mask)
