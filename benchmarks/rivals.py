@@ -109,7 +109,7 @@ def deepinv_admm(
             seen.append(x.clone())
         return model(x)
 
-    physics = Inpainting(tuple(mask.shape[-3:]), mask=mask)
+    physics = Inpainting(tuple(mask.shape[-3:]), mask=mask)  # pyright: ignore[reportArgumentType]
     admm = ADMM(data_fidelity=L2(), prior=PnP(denoiser), stepsize=2 / gamma, max_iter=iterations)
     zeros = lambda y: (torch.zeros_like(y), torch.zeros_like(y))  # noqa: E731
     return (lambda y: admm(y, physics, init=zeros(y))), seen

@@ -180,7 +180,9 @@ def test_black_part_of_what_hides_the_image_is_not_taken_for_all_of_it(trained: 
 
 @any_damage
 def test_neither_batch_nor_order_matters_to_a_result(trained: Trained, case: Cases, name: str):
-    """Recovered images are fixed points, which sums in another order hardly move; others may end elsewhere."""
+    """Recovered images are fixed points, which sums in another order hardly move; others may end elsewhere. Under noise
+    no pixel is put back, and an image may lie anywhere along what f hardly contracts."""
+    apart = 1e-4 if name == "noisy pixels" else 1e-7
     whole, ids = case(name), trained.train.ids
     order = torch.randperm(16, generator=torch.Generator().manual_seed(1))
     shuffled = recover_adaptive(trained.model, whole.degraded[order], ids=[ids[i] for i in order])
@@ -188,7 +190,7 @@ def test_neither_batch_nor_order_matters_to_a_result(trained: Trained, case: Cas
     for found, rows in ((shuffled, order), (parts, torch.arange(16))):
         claimed = whole.found.claimed[rows]
         assert torch.equal(found.claimed, claimed)
-        assert metrics.mse(found.images, whole.found.images[rows])[claimed].max() < 1e-7
+        assert metrics.mse(found.images, whole.found.images[rows])[claimed].max() < apart
         assert (found.iterations == whole.found.iterations[rows])[claimed].double().mean() > 0.8
 
 

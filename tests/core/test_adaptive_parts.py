@@ -246,7 +246,7 @@ def test_xi_minimises_its_objective_with_weights_between_0_and_1(gamma: float):
         inputs.append(x.clone())
         return network(x)
 
-    try_once(watching, Y, Fixed(WEIGHTS, WEIGHTS), Attempt(gamma, 2, start=0.5), None, 1, True)
+    try_once(watching, Y, Fixed(WEIGHTS, WEIGHTS), Attempt(gamma, 2, start=0.5), 1.0, 1, True)
     s, following = inputs
     v = network(s)
     shifted = (2 * v - s).numpy().ravel()  # v - u, for u = s - v
@@ -265,7 +265,7 @@ def test_first_input_is_xi_of_no_state_with_the_attempts_value_where_pixels_are_
     for start in (0.25, None):
         inputs.clear()
         try_once(
-            lambda x: inputs.append(x.clone()) or x / 2, Y, Fixed(mask, mask), Attempt(1.0, 1, start), None, 1, True
+            lambda x: inputs.append(x.clone()) or x / 2, Y, Fixed(mask, mask), Attempt(1.0, 1, start), 1.0, 1, True
         )
         for image, kept, found in zip(Y, mask, inputs[0], strict=True):
             missing = image[kept > 0].mean() if start is None else torch.tensor(start)
@@ -277,7 +277,7 @@ def test_try_is_algorithm_1_with_the_state_carried_over_or_not(carried: bool):
     """Line by line, with v and u, in float64."""
     f, later, gamma, every = small_network(), WEIGHTS.flip(0), 0.5, 3
     rule = Fixed(WEIGHTS, later)
-    try_once(f, Y, rule, Attempt(gamma, 7, start=0.5), None, every, carried)
+    try_once(f, Y, rule, Attempt(gamma, 7, start=0.5), 1.0, every, carried)
 
     def first_input(w: Tensor) -> Tensor:
         return w * Y / (w + gamma / 2) + (1 - w) * 0.5
@@ -300,7 +300,7 @@ def test_try_is_algorithm_1_with_the_state_carried_over_or_not(carried: bool):
 
 def test_mask_that_is_known_is_not_estimated():
     rule = Fixed(WEIGHTS, WEIGHTS.flip(0), estimates=False)
-    try_once(small_network(), Y, rule, Attempt(0.5, 7), None, 1, True)
+    try_once(small_network(), Y, rule, Attempt(0.5, 7), 1.0, 1, True)
     assert rule.told == []
     assert torch.equal(rule.ends[1], WEIGHTS)
 
@@ -308,7 +308,7 @@ def test_mask_that_is_known_is_not_estimated():
 def test_pixels_that_are_not_believed_have_no_weight_until_the_end():
     believed = (WEIGHTS[:, :1] > 0.4).double()
     left_out, given = Fixed(WEIGHTS, WEIGHTS), Fixed(WEIGHTS * believed, WEIGHTS * believed)
-    for rule, own in ((left_out, believed), (given, None)):
+    for rule, own in ((left_out, believed), (given, 1.0)):
         try_once(small_network(), Y, rule, Attempt(0.5, 7), own, 1, True)
     assert torch.equal(left_out.ends[0], given.ends[0])
     assert torch.equal(left_out.ends[1], WEIGHTS)
@@ -317,7 +317,7 @@ def test_pixels_that_are_not_believed_have_no_weight_until_the_end():
 def test_believed_pixels_are_drawn_for_each_image_from_its_id_the_seed_and_the_try():
     y, attempt = torch.zeros(3, 3, 40, 40), Attempt(0.5, 7, share=0.7)
     drawn = _believed(attempt, 5, y, ["a", "b", "c"], 42)
-    assert drawn is not None
+    assert isinstance(drawn, Tensor)
     assert drawn.shape == (3, 1, 40, 40)
     assert set(drawn.unique().tolist()) == {0, 1}
     assert ((drawn.mean((1, 2, 3)) - 0.7).abs() < 0.05).all()
@@ -325,7 +325,7 @@ def test_believed_pixels_are_drawn_for_each_image_from_its_id_the_seed_and_the_t
     assert not torch.equal(drawn[0], drawn[1])
     for number, seed in ((4, 42), (5, 43)):
         assert (_believed(attempt, number, y, ["a", "b", "c"], seed) != drawn).any()
-    assert _believed(Attempt(0.5, 7), 5, y, ["a", "b", "c"], 42) is None
+    assert _believed(Attempt(0.5, 7), 5, y, ["a", "b", "c"], 42) == 1
 
 
 # Which pixels are kept

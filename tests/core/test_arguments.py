@@ -51,6 +51,10 @@ def iterated(model=halved, y=DEGRADED, **options) -> recovery.Recovery:
     return recovery.iterate_autoencoder(model, y, **{"max_iterations": 3, **options})
 
 
+def adaptive(model=halved, y=DEGRADED, **options) -> recovery.Recovery:
+    return recovery.recover_adaptive(model, y, **{"restarts": 1, **options})
+
+
 def ddnm(model=PRIOR, y=DEGRADED, **options) -> recovery.Recovery:
     return recovery.recover_ddnm(model, y, **{"mask": MASK, "steps": 2, **options})
 
@@ -59,7 +63,7 @@ def biharmonic(y=DEGRADED, **options) -> recovery.Recovery:
     return recovery.inpaint_biharmonic(y, **{"mask": MASK, **options})
 
 
-WITH_A_NETWORK = {"unknown mask": unknown, "known mask": known, "AE iterations": iterated}
+WITH_A_NETWORK = {"unknown mask": unknown, "known mask": known, "AE iterations": iterated, "adaptive": adaptive}
 METHODS = {**WITH_A_NETWORK, "ddnm": ddnm, "biharmonic": biharmonic}
 with_a_network = pytest.mark.parametrize("recover", WITH_A_NETWORK.values(), ids=WITH_A_NETWORK)
 any_method = pytest.mark.parametrize("recover", METHODS.values(), ids=METHODS)
@@ -298,10 +302,12 @@ NUMBERS = [math.nan, math.inf, -1.0, "0.5", None, True, np.array([0.5, 0.5]), to
 def test_a_gamma_that_is_no_positive_number_is_refused(value: object):
     refused("gamma .* is not a positive number", unknown, gamma=value)
     refused("gamma .* is not a positive number", known, gamma=value)
+    if value is not None:
+        refused("gamma .* is not a positive number", adaptive, gamma=value)
 
 
 @pytest.mark.parametrize("value", NUMBERS, ids=str)
-@with_a_network
+@pytest.mark.parametrize("recover", [unknown, known, iterated])
 def test_a_tolerance_that_is_no_number_is_refused(recover: Recover, value: object):
     refused("tolerance .* is not an MSE", recover, tolerance=value)
 
@@ -313,6 +319,7 @@ def test_a_tolerance_that_is_no_number_is_refused(recover: Recover, value: objec
         (unknown, ["inner_iterations", "max_iterations", "patience", "repeats"]),
         (known, ["inner_iterations"]),
         (iterated, ["max_iterations", "patience"]),
+        (adaptive, ["mask_every", "rest", "repeats"]),
         (ddnm, ["steps", "repeats"]),
     ],
 )
@@ -323,14 +330,23 @@ def test_a_count_that_is_no_whole_number_is_refused(recover: Recover, names: lis
         refused("batch_size .* is not a whole number of at least 1", recover, batch_size=value)
 
 
+@pytest.mark.parametrize("value", [-1, 2.0, 2.5, "3", True, None, math.nan, math.inf, torch.tensor(3)], ids=str)
+def test_a_count_that_may_be_zero_is_a_whole_number_too(value: object):
+    for name in ("restarts", "memory"):
+        refused(f"{name} .* is not a whole number from 0 on", adaptive, **{name: value})
+
+
 def test_counts_may_be_numpys():
     assert torch.equal(unknown(inner_iterations=np.int64(40)).images, unknown().images)
+    counts = {"restarts": np.int64(1), "memory": np.int64(5), "mask_every": np.int64(1), "rest": np.int64(60)}
+    assert torch.equal(adaptive(**counts).images, adaptive().images)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, "42", None, True, math.nan, torch.tensor(1)], ids=str)
 def test_a_seed_that_is_none_is_refused(seed: object):
     words = "seed .* is not a whole number from 0"
     refused(words, unknown, seed=seed)
+    refused(words, adaptive, seed=seed)
     refused(words, ddnm, seed=seed)
     refused(words, degradations.degrade, IMAGES, MASK, 0.1, seed=seed)
     refused(words, degradations.mask, "random_50", SHAPE, seed=seed)
@@ -356,8 +372,8 @@ WRONG_IDS = [
 @pytest.mark.parametrize(("ids", "words"), WRONG_IDS, ids=str)
 @pytest.mark.parametrize(
     "use",
-    [unknown, ddnm, lambda ids: degradations.degrade(IMAGES, MASK, 0.1, ids=ids)],
-    ids=["unknown", "ddnm", "degrade"],
+    [unknown, adaptive, ddnm, lambda ids: degradations.degrade(IMAGES, MASK, 0.1, ids=ids)],
+    ids=["unknown", "adaptive", "ddnm", "degrade"],
 )
 def test_ids_that_are_not_one_for_each_image_are_refused(use: Callable, ids: object, words: str):
     refused(words, use, ids=ids)
@@ -371,7 +387,7 @@ def test_ids_may_be_any_list_of_strings_or_numbers():
 
 
 @pytest.mark.parametrize("ids", [["a", "b"], None])
-@pytest.mark.parametrize("recover", [unknown, ddnm])
+@pytest.mark.parametrize("recover", [unknown, adaptive, ddnm])
 def test_ids_name_images_under_several_degradations_once(recover: Recover, ids: list[str] | None):
     twice = torch.cat([DEGRADED[:2], IMAGES[:2] * (1 - MASK)])
     found = recover(y=twice, ids=ids, repeats=2)
@@ -382,7 +398,7 @@ def test_ids_name_images_under_several_degradations_once(recover: Recover, ids: 
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta", 1.5])
-@pytest.mark.parametrize("recover", [unknown, known, iterated, ddnm])
+@pytest.mark.parametrize("recover", [unknown, known, iterated, adaptive, ddnm])
 def test_a_device_that_is_not_there_is_refused(recover: Recover, device: object):
     refused(r"device .* is (none that torch knows|not there)", recover, device=device)
 
@@ -405,7 +421,10 @@ def test_noise_may_be_of_each_image(form: Callable):
 def test_other_arguments_of_the_methods_are_refused_too():
     for value in ("ones", None, torch.zeros(2), ["zeros"]):
         refused("unknown first mask .*coin_flips, zeros", unknown, first_mask=value)
-    for recover in (unknown, iterated):
+        refused("unknown fill .*unknown, colour, anything", adaptive, fill=value)
+        for name in ("one_mask", "carry_state"):
+            refused(f"{name} must be true or false, not ", adaptive, **{name: value})
+    for recover in (unknown, iterated, adaptive):
         refused("on_iteration .* a function", recover, on_iteration=[])
     for value in (-0.1, 1.1, math.nan, "1", None):
         refused("eta .* in \\[0, 1\\]", ddnm, eta=value)

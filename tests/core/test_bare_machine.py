@@ -20,6 +20,8 @@ for found in (
     recovery.recover_unknown_mask(model, degraded, gamma=0.5, max_iterations=2),
     recovery.recover_known_mask(model, degraded, mask, gamma=0.5),
     recovery.iterate_autoencoder(model, degraded, max_iterations=3),
+    recovery.recover_adaptive(model, degraded),
+    recovery.recover_adaptive(model, degradations.degrade(images, mask)),
     recovery.recover_known_mask(autoencoders.given(model, range=(-1, 1), image_shape=(3, 8, 8)), degraded, mask, 0.5),
 ):
     assert metrics.psnr(metrics.mse(found.images, images)).isfinite().all()

@@ -94,7 +94,7 @@ def test_sharding_does_not_change_a_result(run_small, undisturbed: Path, tmp_pat
 def test_several_data_sets_in_one_run_give_what_each_gives_alone(run_small, tmp_path: Path):
     small = "{name: photos, label: small, count: 4, size: 8}"
     large = "{name: photos, label: large, count: 3, control_count: 5, size: 16}"
-    text = SMALL.replace("pictures: 2", "pictures: 1\nmethods: [known_mask, biharmonic]")
+    text = SMALL.replace("pictures: 2", "pictures: 1\nmethods: [known_mask, adaptive, biharmonic]")
     texts = {"both": f"[{small}, {large}]", "large": large}
     for name, data in texts.items():
         file = tmp_path / f"{name}.yaml"
@@ -102,7 +102,15 @@ def test_several_data_sets_in_one_run_give_what_each_gives_alone(run_small, tmp_
         called = run_small(tmp_path / name, experiment=file)
         assert called.status == 0, called
     both = results(tmp_path / "both")
-    assert both.groupby("data_set").size().to_dict() == {"small": 3 * 2 * 8, "large": 3 * 2 * 8}
+    assert both.groupby("data_set").size().to_dict() == {"small": 5 * 2 * 8, "large": 5 * 2 * 8}
+    beliefs = ["claimed", "confidence", "kept_share"]
+    adaptive = both["method"] == "adaptive"
+    assert both[adaptive][beliefs].notna().all(axis=None)
+    assert both[~adaptive][beliefs].isna().all(axis=None)
+    claims = pd.read_parquet(tmp_path / "both/claims.parquet")
+    assert set(claims["method"]) == {"adaptive"}
+    assert claims["images"].tolist() == [8] * 8  # data sets, checkpoints, degradations
+    assert claims["claimed"].sum() == both[adaptive]["claimed"].sum()
     identity = ["target_loss", "method", "degradation", "split", "image_id"]
     shared = both[both["data_set"] == "large"].sort_values(identity, ignore_index=True)
     alone = results(tmp_path / "large").sort_values(identity, ignore_index=True)

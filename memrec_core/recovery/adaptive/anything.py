@@ -8,22 +8,25 @@ import torch
 from torch import Tensor
 
 from memrec_core.network import Network
-from memrec_core.recovery.adaptive.attempt import Attempt, Outcome
+from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, trust
 from memrec_core.recovery.adaptive.colour import STRICT, repeated_colour
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
-FROM, TO = 0.8, 0.03
+WIDE, NARROW = 0.8, 0.03
 """The threshold on |y - v| falls from one to the other in the course of an attempt: graduated non-convexity (Blake &
 Zisserman, 1987; Yang et al., 2020), for residuals that are cut off at the threshold."""
-HELD, FROM_HELD = 0.4, 0.2
-"""A block that is taken to be kept is held for that part of the iterations; the threshold falls from there on."""
+HELD, WIDE_AFTER_BLOCK = 0.4, 0.2
+"""A block that is taken to be kept is held for that part of the iterations; then the threshold falls, from less."""
 LOOSE, TIGHT = 0.02, 0.005
 """How near a pixel must be to agree: at first, and for the share that speaks for a result."""
 MEDIANS = 6.0
 """At the end a pixel agrees within so many times the median |y - f(x)| of those that agreed before."""
 LEAST = 1e-4
-PLAIN, CLOSER = 3, 2
+"""But at least within that, where f fits what agrees to the last bits."""
+PLAIN, ROUNDS = 3, 2
 """How often f is applied before pixels are put back, and how often those that agree are chosen anew."""
+PATIENCE = 4
+"""In these rounds: they begin next to where they end."""
 BLOCKS = {
     "top": (0, 0.5, 0, 1),
     "bottom": (0.5, 1, 0, 1),
@@ -35,12 +38,12 @@ BLOCKS = {
 SHARE = 0.1
 """The share of agreeing pixels of a result that is as likely right as wrong. Where the fill was noise, wrong ones had
 at most 0.04; with parts of other pictures 0.07."""
-DISTANCE = 3e-6
 
 
 @dataclass(frozen=True)
 class AnythingRule:
-    """Kept are the pixels whose residual max_c |y - v| is under a threshold that falls."""
+    """Kept are the pixels whose residual max_c |y - v| is under a threshold that falls: after the part p of the
+    iterations, NARROW^p WIDE^(1 - p)."""
 
     attempts: ClassVar[Sequence[Attempt]] = (
         Attempt(0.5, 80),
@@ -61,10 +64,10 @@ class AnythingRule:
         return torch.ones_like(y) if attempt.block is None else _block(attempt.block, y)
 
     def weights(self, y: Tensor, v: Tensor, before: Tensor, attempt: Attempt, progress: float) -> Tensor:
-        held, start = (0.0, FROM) if attempt.block is None else (HELD, FROM_HELD)
+        held, wide = (0.0, WIDE) if attempt.block is None else (HELD, WIDE_AFTER_BLOCK)
         if progress <= held:
             return before
-        return self._within(y, v, start * (TO / start) ** ((progress - held) / (1 - held)))
+        return self._within(y, v, wide * (NARROW / wide) ** ((progress - held) / (1 - held)))
 
     def settle(self, f: Network, y: Tensor, v: Tensor, weights: Tensor) -> Outcome:
         """To rest with the pixels that agree put back, and again with those that agree more closely: what agrees by
@@ -75,16 +78,23 @@ class AnythingRule:
         kept = self._within(y, v, LOOSE)
         rested = come_to_rest(f, v, y, kept, self.memory, self.most)
         evaluations = rested.evaluations + PLAIN
-        for _ in range(CLOSER):
+        for _ in range(ROUNDS):
             fx = f(rested.images)
             kept = self._within(y, fx, self._closer(y, fx, kept))
-            rested = come_to_rest(f, fx, y, kept, self.memory, self.most, patience=4)
+            rested = come_to_rest(f, fx, y, kept, self.memory, self.most, patience=PATIENCE)
             evaluations = evaluations + rested.evaluations + 1
         telling = repeated_colour(y, self.one_mask, STRICT)[0]
         share = (telling * self._within(y, f(rested.images), TIGHT)).mean((1, 2, 3))
-        confidence = torch.minimum(1 / (1 + rested.distance / DISTANCE), share / (share + SHARE))
-        cost = 1 - share + rested.distance
-        return Outcome(rested.images, kept, rested.distance, share, cost, confidence, evaluations + 1, rested.at_rest)
+        return Outcome(
+            images=rested.images,
+            mask=kept,
+            distance=rested.distance,
+            share=share,
+            cost=1 - share + rested.distance,
+            confidence=torch.minimum(trust(rested.distance), share / (share + SHARE)),
+            evaluations=evaluations + 1,
+            at_rest=rested.at_rest,
+        )
 
     def _within(self, y: Tensor, v: Tensor, threshold: float | Tensor) -> Tensor:
         """1 where a pixel (an entry, where channels have masks of their own) agrees within the threshold."""

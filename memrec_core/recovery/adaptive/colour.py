@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 
 from memrec_core.network import Network
-from memrec_core.recovery.adaptive.attempt import Attempt, Outcome
+from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, trust
 from memrec_core.recovery.adaptive.closer import come_closer
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
 REPEATS = 0.02
 """The share of the pixels that the most frequent colour must have to be taken for the fill."""
 STRICT = 3
-"""How many frequent colours an attempt leaves out that is strict: an image may have a flat part of its own."""
-DISTANCE = 3e-6
-"""||f(x) - x||^2 of an estimate that is as likely right as wrong. On the networks that settings were chosen on, wrong
-ones had 7e-5 and more, and right ones at a training loss of 1e-6 and below 3e-6 at the most, but for a few."""
+"""How many frequent colours an attempt leaves out that is strict."""
+MIX, SPREAD = 1_000_003, 0x9E3779B1
+"""Of the codes of colours: odd, so that a product modulo 2^64 loses no bit, and large, so that channels mix."""
 
 
 def repeated_colour(y: Tensor, one_mask: bool = True, colours: int = 1) -> tuple[Tensor, Tensor]:
@@ -48,11 +47,12 @@ def repeated_colour(y: Tensor, one_mask: bool = True, colours: int = 1) -> tuple
 
 
 def _codes(y: Tensor) -> Tensor:
-    """A whole number for the colour of each pixel, (N, H W): equal where the colours are, to the bit."""
+    """A whole number for the colour of each pixel, (N, H W): equal where the colours are, to the bit, and hardly ever
+    where they are not."""
     bits = (y + 0.0).contiguous().view(torch.int32 if y.dtype == torch.float32 else torch.int64).long()  # no -0
     code = torch.zeros_like(bits[:, 0])
     for channel in bits.unbind(1):
-        code = (code * 1_000_003 + channel) * 0x9E3779B1  # wraps around
+        code = (code * MIX + channel) * SPREAD  # wraps around
     return code.flatten(1)
 
 
@@ -87,14 +87,13 @@ class ColourRule:
         if self.most > 1:
             come_closer(f, rested, y, weights, self.memory)
         share = weights.mean((1, 2, 3))
-        confidence = 1 / (1 + rested.distance / DISTANCE)
         return Outcome(
-            rested.images,
-            weights,
-            rested.distance,
-            share,
-            rested.distance,
-            confidence,
-            rested.evaluations,
-            rested.at_rest,
+            images=rested.images,
+            mask=weights,
+            distance=rested.distance,
+            share=share,
+            cost=rested.distance,
+            confidence=trust(rested.distance),
+            evaluations=rested.evaluations,
+            at_rest=rested.at_rest,
         )

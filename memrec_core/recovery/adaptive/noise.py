@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from memrec_core.network import Network
-from memrec_core.recovery.adaptive.attempt import Attempt, Outcome
+from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, trust
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
 NEGATIVE = 0.005
 """Noise is taken to be there where that share of the entries is below zero."""
 ENERGY = 8.5 / 3
-"""A pixel is kept at first where y^2, its mean over the channels, is over so many sigma^2."""
+"""A pixel is kept at first where y^2, its mean over the channels, is over so many sigma^2. With three channels noise
+alone is in 4 % of the pixels."""
 MISFIT = 1.5
 """Of a result that is as likely right as wrong: the mean residual of the pixels of high energy, in sigma^2."""
 SHARPNESS = 8
 """How steeply confidence falls around it."""
 SLACK = 0.25
-"""How much more than v what has come to rest may cost, in parts."""
-DISTANCE = 3e-6
+"""By which part more than v an estimate may cost that has come to rest."""
 
 
 def noise_std(y: Tensor) -> Tensor:
@@ -36,7 +36,8 @@ def noise_std(y: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class NoiseRule:
     """How surely a pixel is kept follows from what speaks for the estimate v, and what for a zero:
-    w = sigmoid((y^2 - (y - v)^2) / 2 a^2), with a the noise, or the residual of what is kept where that is more."""
+    w = sigmoid((|y|^2 - |y - v|^2) / 2 a^2), with the squares summed over the channels, and a the noise, or the
+    residual of what is kept where that is more."""
 
     attempts: ClassVar[Sequence[Attempt]] = (
         Attempt(0.5, 20),
@@ -52,7 +53,7 @@ class NoiseRule:
     most: int = 60
 
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
-        return (self._energy(y) > ENERGY * _variance(y)).to(y).expand_as(y)
+        return self._energetic(y).to(y).expand_as(y)
 
     def weights(self, y: Tensor, v: Tensor, before: Tensor, attempt: Attempt, progress: float) -> Tensor:
         residual = self._energy(y - v)
@@ -67,20 +68,18 @@ class NoiseRule:
         rested = come_to_rest(f, v, y, torch.zeros_like(y), self.memory, self.most)
         stays = self._misfit(y, rested.images) < (1 + SLACK) * self._misfit(y, v)
         x = torch.where(stays[:, None, None, None], rested.images, v)
-        energetic = self._energy(y) > ENERGY * _variance(y)
-        misfit = self._misfit(y, x, energetic)
-        confidence = torch.minimum(1 / (1 + rested.distance / DISTANCE), 1 / (1 + (misfit / MISFIT) ** SHARPNESS))
-        weights = self.weights(y, x, weights, self.attempts[0], 1.0)
-        share = (weights > 0.5).to(y).mean((1, 2, 3))
+        misfit = self._misfit(y, x, self._energetic(y))
+        confidence = torch.minimum(trust(rested.distance), 1 / (1 + (misfit / MISFIT) ** SHARPNESS))
+        kept = (self.weights(y, x, weights, self.attempts[0], 1.0) > 0.5).to(y)
         return Outcome(
-            x,
-            (weights > 0.5).to(y),
-            rested.distance,
-            share,
-            self._misfit(y, x),
-            torch.where(stays, confidence, 0.0),
-            rested.evaluations,
-            rested.at_rest,
+            images=x,
+            mask=kept,
+            distance=rested.distance,
+            share=kept.mean((1, 2, 3)),
+            cost=self._misfit(y, x) * torch.where(rested.at_rest, 1.0, 1 + SLACK),
+            confidence=torch.where(stays, confidence, 0.0),
+            evaluations=rested.evaluations,
+            at_rest=rested.at_rest,
         )
 
     def _misfit(self, y: Tensor, x: Tensor, where: Tensor | None = None) -> Tensor:
@@ -89,6 +88,10 @@ class NoiseRule:
         if where is None:
             return least.mean((1, 2, 3))
         return (least * where).sum((1, 2, 3)) / where.sum((1, 2, 3)).clamp(min=1)
+
+    def _energetic(self, y: Tensor) -> Tensor:
+        """Where more than noise is there."""
+        return self._energy(y) > ENERGY * _variance(y)
 
     def _energy(self, y: Tensor) -> Tensor:
         """y^2, its mean over the channels where they have one mask."""

@@ -13,7 +13,7 @@ FUTILE, HOPELESS = 1e-4, 1e-5
 """A step of less than FUTILE times a distance over HOPELESS won't lead to a fixed point of f: the kept pixels
 contradict f, and go on doing so."""
 BETTER = 0.8
-"""An application has gained something where the distance fell to so many times the least before it."""
+"""An application has gained something where the distance fell under so many times the least before it."""
 LEAPT = 4.0
 """An accelerated step whose distance is so many times the least one is taken back, as are those that gain nothing for
 half of the patience: the acceleration begins anew from the best iterate."""
@@ -48,7 +48,7 @@ def come_to_rest(
     """Iterate x <- m y + (1 - m) f(x), (31) after each application, from an estimate to the nearest fixed point.
 
     Of all iterates the one with the least distance ||f(x) - x||^2 is returned. An image leaves the batch once its step
-    is under TOLERANCE or FUTILE, or its distance has not fallen for `patience` applications, or after `most`.
+    is under TOLERANCE or FUTILE, or `patience` applications in a row have gained nothing (BETTER), or after `most`.
 
     Args:
         f: the autoencoder.
