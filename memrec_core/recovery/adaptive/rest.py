@@ -124,4 +124,5 @@ class History:
         """Forget the images that have left."""
         if self.last is not None:
             self.last = self.last[0][going], self.last[1][going]
-        self.turns, self.moves = self.turns[going], self.moves[going]
+        if len(self.turns):
+            self.turns, self.moves = self.turns[going], self.moves[going]
