@@ -193,16 +193,27 @@ def test_rest_of_an_image_does_not_depend_on_the_others(memory: int):
     assert together.distance.isfinite().tolist() == [True, True, True, False]
 
 
-def test_rest_takes_back_steps_that_leap_away():
-    """Between two pieces of f the acceleration extrapolates wrongly; the plain iteration converges all the same."""
+def inputs_of(step: Callable[[Tensor], Tensor], memory: int, most: int) -> list[float]:
+    """What x + step(x) is applied to on the way from 0 to its rest."""
+    inputs: list[float] = []
 
     def f(x: Tensor) -> Tensor:
-        return torch.where(x > 0.3, 0.9 * x, 0.27 + 0.5 * (x - 0.3))
+        inputs.append(x.item())
+        return x + step(x)
 
-    x = torch.linspace(0.4, 1, 40, dtype=torch.float64).view(4, 1, 1, 10)
-    rested = come_to_rest(f, x, x, torch.zeros_like(x), most=300)
-    assert rested.at_rest.all()
-    assert torch.allclose(rested.images, torch.full_like(x, 0.24), atol=1e-4)
+    start = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    come_to_rest(f, start, start, start, memory, most)
+    return inputs
+
+
+def test_rest_takes_back_a_step_that_leaps_away_and_forgets_what_led_there():
+    """Secants of one variable: that of 0 and 1 leads to 2.5, where the step is long; then that of 2.5 and 1."""
+    inputs = inputs_of(lambda x: torch.where(x < 2, 1 - 0.4 * x, 1.3), memory=5, most=5)
+    assert inputs == pytest.approx([0, 1, 2.5, 1, 1 - 0.6 * 1.5 / 0.7])
+
+
+def test_rest_begins_anew_from_the_best_where_it_gains_nothing_for_half_of_the_patience():
+    assert inputs_of(torch.ones_like, memory=0, most=10) == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]
 
 
 # One try

@@ -84,14 +84,14 @@ class AnythingRule:
             rested = come_to_rest(f, fx, y, kept, self.memory, self.most, patience=PATIENCE)
             evaluations = evaluations + rested.evaluations + 1
         telling = repeated_colour(y, self.one_mask, STRICT)[0]
-        share = (telling * self._within(y, f(rested.images), TIGHT)).mean((1, 2, 3))
+        agreeing = (telling * self._within(y, f(rested.images), TIGHT)).mean((1, 2, 3))
         return Outcome(
             images=rested.images,
             mask=kept,
             distance=rested.distance,
-            share=share,
-            cost=1 - share + rested.distance,
-            confidence=torch.minimum(trust(rested.distance), share / (share + SHARE)),
+            share=kept.mean((1, 2, 3)),
+            cost=1 - agreeing + rested.distance,
+            confidence=torch.minimum(trust(rested.distance), agreeing / (agreeing + SHARE)),
             evaluations=evaluations + 1,
             at_rest=rested.at_rest,
         )

@@ -13,6 +13,9 @@ CLAIMED = 0.5
 SAME, NEAR = 1e-4, 1e-3
 """Two attempts whose results differ by less than SAME, an MSE, agree; it counts where their distance is under NEAR."""
 
+NO_IMAGE = 10.0
+"""What leaves the range of pixels by so much is no image. Iterates that diverge may have a distance of 0, by rounding."""
+
 
 class Best:
     """Of each of N images the best that was found so far, `settled` (N,) where it needs no other attempt.
@@ -51,7 +54,7 @@ class Best:
         agreed = close & (found.distance < NEAR) & (self.distance[rows] < NEAR)
         comparable = (self.rule[rows] == rule).to(close.device)
         better = torch.where(comparable, found.cost < self.cost[rows], found.confidence >= self.confidence[rows])
-        better &= found.images.flatten(1).isfinite().all(1) & found.distance.isfinite()
+        better &= (found.images.abs() < NO_IMAGE).flatten(1).all(1) & found.distance.isfinite()
         chosen = rows[better.cpu()]
         for name in ("images", "mask", "cost", "distance", "confidence", "share", "at_rest"):
             getattr(self, name)[chosen] = getattr(found, name)[better]
