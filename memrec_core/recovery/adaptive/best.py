@@ -14,7 +14,7 @@ SAME, NEAR = 1e-4, 1e-3
 """Two attempts whose results differ by less than SAME, an MSE, agree; it counts where their distance is under NEAR."""
 
 NO_IMAGE = 10.0
-"""What leaves the range of pixels by so much is no image. Iterates that diverge may have a distance of 0, by rounding."""
+"""What leaves the range of pixels by so much is no image. Where iterates diverge, rounding may make the distance 0."""
 
 
 class Best:
