@@ -179,7 +179,7 @@ def _recover(
 def _kinds(degraded: Tensor, settings: Adaptive) -> Iterator[tuple[Rule, Tensor]]:
     """The rules, each with the rows that it is for: of the noisy images, of those where a colour repeats, and of all
     that are not noisy, for what a colour did not settle."""
-    options = settings.one_mask, settings.memory, settings.rest
+    options = settings.one_mask, int(settings.memory), int(settings.rest)
     noisy = (noise_std(degraded) > 0).cpu()
     share = torch.where(noisy, 0.0, repeated_colour(degraded, settings.one_mask)[1].cpu())
     if settings.fill != "unknown":
