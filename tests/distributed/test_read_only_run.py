@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("command", "status", "file"), [("status", 0, ""), ("aggregate", 1, "thresholds.parquet"), ("report", 1, "index.html")]
+    ("command", "status", "file"),
+    [("status", 0, ""), ("aggregate", 1, "thresholds.parquet"), ("report", 1, "index.html")],
 )
 def test_its_tables_are_printed_and_what_can_not_be_written_is_named(
     undisturbed: Path, tmp_path: Path, command: str, status: int, file: str

@@ -104,7 +104,7 @@ def recover_adaptive(
       falls, from several guesses of a block that is kept.
 
     What is believed follows from ||f(x) - x||^2, the share of the pixels that agree, and under noise the misfit; no
-    ground truth is used. The thresholds were fixed on other networks and images than those of the results. Neither
+    ground truth is used. The thresholds of claims were fixed on other networks than those of the results. Neither
     batch nor order matters to a result, but for last bits; under noise these move some images by an MSE of up to 1e-5,
     along what f hardly contracts.
 
