@@ -121,7 +121,7 @@ SETS: dict[str, dict[str, Case]] = {
         "tanh": Case("photos", 30, (24, 24), 13, _perceptron([384] * 4, nn.Tanh), 4),
     },
 }
-"""Of each set by name. Settings of `adaptive` were chosen on `tuning`; RESULTS.md names the exception, and the images that sets share."""
+"""Of each set by name. Settings of `adaptive` were chosen on `tuning`; RESULTS.md names the exception."""
 
 
 def main() -> int:
