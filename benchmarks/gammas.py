@@ -6,7 +6,6 @@ trains them on the photographs that come with memrec, from a seed, in some minut
 the images that are recovered accurately, on average of three masks and on each. It is not part of `make bench`.
 """
 
-import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from benchmarks.networks import SEED, shape_of
+from benchmarks.networks import SEED, Perceptron, shape_of
 from memrec_core import autoencoders, datasets, degradations, metrics, recovery, training
 from memrec_core.errors import TrainingError
 from memrec_core.precision import full_float32
@@ -42,25 +41,6 @@ class Case:
     channels: int = 3
 
 
-class Plain(nn.Module):
-    """Fully connected, as a user would write it: layers of one width, PyTorch's own activations, orthogonal weights."""
-
-    def __init__(self, shape: Shape, hidden: int, width: int, activation: type[nn.Module]) -> None:
-        super().__init__()
-        entries = shape[0] * shape[1] * shape[2]
-        sizes = [entries, *[width] * hidden, entries]
-        layers: list[nn.Module] = []
-        for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
-            linear = nn.Linear(inputs, outputs)
-            nn.init.orthogonal_(linear.weight, gain=1.0 if index == hidden else 2**0.5)
-            nn.init.zeros_(linear.bias)
-            layers += [linear, activation()]
-        self.layers = nn.Sequential(*layers[:-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1)).view_as(x)
-
-
 def unet(shape: Shape) -> nn.Module:
     return autoencoders.build("unet", shape, activation="softplus", channels=[32] * 3)
 
@@ -69,9 +49,9 @@ CASES = [
     Case("fc10 of width 320, PReLU", lambda s: autoencoders.build("fc10", s, activation="prelu", width=320), 40, 32),
     Case("fc20 of width 320, LeakyReLU", lambda s: autoencoders.build("fc20", s, width=320), 40, 24),
     Case("U-Net, 32 channels, softplus", unet, 8, 16),
-    Case("8 layers of 256, LeakyReLU, grey", lambda s: Plain(s, 7, 256, nn.LeakyReLU), 24, (28, 20), 1),
-    Case("7 layers of 320, GELU", lambda s: Plain(s, 6, 320, nn.GELU), 30, (16, 20)),
-    Case("5 layers of 384, tanh, four channels", lambda s: Plain(s, 4, 384, nn.Tanh), 30, 24, 4),
+    Case("8 layers of 256, LeakyReLU, grey", lambda s: Perceptron(s, [256] * 7, nn.LeakyReLU), 24, (28, 20), 1),
+    Case("7 layers of 320, GELU", lambda s: Perceptron(s, [320] * 6, nn.GELU), 30, (16, 20)),
+    Case("5 layers of 384, tanh, four channels", lambda s: Perceptron(s, [384] * 4, nn.Tanh), 30, 24, 4),
 ]
 
 
@@ -89,7 +69,7 @@ def main() -> int:
         averages.add_row(case.name, str(len(images)), f"{loss:.1e}", *(f"{rate:.1f}" for rate in mean), f"{lost:.1f}")
         for mask, column in zip(MASKS, rates.T, strict=True):
             details.add_row(case.name, mask, *(f"{rate:.0f}" for rate in column))
-        print(f"{case.name}: done", file=sys.stderr, flush=True)
+        print(f"{case.name}: {mean.round().tolist()}", file=sys.stderr, flush=True)
     Console(width=130).print(
         averages, details, f"at most {behind:.1f} points behind the best gamma; {POINTS:g} are allowed"
     )

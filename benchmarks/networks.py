@@ -1,6 +1,8 @@
 """The networks and images that the benchmarks run on: real photographs, at the sizes that the targets name."""
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +29,24 @@ def network(name: str, size: int, **options: object) -> nn.Module:
     """A network as it is before training: what an application takes does not depend on the weights."""
     torch.manual_seed(SEED)
     return autoencoders.build(name, (3, size, size), **options).eval().requires_grad_(False)
+
+
+class Perceptron(nn.Module):
+    """Fully connected, as a user would write it, of any widths and activation: (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, shape: tuple[int, int, int], widths: Sequence[int], activation: type[nn.Module]) -> None:
+        super().__init__()
+        entries = torch.Size(shape).numel()
+        sizes, modules = [entries, *widths, entries], []
+        for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+            layer = nn.Linear(inputs, outputs)
+            nn.init.orthogonal_(layer.weight, gain=1.0 if number == len(widths) else 2**0.5)
+            nn.init.zeros_(layer.bias)
+            modules += [layer, activation()]
+        self.layers = nn.Sequential(*modules[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x.flatten(1)).view_as(x)
 
 
 @cache

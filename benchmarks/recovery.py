@@ -14,24 +14,24 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from memrec_core import autoencoders, datasets, metrics, recovery, training
+from benchmarks.networks import SEED, Perceptron
+from memrec_core import autoencoders, datasets, metrics, training
 from memrec_core.datasets.image_set import ImageSet
-from memrec_core.degradations import Erasure
+from memrec_core.degradations import Erasure, joined
 from memrec_core.degradations.fills import Colour, Noise, Patch
 from memrec_core.degradations.masks import MASKS
-from memrec_core.recovery import Recovery
+from memrec_core.metrics import ACCURATE, APPROXIMATE
+from memrec_core.recovery import METHODS, Denoiser, Problem, Recovery
 from workflows.experiment.data_folder import default_root
 
 SIX = tuple(MASKS.values())
 HOLES = ("rectangle", "disc", "left_third")
-ACCURATE, APPROXIMATE = 1e-7, 5e-4
 CONTROL = 30
 DAMAGE: dict[str, Callable[[str, int], Erasure]] = {
     "zeros": lambda mask, channels: Erasure(mask),
@@ -42,24 +42,6 @@ DAMAGE: dict[str, Callable[[str, int], Erasure]] = {
     "noise_0.1": lambda mask, channels: Erasure(mask, noise_std=0.1),
 }
 """What erased pixels hold, or the noise on all; patches are of control images, so that one answer alone is right."""
-
-
-class Perceptron(nn.Module):
-    """A fully connected network of any widths and activation: (N, C, H, W) -> (N, C, H, W)."""
-
-    def __init__(self, shape: Sequence[int], widths: Sequence[int], activation: type[nn.Module]) -> None:
-        super().__init__()
-        entries = torch.Size(shape).numel()
-        sizes, modules = [entries, *widths, entries], []
-        for number, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-            layer = nn.Linear(fan_in, fan_out)
-            nn.init.orthogonal_(layer.weight, gain=1.0 if number == len(widths) else 2**0.5)
-            nn.init.zeros_(layer.bias)
-            modules += [layer, activation()]
-        self.layers = nn.Sequential(*modules[:-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1)).view_as(x)
 
 
 @dataclass(frozen=True)
@@ -142,7 +124,7 @@ def main() -> int:
 def trained(case: Case, loss: float, folder: Path) -> nn.Module:
     """The network at that loss, from `folder` where it is there; otherwise trained down all its losses, and kept."""
     images = case.images("train").images
-    torch.manual_seed(42)
+    torch.manual_seed(SEED)
     model = case.build((images.shape[1], images.shape[2], images.shape[3]))
     if not (folder / f"{loss:g}.safetensors").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +133,7 @@ def trained(case: Case, loss: float, folder: Path) -> nn.Module:
             model,
             images,
             case.losses,
-            seed=42,
+            seed=SEED,
             learning_rate=case.learning_rate,
             on_checkpoint=lambda found, reached: save_file(
                 {key: value.contiguous() for key, value in found.state_dict().items()},
@@ -188,19 +170,15 @@ def _recovered(
     images, control = case.images(split), case.images("control").images
     shape = (case.channels, *case.size)
     applied = [DAMAGE[damage](mask, case.channels) for mask in masks]
-    y = torch.cat([own.degrade(images.images, images.ids, 42, control) for own in applied])
-    if method == "adaptive":
-        found = recovery.recover_adaptive(model, y, images.ids, repeats=len(masks))
-    elif method == "known_mask":
-        kept = torch.cat([own.operator(shape, images.ids, 42).kept for own in applied])
-        noise = applied[0].noise_std
-        found = recovery.recover_known_mask(model, y * kept, kept, case.gamma, noise)
-    elif method == "unknown_mask":
-        found = recovery.recover_unknown_mask(
-            model, y, case.gamma, images.ids, first_mask=case.first_mask, repeats=len(masks)
-        )
-    else:
-        found = recovery.iterate_autoencoder(model, y)
+    problem = Problem(
+        torch.cat([own.degrade(images.images, images.ids, SEED, control) for own in applied]),
+        joined([own.operator(shape, images.ids, SEED) for own in applied], [len(images.ids)] * len(masks)),
+        [own.noise_std for own in applied for _ in images.ids],
+        images.ids,
+        SEED,
+        repeats=len(masks),
+    )
+    found = METHODS[method]().recover(Denoiser(model, case.gamma, case.first_mask), problem)
     return found, metrics.mse(found.images, images.images.repeat(len(masks), 1, 1, 1))
 
 
@@ -233,9 +211,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="*", default=[])
     parser.add_argument("--losses", nargs="*", type=float, default=[])
     parser.add_argument("--damage", nargs="*", choices=DAMAGE, default=["zeros"])
-    parser.add_argument("--methods", nargs="*", default=["adaptive", "known_mask"])
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=["adaptive", "known_mask"])
     parser.add_argument("--cache", type=Path, default=Path("runs/recovery-networks"))
-    return parser.parse_args()
+    wanted = parser.parse_args()
+    if strange := set(wanted.networks) - set(SETS[wanted.set]):
+        parser.error(
+            f"{wanted.set} has no network {', '.join(sorted(strange))}; choose of {', '.join(SETS[wanted.set])}"
+        )
+    return wanted
 
 
 if __name__ == "__main__":

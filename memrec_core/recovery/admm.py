@@ -36,7 +36,7 @@ def solve(f: Network, y: Tensor, theta: Tensor, gamma: float, iterations: int = 
     for iteration in range(2, iterations + 1):
         v = f(s)
         if iteration == 2:
-            y, weight, s = (laid_out_as(v, tensor) for tensor in (y, weight, s))
+            y, weight, s = (_laid_out_as(v, tensor) for tensor in (y, weight, s))
         if iteration >= iterations - 1:
             xi, previous = _closed_form(s, v, y, weight), xi
         if iteration < iterations:
@@ -72,7 +72,7 @@ def solve_operator(
     return xi, previous
 
 
-def iteration(f: Network, y: Tensor, s: Tensor, operator: Operator, gamma: float) -> tuple[Tensor, Tensor]:
+def advance_operator(f: Network, y: Tensor, s: Tensor, operator: Operator, gamma: float) -> tuple[Tensor, Tensor]:
     """One iteration by itself: the next xi and s, from the last s, with an application of f. The first of both is the
     operator's `nearest` to 0."""
     v = f(s)
@@ -97,7 +97,7 @@ def advance(s: Tensor, v: Tensor, y: Tensor, weight: Tensor) -> None:
         torch.addcmul(v_, s_, weight_, out=s_)
 
 
-def laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
+def _laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
     """`tensor` with the order in memory that `model` has: entries of the same order are handled together faster."""
     if model.is_contiguous() or not model.is_contiguous(memory_format=torch.channels_last):
         return tensor

@@ -16,7 +16,7 @@ from memrec_core.errors import InputError
 from memrec_core.metrics import mse
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
-from memrec_core.recovery.admm import iteration, solve_operator
+from memrec_core.recovery.admm import advance_operator, solve_operator
 from memrec_core.recovery.arguments import check_arguments, check_gamma, check_tolerance, parts
 from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import CONVERGED, MAX_ITERATIONS, NON_FINITE, Recovery
@@ -159,7 +159,7 @@ def _until_calm(
     """Algorithm 1 with a stopping rule for each image: after the first xi, each iteration is an application of f."""
 
     def step(rows: Tensor, y: Tensor, s: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        xi, s = iteration(f, y, s, operator.part(rows.cpu(), y.device), gamma)
+        xi, s = advance_operator(f, y, s, operator.part(rows.cpu(), y.device), gamma)
         return xi, (rows, y, s)
 
     rows = torch.arange(len(y))

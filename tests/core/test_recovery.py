@@ -302,6 +302,7 @@ def test_float32_is_not_reduced_inside_and_the_setting_comes_back(degraded: Tens
         unknown_mask(watching, degraded, max_iterations=1)
         recovery.recover_known_mask(watching, degraded, CENTER, gamma=0.5)
         recovery.iterate_autoencoder(watching, degraded, max_iterations=1)
+        recovery.recover_adaptive(watching, degraded, restarts=0)
         assert seen == {("highest", False)}
         assert torch.get_float32_matmul_precision() == "high"
     finally:

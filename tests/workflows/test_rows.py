@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memrec_core.recovery.result import STATUSES
 from tests.conftest import make_run
 from workflows.errors import ResultsError, StoreError
 from workflows.experiment import loading as experiments
@@ -63,6 +64,19 @@ def test_whole_run_is_aggregated_as_pandas_would(whole: Path):
     pd.testing.assert_frame_equal(found.sort_index(), expected.sort_index(), check_dtype=False)
     assert rates["copies"].tolist() == rates["images"].tolist()
     assert set(rates["left_out"]) == set(rates["seen"]) == {0}
+
+
+def test_each_image_counts_by_its_status(whole: Path, tmp_path: Path):
+    """Whatever ways there are for a recovery to end."""
+    folder = shutil.copytree(whole, tmp_path / "run")
+    for path in files(folder):
+        table = pq.read_table(path)
+        statuses = pa.array([STATUSES[row % len(STATUSES)] for row in range(len(table))])
+        table = table.set_column(table.column_names.index("status"), "status", statuses)
+        pq.write_table(table, path)
+    rates, rows = rates_of(folder), pd.concat(map(pd.read_parquet, files(folder)))
+    assert (rates[list(STATUSES)].sum(axis=1) == rates["images"]).all()
+    assert rates[list(STATUSES)].sum().to_dict() == rows["status"].value_counts().to_dict()
 
 
 Change = Callable[[pa.Table, pa.Table, int], pa.Table]

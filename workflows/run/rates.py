@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
+from memrec_core.recovery.result import STATUSES
 from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
@@ -33,9 +34,7 @@ _PARTS = f"""
            sum(multiplicity)                              AS copies,
            count(*) FILTER (mse < {ACCURATE})             AS accurate_count,
            count(*) FILTER (mse < {APPROXIMATE})          AS approximate_count,
-           count(*) FILTER (status = 'converged')         AS converged,
-           count(*) FILTER (status = 'max_iterations')    AS max_iterations,
-           count(*) FILTER (status = 'non_finite')        AS non_finite,
+           {", ".join(f"count(*) FILTER (status = '{status}') AS {status}" for status in STATUSES)},
            {", ".join(f"sum({mean}) AS {mean}, count({mean}) AS {mean}_count" for mean in MEANS)},
            sum(fraction_missing)                          AS missing,
            count(fraction_missing)                        AS missing_count,
@@ -49,13 +48,12 @@ _PARTS = f"""
 _COLUMNS = [*GROUP, *MEANS, "image_id", "multiplicity", "mse", "status", "fraction_missing", "seconds", "claimed"]
 """All that the rates are made of; never the pictures."""
 _COUNTS = ("images", "copies", "accurate_count", "approximate_count")
-_STATUS = ("converged", "max_iterations", "non_finite")
 _RATES = f"""
     SELECT {", ".join(GROUP)},
            round(sum(missing) / sum(missing_count), 12)   AS fraction_missing,
            {", ".join(f"sum({count})::BIGINT AS {count}" for count in _COUNTS)},
            {", ".join(f"sum({mean}) / sum({mean}_count) AS mean_{mean}" for mean in MEANS)},
-           {", ".join(f"sum({count})::BIGINT AS {count}" for count in _STATUS)},
+           {", ".join(f"sum({count})::BIGINT AS {count}" for count in STATUSES)},
            sum(seconds)                                   AS seconds,
            {", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in (*THRESHOLDS, *COUNTED))}
     FROM parts

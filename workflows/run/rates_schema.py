@@ -70,6 +70,7 @@ _RATES: list[Column] = [
     ),
     ("mean_evaluations", pa.float64(), "mean applications of the autoencoder, or of a generic prior, for an image"),
     ("converged", pa.int64(), "how many images converged"),
+    ("cycling", pa.int64(), "how many ended on a cycle, round which their iterates went for good"),
     ("max_iterations", pa.int64(), "how many met the limit of iterations"),
     ("non_finite", pa.int64(), "how many left the finite numbers"),
     ("seconds", pa.float64(), "time of all their recoveries together"),

@@ -10,6 +10,7 @@ from torch import Tensor
 from memrec_core.network import Network
 from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, trust
 from memrec_core.recovery.adaptive.colour import STRICT, repeated_colour
+from memrec_core.recovery.adaptive.noise import noise_std
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
 WIDE, NARROW = 0.8, 0.03
@@ -59,6 +60,10 @@ class AnythingRule:
     one_mask: bool = True
     memory: int = 5
     most: int = 60
+
+    def suits(self, y: Tensor) -> Tensor:
+        """Where there is no noise: also where a colour repeats, which may be a flat part of the image."""
+        return noise_std(y) == 0
 
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
         return torch.ones_like(y) if attempt.block is None else _block(attempt.block, y)

@@ -64,6 +64,10 @@ class Rule(Protocol):
     estimates: ClassVar[bool]
     """Whether the mask is estimated anew on the way; otherwise the first one stays."""
 
+    def suits(self, y: Tensor) -> Tensor:
+        """Which of the images it is for, as far as they tell themselves, (N,) bool."""
+        ...
+
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
         """The weights of the pixels at the start, (N, C, H, W) in [0, 1]: how surely they are kept."""
         ...

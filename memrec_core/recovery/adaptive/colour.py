@@ -10,6 +10,7 @@ from torch import Tensor
 from memrec_core.network import Network
 from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, trust
 from memrec_core.recovery.adaptive.closer import come_closer
+from memrec_core.recovery.adaptive.noise import noise_std
 from memrec_core.recovery.adaptive.rest import come_to_rest
 
 REPEATS = 0.02
@@ -74,6 +75,10 @@ class ColourRule:
     one_mask: bool = True
     memory: int = 5
     most: int = 60
+
+    def suits(self, y: Tensor) -> Tensor:
+        """Where a colour repeats; under noise chance alone makes two pixels equal."""
+        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] > REPEATS)
 
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
         return repeated_colour(y, self.one_mask, colours=STRICT if attempt.strict else 1)[0]

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_called, check_counts, check_seed, described, ids_of, is_whole
+from memrec_core.arguments import check_called, check_counts, check_flag, check_seed, described, ids_of, is_whole
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
 from memrec_core.network import Network, as_prior
@@ -15,14 +15,18 @@ from memrec_core.precision import full_float32
 from memrec_core.recovery.adaptive.anything import AnythingRule
 from memrec_core.recovery.adaptive.attempt import Attempt, Rule, try_once
 from memrec_core.recovery.adaptive.best import Best
-from memrec_core.recovery.adaptive.colour import REPEATS, ColourRule, repeated_colour
-from memrec_core.recovery.adaptive.noise import NoiseRule, noise_std
+from memrec_core.recovery.adaptive.colour import ColourRule
+from memrec_core.recovery.adaptive.noise import NoiseRule
 from memrec_core.recovery.arguments import check_arguments, check_gamma, parts
 from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import Recovery
 from memrec_core.seeding import generator
 
-FILLS = ["unknown", "colour", "anything"]
+RULES: list[type[NoiseRule] | type[ColourRule] | type[AnythingRule]] = [NoiseRule, ColourRule, AnythingRule]
+"""What erased pixels may hold, in the order in which it is tried."""
+NAMED = {"colour": ColourRule, "anything": AnythingRule}
+"""Those that a user may name."""
+FILLS = ["unknown", *NAMED]
 USUAL_APPLICATIONS = 60
 """Applications that an image is taken to need."""
 
@@ -163,7 +167,7 @@ def _recover(
     check_seed(seed)
     names, best = ids_of(ids, len(degraded), repeats), Best(degraded)
     with as_prior(model) as f:
-        for kind, (rule, rows) in enumerate(_kinds(degraded, settings)):
+        for kind, (rule, rows) in enumerate(_rules(degraded, settings)):
             for number, attempt in enumerate(_attempts(rule, settings)):
                 left = best.left(rows, settings.restarts)
                 for mine in (left[part] for part in parts(len(left), batch_size)):
@@ -176,18 +180,15 @@ def _recover(
     return best.recovery()
 
 
-def _kinds(degraded: Tensor, settings: Adaptive) -> Iterator[tuple[Rule, Tensor]]:
-    """The rules, each with the rows that it is for: of the noisy images, of those where a colour repeats, and of all
-    that are not noisy, for what a colour did not settle."""
+def _rules(degraded: Tensor, settings: Adaptive) -> Iterator[tuple[Rule, Tensor]]:
+    """The rules, each with the rows that it is for: those that it suits, in the order of RULES; all where the user has
+    named one. What one of them settles is not left for the next."""
     options = settings.one_mask, int(settings.memory), int(settings.rest)
-    noisy = (noise_std(degraded) > 0).cpu()
-    share = torch.where(noisy, 0.0, repeated_colour(degraded, settings.one_mask)[1].cpu())
-    if settings.fill != "unknown":
-        noisy, share = torch.zeros_like(noisy), torch.full_like(share, settings.fill == "colour")
-    yield NoiseRule(*options), noisy.nonzero()[:, 0]
-    yield ColourRule(*options), (share > REPEATS).nonzero()[:, 0]
-    if settings.fill != "colour":
-        yield AnythingRule(*options), (~noisy).nonzero()[:, 0]
+    if settings.fill in NAMED:
+        yield NAMED[settings.fill](*options), torch.arange(len(degraded))
+        return
+    for rule in (kind(*options) for kind in RULES):
+        yield rule, rule.suits(degraded).nonzero()[:, 0].cpu()
 
 
 def _attempts(rule: Rule, settings: Adaptive) -> list[Attempt]:
@@ -213,6 +214,5 @@ def _check(settings: Adaptive) -> None:
     check_counts(mask_every=settings.mask_every, rest=settings.rest)
     if not isinstance(settings.fill, str) or settings.fill not in FILLS:
         raise unknown("fill", settings.fill, FILLS)
-    for name in ("one_mask", "carry_state"):
-        if not isinstance(getattr(settings, name), bool):
-            raise InputError(f"{name} must be true or false, not {described(getattr(settings, name))}")
+    check_flag("one_mask", settings.one_mask)
+    check_flag("carry_state", settings.carry_state)

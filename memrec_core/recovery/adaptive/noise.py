@@ -52,6 +52,9 @@ class NoiseRule:
     memory: int = 5
     most: int = 60
 
+    def suits(self, y: Tensor) -> Tensor:
+        return noise_std(y) > 0
+
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
         return self._energetic(y).to(y).expand_as(y)
 
