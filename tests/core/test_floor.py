@@ -12,7 +12,7 @@ SHAPE = (3, 6, 8)
 
 
 def images_of(variances: list[float], count: int = 40) -> Tensor:
-    """Images around a picture of 1/2 whose principal components have just these shares of the mean squared deviation."""
+    """Images around a picture of 1/2; `variances` are their principal components' shares in the MSE from it."""
     source = torch.Generator().manual_seed(0)
     rows = torch.randn(count, len(variances), generator=source, dtype=torch.float64)
     rows = torch.linalg.qr(rows - rows.mean(0))[0]  # orthonormal columns, each of mean 0
