@@ -92,6 +92,11 @@ def print_forecast(run: Run) -> None:
     audits = {
         data.label: load_audit_set(data, experiment.seed, kept.get(data.label), store.uri) for data in experiment.data
     }
+    floors = {
+        name: floor
+        for label, audit in audits.items()
+        for name, floor in preflight.check_floors(experiment, audit, label).items()
+    }
     check_trained_on(run, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))
@@ -105,7 +110,8 @@ def print_forecast(run: Run) -> None:
         for sentence in known.sentences(data.label):
             say(f"            {sentence}")
     for model in experiment.trained_models:
-        say(f"training:   {_training(experiment, model, audits[model.data], machine, progress)}")
+        floor = floors.get(model.label, 0.0)
+        say(f"training:   {_training(experiment, model, audits[model.data], machine, progress, floor)}")
     for model in experiment.given_models:
         size = model.size(audits[model.data].image_shape) / 1e6
         say(f"given:      {model.label}, asked of {model.data}, {size:.1f} million weights")
@@ -175,19 +181,22 @@ def _factors(experiment: Experiment, audits: dict[str, AuditSet]) -> str:
 
 
 def _training(
-    experiment: Experiment, model: TrainedModel, audit: AuditSet, machine: Machine, progress: Progress
+    experiment: Experiment, model: TrainedModel, audit: AuditSet, machine: Machine, progress: Progress, floor: float
 ) -> str:
     targets = model.ladder(experiment.training.targets)
     ladder = f"down to {targets[-1]:g}, with {_count(len(targets), 'checkpoint')}"
     said = f"{model.label} on {model.data}, {model.size(audit.image_shape) / 1e6:.1f} million weights, {ladder}"
+    said += f", where its width allows no less than {floor:.2g}" if floor else ""
     if all((model.label, target) in progress.checkpoints for target in targets):
         return f"{said}: done"
-    seconds, most = _step_seconds(experiment, model, audit, machine), experiment.training.max_steps
+    seconds, most = _step_seconds(experiment, model, audit, machine, floor), experiment.training.max_steps
     step = f"{1000 * seconds:.0f} ms" if seconds < 1 else duration(seconds)
     return f"{said}; a step takes {step}, and {most} at the most {duration(most * seconds)}"
 
 
-def _step_seconds(experiment: Experiment, model: TrainedModel, audit: AuditSet, machine: Machine) -> float:
+def _step_seconds(
+    experiment: Experiment, model: TrainedModel, audit: AuditSet, machine: Machine, floor: float
+) -> float:
     """The time of a training's step, from a few first ones, as one of the trainings that share this machine."""
     settings = experiment.training
     images = audit.training_images(machine.device)
@@ -209,7 +218,7 @@ def _step_seconds(experiment: Experiment, model: TrainedModel, audit: AuditSet, 
         training.train(
             network,
             images,
-            [min(settings.targets) * 1e-9],
+            [max(min(settings.targets) * 1e-9, 1.001 * floor)],  # which a few steps do not reach
             experiment.seed,
             optimiser=model.optimiser,
             learning_rate=model.learning_rate,

@@ -29,6 +29,13 @@ class FullyConnected(nn.Module):
         self.layers = nn.Sequential(*modules[:-1])
         self.reset_parameters()
 
+    @property
+    def output_rank(self) -> int:
+        """Of the affine subspace that all its outputs lie in: the inputs of its last layer."""
+        last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
+        return last.in_features
+
     @torch.no_grad()
     def reset_parameters(self) -> None:
         linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]

@@ -25,6 +25,11 @@ class Tied(nn.Module):
         self.activation = activation_layer(activation)
         nn.init.orthogonal_(self.weight)
 
+    @property
+    def output_rank(self) -> int:
+        """Of the subspace that all its outputs lie in, that of the rows of W."""
+        return len(self.weight)
+
     @torch.no_grad()
     def project_(self) -> None:
         """Move W to the nearest matrix (Frobenius norm) with singular values in [0, 1], by clipping them."""

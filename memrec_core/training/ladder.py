@@ -22,6 +22,7 @@ from memrec_core.errors import InputError
 from memrec_core.network import checked
 from memrec_core.precision import full_float32
 from memrec_core.training.batches import Batches, RunningMean
+from memrec_core.training.floor import Ranked, check_floor
 from memrec_core.training.progress import History, Progress, Reached
 from memrec_core.training.recipes import recipe_for
 from memrec_core.training.state import Course, Keeper, State, state_of
@@ -76,8 +77,8 @@ def train(
         on_step: called with the step and the loss that was seen last, for progress displays.
 
     Raises TrainingError when the loss is not finite, has not improved for long, or `max_steps` are used up, and
-    InputError for arguments or a state file that can't be used: images that are not in [0, 1] say, or a model whose
-    output is of another shape than its input.
+    InputError for arguments or a state file that can't be used: images that are not in [0, 1] say, a model whose output
+    is of another shape than its input, or a target below the floor of a model that says its `output_rank`.
     """
     ladder = _ladder(targets)
     _check_images(model, images)
@@ -85,6 +86,8 @@ def train(
     check_counts(max_steps=max_steps, batch_size=1 if batch_size is None else batch_size)
     check_number("save_every_s", save_every_s, "a number of seconds, 0 or more", lambda seconds: seconds >= 0)
     check_called(on_checkpoint=on_checkpoint, on_step=on_step)
+    if isinstance(model, Ranked):
+        check_floor(model.output_rank, images, ladder[-1])
     images, network = images.detach(), checked(model)
     recipe = recipe_for(model, optimiser, learning_rate)
     descent = recipe.optimiser(model.parameters(), lr=torch.tensor(recipe.learning_rate, device=images.device))

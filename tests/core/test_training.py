@@ -136,7 +136,7 @@ def test_target_without_prospect_is_given_up_early(monkeypatch: pytest.MonkeyPat
     """Two images that a network one unit wide can't tell apart."""
     monkeypatch.setattr(progress, "PATIENCE_STEPS", 200)
     torch.manual_seed(0)
-    narrow = autoencoders.build("fc10", (3, 4, 4), width=1)
+    narrow = torch.nn.Sequential(autoencoders.build("fc10", (3, 4, 4), width=1))  # which does not say its rank
     with pytest.raises(TrainingError, match=r"can't reach 1e-08.*lower the learning rate"):
         training.train(narrow, IMAGES, [1e-8], max_steps=20_000)
 

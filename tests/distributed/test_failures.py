@@ -92,7 +92,9 @@ def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
     run_small, memrec, cluster: str, tmp_path: Path
 ):
     two = tmp_path / "two.yaml"
-    models = "models: [{architecture: fc10, width: 48}, {architecture: fc10, width: 1, label: narrow}]"
+    models = (
+        "models: [{architecture: fc10, width: 48}, {architecture: fc20, activation: softplus, width: 5, label: narrow}]"
+    )
     text = SMALL.replace("models: [{architecture: fc10, width: 48}]", models)
     two.write_text(text.replace("targets: [1e-2, 1e-3]", "targets: [1e-2, 1e-3], max_steps: 600"))
     called = run_small(tmp_path / "run", experiment=two)

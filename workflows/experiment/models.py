@@ -16,6 +16,7 @@ from memrec_core.autoencoders.given import build, from_safetensors, to_safetenso
 from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.precision import full_float32
+from memrec_core.training.floor import Ranked
 from workflows.experiment.plain import plain, plain_settings
 
 GENERIC = "generic"
@@ -118,6 +119,12 @@ class TrainedModel(Model):
 
     def example(self, image_shape: Shape) -> nn.Module:
         return autoencoders.build(self.architecture, image_shape, **self.options)
+
+    def output_rank(self, image_shape: Shape) -> int | None:
+        """Of the affine subspace that all its outputs lie in; None where it is not known, or all there is."""
+        with torch.device("meta"):
+            network = self.example(image_shape)
+        return network.output_rank if isinstance(network, Ranked) else None
 
     def size(self, image_shape: Shape) -> int:
         return _size(self.architecture, json.dumps(self._plain_options), image_shape)

@@ -7,9 +7,24 @@ import torch
 from memrec_core import diffusion_prior
 from memrec_core.degradations import shape_of
 from memrec_core.errors import InputError
+from memrec_core.training import check_floor
 from workflows.experiment.methods import source_of
 from workflows.experiment.resolved import Experiment
-from workflows.run.audit_set import load_split
+from workflows.run.audit_set import AuditSet, load_split
+
+
+def check_floors(experiment: Experiment, audit: AuditSet, label: str) -> dict[str, float]:
+    """The loss that each network trained on a data set can't go below, by its label; of those for which it is known and
+    above 0. Raises InputError where a target is under it."""
+    floors: dict[str, float] = {}
+    for model in experiment.trained_models:
+        rank = model.output_rank(audit.image_shape) if model.data == label else None
+        if rank is not None and audit.catalogue.count("train") - 1 > rank:
+            try:
+                floors[model.label] = check_floor(rank, audit.training_images(), min(experiment.training.targets))
+            except InputError as error:
+                raise InputError(f"model {model.label}: {error}") from error
+    return floors
 
 
 def check(experiment: Experiment) -> None:
