@@ -7,7 +7,7 @@ import copy
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core import factories
-from memrec_core.arguments import check_number, described, listed
+from memrec_core.arguments import check_counts, check_number, described, listed
 from memrec_core.autoencoders.loading import check_finite, load
 from memrec_core.autoencoders.outputs import images_in
+from memrec_core.autoencoders.padding import padded
 from memrec_core.autoencoders.trial import check
 from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.recovery.method import BEFORE
 from memrec_core.weights_file import pack, read_weights, spec_of, weights_in
 
 
@@ -39,6 +41,8 @@ class Given:
             it returns, a `.sample` or `.reconstruction`, or the one entry of the input's shape.
         deterministic: a function, by name or itself, that is given the network and returns a function of a batch that
             always gives the same, such as a variational autoencoder's decoded mean.
+        multiple: what its images' height and width must be multiples of: others are padded by reflection, and its
+            output is cropped.
 
     Raises InputError where one of them is none.
     """
@@ -49,9 +53,11 @@ class Given:
     std: float | tuple[float, ...] | None = None
     output: str | None = None
     deterministic: str | Callable[..., Any] | None = None
+    multiple: int = field(default=1, metadata={BEFORE: 1})
 
     def __post_init__(self) -> None:
         factories.check_name(self.factory, "the network")
+        check_counts(multiple=self.multiple)
         if self.deterministic is not None:
             factories.check_name(self.deterministic, "deterministic")
         if self.output is not None and (not isinstance(self.output, str) or not self.output):
@@ -72,10 +78,11 @@ class Given:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """All of it as JSON keeps it, for a digest."""
+        """All of it as JSON keeps it, for a digest; a newer setting only where it is another than what was before it."""
         values = {"range": [*self.range]} if self.mean is None else {"mean": _json(self.mean), "std": _json(self.std)}
         certain = None if self.deterministic is None else factories.name_of(self.deterministic)
-        return {"given": self.name, "output": self.output, "deterministic": certain, **values}
+        newer = {} if self.multiple == 1 else {"multiple": self.multiple}
+        return {"given": self.name, "output": self.output, "deterministic": certain, **values, **newer}
 
     @property
     def shift_and_scale(self) -> tuple[float | tuple[float, ...], float | tuple[float, ...]] | None:
@@ -104,16 +111,27 @@ class Wrapped(nn.Module):
             self.register_buffer(name, numbers, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        scaling = self._scaling(x)
+        fed = x if scaling is None else (x - scaling[0]) / scaling[1]
+        fed, top, left = padded(fed, self.given.multiple)
+        images = images_in(self.applied(fed), fed, self.given.output)
+        if images.shape != fed.shape:
+            return images  # which is refused by who called
+        if fed.shape != x.shape:
+            images = images[..., top : top + x.shape[-2], left : left + x.shape[-1]].contiguous()
+        return images if scaling is None else images * scaling[1] + scaling[0]
+
+    def _scaling(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """`shift` and `scale` in the type of `x`. Raises InputError where they are of another number of channels."""
         if self.shift is None or self.scale is None:
-            return images_in(self.applied(x), x, self.given.output)
+            return None
         if odd := [len(numbers) for numbers in (self.shift, self.scale) if len(numbers) not in (1, x.shape[-3])]:
             raise InputError(
                 f"mean and std are of {odd[0]} channels and the images of {x.shape[-3]}; give one number, or "
                 "one for each channel"
             )
-        shift, scale = self.shift.to(x), self.scale.to(x)
-        images = images_in(self.applied((x - shift) / scale), x, self.given.output)
-        return images * scale + shift if images.shape == x.shape else images  # the latter is refused by who called
+        return self.shift.to(x), self.scale.to(x)
+
 
 
 def given(
@@ -125,6 +143,7 @@ def given(
     std: float | Sequence[float] | None = None,
     output: str | None = None,
     deterministic: str | Callable[..., Any] | None = None,
+    multiple: int = 1,
     allow_torch: bool = False,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Wrapped:
@@ -134,14 +153,14 @@ def given(
         network: package.module:build, a function without arguments that returns the network; that function itself; or
             the network, a module or any function of a batch, which is used as it is.
         weights: its weights, a safetensors file; where left out, the network's own.
-        range: as `Given` has it, and so are mean, std, output and deterministic.
+        range: as `Given` has it, and so are mean, std, output, deterministic and multiple.
         allow_torch: whether `weights` may be a state dict that torch saved. It is read with `weights_only`, but a
             forged one might exploit that reader all the same.
         image_shape: (C, H, W); where given, the network is tried on such images (see `check`).
 
     Raises InputError where the network can't be built, or the weights are not its own, and as `check` does.
     """
-    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic)
+    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic, multiple)
     wrapped = build(settings, None if weights is None else read_weights(weights, allow_torch))
     if image_shape is not None:
         check(wrapped, image_shape, settings.name)

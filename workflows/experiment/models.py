@@ -16,7 +16,7 @@ from memrec_core.autoencoders.given import build, from_safetensors, to_safetenso
 from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.precision import full_float32
-from workflows.experiment.plain import plain, plain_settings
+from workflows.experiment.plain import changed_settings, plain
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
@@ -157,7 +157,7 @@ class GivenModel(Model):
 
     def tree(self) -> dict[str, Any]:
         """Its entry; the network's own stand beside the others, and `given` is its factory."""
-        settings = plain_settings(self.network)
+        settings = changed_settings(self.network)
         return {"given": settings.pop("factory"), **settings, "weights": self.weights, **self._common}
 
     def ladder(self, targets: Sequence[float]) -> list[float | None]:

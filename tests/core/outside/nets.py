@@ -101,6 +101,25 @@ class Skipping(Halving):
         return super().forward(x) + x
 
 
+class Small(nn.Module):
+    """A U-Net of three levels: it halves, and puts what it had beside what it makes of the half."""
+
+    def __init__(self, channels=1):
+        super().__init__()
+        self.down = nn.ModuleList(nn.Conv2d(c, 4, 3, padding=1) for c in (channels, 4, 4))
+        self.up = nn.ModuleList(nn.Conv2d(8, 4, 3, padding=1) for _ in range(3))
+        self.last = nn.Conv2d(4, channels, 1)
+
+    def forward(self, x):
+        kept = []
+        for layer in self.down:
+            kept.append(F.relu(layer(x)))
+            x = F.max_pool2d(kept[-1], 2)
+        for layer, before in zip(self.up, reversed(kept), strict=True):
+            x = F.relu(layer(torch.cat([F.interpolate(x, scale_factor=2), before], 1)))
+        return self.last(x)
+
+
 class Dropping(nn.Module):
     """Dropout that eval() does not reach."""
 
