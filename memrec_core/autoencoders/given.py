@@ -78,7 +78,7 @@ class Given:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """All of it as JSON keeps it, for a digest; a newer setting only where it is another than what was before it."""
+        """All of it as JSON keeps it, for a digest; newer settings only where they change something."""
         values = {"range": [*self.range]} if self.mean is None else {"mean": _json(self.mean), "std": _json(self.std)}
         certain = None if self.deterministic is None else factories.name_of(self.deterministic)
         newer = {} if self.multiple == 1 else {"multiple": self.multiple}
@@ -131,7 +131,6 @@ class Wrapped(nn.Module):
                 "one for each channel"
             )
         return self.shift.to(x), self.scale.to(x)
-
 
 
 def given(

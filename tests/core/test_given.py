@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, weights_file
 from memrec_core.autoencoders.given import Given, build, from_safetensors, to_safetensors
+from memrec_core.autoencoders.outputs import output_of
 from memrec_core.errors import InputError
 from tests.core.outside import nets
 
@@ -56,9 +57,11 @@ def test_network_that_another_program_trained_gives_its_images_back(tmp_path: Pa
 # What it returns
 
 
-@pytest.mark.parametrize(
-    "kind", ["tensor", "tuple", "list", "dict", "namedtuple", "sample", "reconstruction"], ids=lambda kind: f"a {kind}"
-)
+FOUND = ["tensor", "tuple", "list", "dict", "namedtuple", "sample", "reconstruction", "recon", "three"]
+FOUND += ["dict of recon", "dict of x_hat", "dict of sample", "dict of reconstruction", "given and made"]
+
+
+@pytest.mark.parametrize("kind", FOUND, ids=lambda kind: f"a {kind}")
 def test_images_are_found_in_what_the_network_returns(kind: str):
     module = nets.Plain(wrap=nets.RETURNS[kind])
     assert torch.equal(autoencoders.given(module)(BATCH), module.colours(BATCH))
@@ -73,11 +76,21 @@ def test_images_are_what_output_names(kind: str, output: str):
     assert torch.equal(autoencoders.given(module, output=output)(BATCH), module.colours(BATCH))
 
 
+def test_first_of_several_in_a_tuple_is_taken_and_can_be_told():
+    module = nets.Plain(wrap=nets.RETURNS["two"])
+    assert torch.equal(autoencoders.given(module)(BATCH), BATCH)
+    told = {kind: output_of(nets.Plain(wrap=nets.RETURNS[kind])(BATCH), BATCH) for kind in ("two", "tensor", "recon")}
+    assert told == {"two": "0", "tensor": None, "recon": "recon"}
+    assert output_of((BATCH, BATCH + 1), BATCH) == "1"
+    assert output_of({"out": BATCH}, BATCH) == "out"
+
+
 @pytest.mark.parametrize(
     ("kind", "output", "words"),
     [
         ("ambiguous", None, r"a dict of out \(4, 3, 8, 8\), target \(4, 3, 8, 8\), and 2 of them.*output: out"),
-        ("two", None, "a tuple of 0 .* 1 .*2 of them could be the images.*output: 0"),
+        ("flat", None, "a dict of recon .*, and 'x', the only one like .*is what it was given"),
+        ("two usual", None, "a dict of recon .* x_hat .*2 of them could be the images.*output: recon"),
         ("attribute", None, "a Named of decoded .*, input .*output: decoded"),
         ("nothing", None, "a NoneType"),
         ("distribution", None, "a Normal"),

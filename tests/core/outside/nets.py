@@ -54,6 +54,15 @@ class Reconstructed:
     reconstruction: torch.Tensor
 
 
+class Guessed:
+    """With slots, and another image beside."""
+
+    __slots__ = ("noisy", "recon")
+
+    def __init__(self, recon, noisy):
+        self.recon, self.noisy = recon, noisy
+
+
 @dataclass
 class Named:
     decoded: torch.Tensor
@@ -70,9 +79,18 @@ RETURNS = {
     "namedtuple": lambda image, x: Pair(image, None),
     "sample": lambda image, x: Sampled(image),
     "reconstruction": lambda image, x: Reconstructed(image),
+    "recon": lambda image, x: Guessed(image, x),
+    "dict of recon": lambda image, x: {"x": x, "recon": image},
+    "dict of x_hat": lambda image, x: {"target": x.clone(), "x_hat": image, "mu": x.mean((2, 3))},
+    "dict of sample": lambda image, x: {"input": x, "sample": image},
+    "dict of reconstruction": lambda image, x: {"input": x, "reconstruction": image, "sample": x.mean((2, 3))},
+    "three": lambda image, x: (image, x.clone(), x.mean((2, 3))),
+    "given and made": lambda image, x: (x, image, x.mean()),
     "ambiguous": lambda image, x: {"out": image, "target": x},
+    "two usual": lambda image, x: {"recon": image, "x_hat": image + 1},
+    "flat": lambda image, x: {"recon": image.flatten(1), "x": x},
     "attribute": lambda image, x: Named(image, x),
-    "two": lambda image, x: (x, image),
+    "two": lambda image, x: (x.clone(), image),
     "nothing": lambda image, x: None,
     "distribution": lambda image, x: torch.distributions.Normal(image, 1.0),
 }
