@@ -88,6 +88,6 @@ def doer_in(names: Iterable[str]) -> str | None:
     return None
 
 
-def stand_ins(names: Iterable[str]) -> list[tuple[type[Inert], str]]:
+def stand_ins(names: Iterable[str]) -> list[tuple[Any, str]]:
     """A stand-in for each, as torch's `safe_globals` takes them."""
     return [(type("Inert", (InertDict if name.endswith(DICTS) else Inert,), {"name": name}), name) for name in names]

@@ -27,7 +27,7 @@ SPEC = "memrec"
 """The key in the safetensors file's header of what it is the weights of, as JSON."""
 TORCH_FILE = (b"PK\x03\x04", b"\x80")
 """How a zip and a pickle begin; a safetensors file may begin so too, with the length of its header."""
-LEAST_TORCH = (2, 10)
+LEAST_TORCH = "2.10"
 """In earlier versions a forged file could get the better of the reader of weights."""
 LIGHTNING, LIGHTNINGS = "pytorch-lightning_version", "state_dict"
 """By which key a checkpoint is known as Lightning's, and under which its weights are."""
@@ -113,10 +113,10 @@ def _of_safetensors(data: bytes, name: str) -> dict[str, Tensor]:
 def _of_torch(data: bytes, name: str) -> Any:
     """What torch reads with `weights_only`, and with nothing less, should that fail. Raises InputError for a file whose
     checksums are not those of its contents, which torch does not look at."""
-    if torch.__version__ < LEAST_TORCH:
+    if torch.__version__ < LEAST_TORCH:  # which torch compares as versions
         raise InputError(
             f"{name} is a torch file, and torch {torch.__version__} may be exploited by a forged one; upgrade torch to "
-            f"{'.'.join(map(str, LEAST_TORCH))} or newer, or convert the file to safetensors"
+            f"{LEAST_TORCH} or newer, or convert the file to safetensors"
         )
     names = classes_in(data)
     if doer := doer_in(names):

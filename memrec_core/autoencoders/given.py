@@ -4,6 +4,7 @@ What builds it is code that the user has installed, named by the user. Its weigh
 """
 
 import copy
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +19,13 @@ from torch import Tensor, nn
 
 from memrec_core import factories
 from memrec_core.arguments import check_counts, check_number, described, listed
-from memrec_core.autoencoders.loading import check_finite, load
+from memrec_core.autoencoders.loading import check_finite, load, tensors_of
 from memrec_core.autoencoders.outputs import images_in
 from memrec_core.autoencoders.padding import padded
 from memrec_core.autoencoders.trial import check
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.recovery.method import BEFORE
-from memrec_core.weights_file import pack, read_weights, spec_of, weights_in
+from memrec_core.weights_file import pack, spec_of, weights_in
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Given:
     """What is to be known of a network from outside. Its code is no part of that: its name is.
 
     Args:
-        factory: a function without arguments that returns the network, by name (package.module:build) or itself; or the
-            network, a module or any function of a batch.
+        factory: a function without arguments but `options` that returns the network, by name (package.module:build) or
+            itself; or the network, a module or any function of a batch.
         range: what pixels of 0 and 1 are to the network, in its input and its output.
         mean: what is subtracted from pixels in [0, 1] on the way in, a number or one for each channel.
         std: what they are divided by then; its output is taken back likewise. These two in place of `range`.
@@ -43,6 +44,7 @@ class Given:
             always gives the same, such as a variational autoencoder's decoded mean.
         multiple: what its images' height and width must be multiples of: others are padded by reflection, and its
             output is cropped.
+        options: what the factory takes, by name, as JSON could hold it; None for nothing.
 
     Raises InputError where one of them is none.
     """
@@ -54,9 +56,11 @@ class Given:
     output: str | None = None
     deterministic: str | Callable[..., Any] | None = None
     multiple: int = field(default=1, metadata={BEFORE: 1})
+    options: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         factories.check_name(self.factory, "the network")
+        object.__setattr__(self, "options", _plain(self.options))
         check_counts(multiple=self.multiple)
         if self.deterministic is not None:
             factories.check_name(self.deterministic, "deterministic")
@@ -82,6 +86,7 @@ class Given:
         values = {"range": [*self.range]} if self.mean is None else {"mean": _json(self.mean), "std": _json(self.std)}
         certain = None if self.deterministic is None else factories.name_of(self.deterministic)
         newer = {} if self.multiple == 1 else {"multiple": self.multiple}
+        newer |= {} if self.options is None else {"options": self.options}
         return {"given": self.name, "output": self.output, "deterministic": certain, **values, **newer}
 
     @property
@@ -143,6 +148,7 @@ def given(
     output: str | None = None,
     deterministic: str | Callable[..., Any] | None = None,
     multiple: int = 1,
+    options: Mapping[str, Any] | None = None,
     allow_torch: bool = False,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Wrapped:
@@ -151,16 +157,16 @@ def given(
     Args:
         network: package.module:build, a function without arguments that returns the network; that function itself; or
             the network, a module or any function of a batch, which is used as it is.
-        weights: its weights, a safetensors file; where left out, the network's own.
-        range: as `Given` has it, and so are mean, std, output, deterministic and multiple.
-        allow_torch: whether `weights` may be a state dict that torch saved. It is read with `weights_only`, but a
-            forged one might exploit that reader all the same.
+        weights: its weights, a safetensors file, or the folder of a model of diffusers; where left out, its own.
+        range: as `Given` has it, and so are mean, std, output, deterministic, multiple and options.
+        allow_torch: whether `weights` may be a state dict that torch saved, or a checkpoint of Lightning's. It is read
+            with `weights_only`, but a forged one might exploit that reader all the same.
         image_shape: (C, H, W); where given, the network is tried on such images (see `check`).
 
     Raises InputError where the network can't be built, or the weights are not its own, and as `check` does.
     """
-    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic, multiple)
-    wrapped = build(settings, None if weights is None else read_weights(weights, allow_torch))
+    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic, multiple, options)
+    wrapped = build(settings, None if weights is None else tensors_of(weights, allow_torch))
     if image_shape is not None:
         check(wrapped, image_shape, settings.name)
     return wrapped
@@ -177,13 +183,13 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
     missing, too many, of another shape or kind, or not finite.
     """
     found = factories.function(given.factory)
-    if isinstance(found, nn.Module) or not (isinstance(given.factory, str) or factories.makes_networks(found)):
+    if _is_there(found, given):
         if tensors is None:
             return Wrapped(found, given)
         if not isinstance(found, nn.Module):
             raise InputError(f"{given.name} is a function, which has no weights; leave the weights file out")
     with _seeded():
-        network = _made(found, given.name)
+        network = _made(found, given)
     if isinstance(network, nn.Module):
         if tensors is not None:
             load(network, tensors, given.name)
@@ -235,15 +241,29 @@ def from_safetensors(data: bytes, given: Given, name: str) -> Wrapped:
     return build(given, tensors or None)
 
 
-def _made(found: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _is_there(found: Callable[..., Any], given: Given) -> bool:
+    """Whether what was named or handed over is the network, not what makes it."""
+    if given.options is None:
+        makes = isinstance(given.factory, str) or factories.makes_networks(found)
+        return isinstance(found, nn.Module) or not makes
+    if isinstance(found, nn.Module):
+        raise InputError(f"{given.name} is a network that is there, which takes no options; leave them out")
+    return False
+
+
+def _made(found: Callable[..., Any], given: Given) -> Callable[..., Any]:
     """The network that a factory returns; of one that was handed over, a copy that may be changed."""
+    name = given.name
     try:
-        network = copy.deepcopy(found) if isinstance(found, nn.Module) else found()
+        network = copy.deepcopy(found) if isinstance(found, nn.Module) else found(**(given.options or {}))
         made = network.float().eval().requires_grad_(False) if isinstance(network, nn.Module) else network
+    except InputError:
+        raise
     except (Exception, SystemExit) as error:  # whatever the user's own code does
+        takes = "without arguments" if given.options is None else f"with the options {', '.join(given.options)}"
         raise InputError(
-            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work without "
-            "arguments, and return a torch module in float32"
+            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work {takes}, "
+            "and return a torch module in float32"
         ) from error
     if not callable(made):
         raise InputError(
@@ -300,6 +320,18 @@ def _numbers(what: str, values: Any, accept: Callable[[float], bool], expected: 
 def _tuple(values: float | Sequence[float] | None) -> Any:
     several = listed(values)
     return values if several is None else tuple(several)
+
+
+def _plain(options: object) -> dict[str, Any] | None:
+    """Options as JSON keeps them; None for none."""
+    if options is None:
+        return None
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise InputError(f"options {described(options)} are not values by name; give a mapping, such as {{width: 512}}")
+    try:
+        return json.loads(json.dumps(dict(options), allow_nan=False)) or None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"options {described(options)} can't be written as JSON ({in_a_line(error)})") from error
 
 
 def _json(values: Any) -> Any:

@@ -168,6 +168,13 @@ class Variational(nn.Module):
         return self.decode(z), mean, log_variance
 
 
+class Reconstructing(Variational):
+    """As MONAI's: its forward samples, and a method of its own does not."""
+
+    def reconstruct(self, x):
+        return self.decode(self.encode(x)[0])
+
+
 def of_the_mean(network):
     return lambda x: (network.decode(network.encode(x)[0]), None)
 
