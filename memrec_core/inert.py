@@ -12,37 +12,25 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 DICTS = ("builtins.dict", "collections.defaultdict", ".AttributeDict")
 """How the names of dicts end whose entries torch's reader sets one by one."""
 TYPES = {
+    "bool",
+    "bytes",
     "dict",
+    "float",
     "frozenset",
+    "int",
     "list",
     "object",
     "range",
     "slice",
+    "str",
     "tuple",
     "type",
-    "int",
-    "float",
-    "str",
-    "bool",
-    "bytes",
 }
 """What is harmless among builtins."""
 DOERS = {
-    *(
-        "asyncio",
-        "builtins",
-        "code",
-        "codeop",
-        "commands",
-        "ctypes",
-        "http",
-        "importlib",
-        "io",
-        "multiprocessing",
-        "nt",
-    ),
-    *("operator", "os", "pickle", "pip", "posix", "pty", "runpy", "shutil", "socket", "subprocess", "sys", "tempfile"),
-    *("urllib", "webbrowser"),
+    *("builtins", "code", "ctypes", "importlib", "io", "operator", "pickle", "runpy", "sys"),
+    *("multiprocessing", "nt", "os", "posix", "pty", "shutil", "subprocess", "tempfile"),
+    *("asyncio", "http", "socket", "urllib", "webbrowser"),
 }
 """Modules that run programs, change files or reach other modules. What a file names of them would do nothing here, but
 no file of weights has reason to."""

@@ -33,7 +33,7 @@ def check(network: Network, image_shape: tuple[int, int, int], name: str = "the 
     take the sentence says, where that can be found out, which it could. Random states are as before afterwards.
     """
     channels, height, width = check_image_shape(image_shape)
-    with _undisturbed(network) as device:
+    with undisturbed(network) as device:
         batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
         f = checked(network)
         try:
@@ -67,13 +67,13 @@ def needed_multiple(network: Network, image_shape: tuple[int, int, int]) -> int 
     None where it takes images of that shape as they are, or where padding them would not help.
     """
     channels, height, width = check_image_shape(image_shape)
-    with _undisturbed(network) as device:
+    with undisturbed(network) as device:
         f, image = checked(network), torch.zeros(1, channels, height, width, device=device)
         return None if _takes(f, image, channels, height, width) else _multiple(f, image)
 
 
 @contextmanager
-def _undisturbed(network: Network) -> Iterator[torch.device]:
+def undisturbed(network: Network) -> Iterator[torch.device]:
     """The network in evaluation mode, without gradients; its device. Its random numbers have a state of their own."""
     tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
     device = tensors[0].device if tensors else torch.device("cpu")
