@@ -10,7 +10,7 @@ from memrec_core.autoencoders.architecture import Architecture
 from memrec_core.autoencoders.fully_connected import FC10, FC20, fc10, fc20
 from memrec_core.autoencoders.given import Given, given
 from memrec_core.autoencoders.tied import TIED, tied
-from memrec_core.autoencoders.trial import check
+from memrec_core.autoencoders.trial import check, needed_multiple
 from memrec_core.autoencoders.unet import UNET, unet
 from memrec_core.errors import InputError, in_a_line, unknown
 from memrec_core.registry import Registry
@@ -25,6 +25,7 @@ __all__ = [
     "fc10",
     "fc20",
     "given",
+    "needed_multiple",
     "tied",
     "unet",
 ]

@@ -4,10 +4,11 @@ What builds it is code that the user has installed, named by the user. Its weigh
 """
 
 import copy
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core import factories
-from memrec_core.arguments import check_number, described, listed
-from memrec_core.autoencoders.loading import check_finite, load
+from memrec_core.arguments import check_counts, check_number, described, listed
+from memrec_core.autoencoders.loading import check_finite, load, tensors_of
 from memrec_core.autoencoders.outputs import images_in
+from memrec_core.autoencoders.padding import padded
 from memrec_core.autoencoders.trial import check
 from memrec_core.errors import InputError, in_a_line, shown
-from memrec_core.weights_file import pack, read_weights, spec_of, weights_in
+from memrec_core.recovery.method import BEFORE
+from memrec_core.weights_file import pack, spec_of, weights_in
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Given:
     """What is to be known of a network from outside. Its code is no part of that: its name is.
 
     Args:
-        factory: a function without arguments that returns the network, by name (package.module:build) or itself; or the
-            network, a module or any function of a batch.
+        factory: a function without arguments but `options` that returns the network, by name (package.module:build) or
+            itself; or the network, a module or any function of a batch.
         range: what pixels of 0 and 1 are to the network, in its input and its output.
         mean: what is subtracted from pixels in [0, 1] on the way in, a number or one for each channel.
         std: what they are divided by then; its output is taken back likewise. These two in place of `range`.
@@ -39,6 +42,9 @@ class Given:
             it returns, a `.sample` or `.reconstruction`, or the one entry of the input's shape.
         deterministic: a function, by name or itself, that is given the network and returns a function of a batch that
             always gives the same, such as a variational autoencoder's decoded mean.
+        multiple: what its images' height and width must be multiples of: others are padded by reflection, and its
+            output is cropped.
+        options: what the factory takes, by name, as JSON could hold it; None for nothing.
 
     Raises InputError where one of them is none.
     """
@@ -49,9 +55,13 @@ class Given:
     std: float | tuple[float, ...] | None = None
     output: str | None = None
     deterministic: str | Callable[..., Any] | None = None
+    multiple: int = field(default=1, metadata={BEFORE: 1})
+    options: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         factories.check_name(self.factory, "the network")
+        object.__setattr__(self, "options", _plain(self.options))
+        check_counts(multiple=self.multiple)
         if self.deterministic is not None:
             factories.check_name(self.deterministic, "deterministic")
         if self.output is not None and (not isinstance(self.output, str) or not self.output):
@@ -72,10 +82,12 @@ class Given:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """All of it as JSON keeps it, for a digest."""
+        """All of it as JSON keeps it, for a digest; newer settings only where they change something."""
         values = {"range": [*self.range]} if self.mean is None else {"mean": _json(self.mean), "std": _json(self.std)}
         certain = None if self.deterministic is None else factories.name_of(self.deterministic)
-        return {"given": self.name, "output": self.output, "deterministic": certain, **values}
+        newer = {} if self.multiple == 1 else {"multiple": self.multiple}
+        newer |= {} if self.options is None else {"options": self.options}
+        return {"given": self.name, "output": self.output, "deterministic": certain, **values, **newer}
 
     @property
     def shift_and_scale(self) -> tuple[float | tuple[float, ...], float | tuple[float, ...]] | None:
@@ -104,16 +116,26 @@ class Wrapped(nn.Module):
             self.register_buffer(name, numbers, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        scaling = self._scaling(x)
+        fed = x if scaling is None else (x - scaling[0]) / scaling[1]
+        fed, top, left = padded(fed, self.given.multiple)
+        images = images_in(self.applied(fed), fed, self.given.output)
+        if images.shape != fed.shape:
+            return images  # which is refused by who called
+        if fed.shape != x.shape:
+            images = images[..., top : top + x.shape[-2], left : left + x.shape[-1]].contiguous()
+        return images if scaling is None else images * scaling[1] + scaling[0]
+
+    def _scaling(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """`shift` and `scale` in the type of `x`. Raises InputError where they are of another number of channels."""
         if self.shift is None or self.scale is None:
-            return images_in(self.applied(x), x, self.given.output)
+            return None
         if odd := [len(numbers) for numbers in (self.shift, self.scale) if len(numbers) not in (1, x.shape[-3])]:
             raise InputError(
                 f"mean and std are of {odd[0]} channels and the images of {x.shape[-3]}; give one number, or "
                 "one for each channel"
             )
-        shift, scale = self.shift.to(x), self.scale.to(x)
-        images = images_in(self.applied((x - shift) / scale), x, self.given.output)
-        return images * scale + shift if images.shape == x.shape else images  # the latter is refused by who called
+        return self.shift.to(x), self.scale.to(x)
 
 
 def given(
@@ -125,6 +147,8 @@ def given(
     std: float | Sequence[float] | None = None,
     output: str | None = None,
     deterministic: str | Callable[..., Any] | None = None,
+    multiple: int = 1,
+    options: Mapping[str, Any] | None = None,
     allow_torch: bool = False,
     image_shape: tuple[int, int, int] | None = None,
 ) -> Wrapped:
@@ -133,16 +157,16 @@ def given(
     Args:
         network: package.module:build, a function without arguments that returns the network; that function itself; or
             the network, a module or any function of a batch, which is used as it is.
-        weights: its weights, a safetensors file; where left out, the network's own.
-        range: as `Given` has it, and so are mean, std, output and deterministic.
-        allow_torch: whether `weights` may be a state dict that torch saved. It is read with `weights_only`, but a
-            forged one might exploit that reader all the same.
+        weights: its weights, a safetensors file, or the folder of a model of diffusers; where left out, its own.
+        range: as `Given` has it, and so are mean, std, output, deterministic, multiple and options.
+        allow_torch: whether `weights` may be a state dict that torch saved, or a checkpoint of Lightning's. It is read
+            with `weights_only`, but a forged one might exploit that reader all the same.
         image_shape: (C, H, W); where given, the network is tried on such images (see `check`).
 
     Raises InputError where the network can't be built, or the weights are not its own, and as `check` does.
     """
-    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic)
-    wrapped = build(settings, None if weights is None else read_weights(weights, allow_torch))
+    settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic, multiple, options)
+    wrapped = build(settings, None if weights is None else tensors_of(weights, allow_torch))
     if image_shape is not None:
         check(wrapped, image_shape, settings.name)
     return wrapped
@@ -159,13 +183,13 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
     missing, too many, of another shape or kind, or not finite.
     """
     found = factories.function(given.factory)
-    if isinstance(found, nn.Module) or not (isinstance(given.factory, str) or factories.makes_networks(found)):
+    if _is_there(found, given):
         if tensors is None:
             return Wrapped(found, given)
         if not isinstance(found, nn.Module):
             raise InputError(f"{given.name} is a function, which has no weights; leave the weights file out")
     with _seeded():
-        network = _made(found, given.name)
+        network = _made(found, given)
     if isinstance(network, nn.Module):
         if tensors is not None:
             load(network, tensors, given.name)
@@ -217,15 +241,29 @@ def from_safetensors(data: bytes, given: Given, name: str) -> Wrapped:
     return build(given, tensors or None)
 
 
-def _made(found: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _is_there(found: Callable[..., Any], given: Given) -> bool:
+    """Whether what was named or handed over is the network, not what makes it."""
+    if given.options is None:
+        makes = isinstance(given.factory, str) or factories.makes_networks(found)
+        return isinstance(found, nn.Module) or not makes
+    if isinstance(found, nn.Module):
+        raise InputError(f"{given.name} is a network that is there, which takes no options; leave them out")
+    return False
+
+
+def _made(found: Callable[..., Any], given: Given) -> Callable[..., Any]:
     """The network that a factory returns; of one that was handed over, a copy that may be changed."""
+    name = given.name
     try:
-        network = copy.deepcopy(found) if isinstance(found, nn.Module) else found()
+        network = copy.deepcopy(found) if isinstance(found, nn.Module) else found(**(given.options or {}))
         made = network.float().eval().requires_grad_(False) if isinstance(network, nn.Module) else network
+    except InputError:
+        raise
     except (Exception, SystemExit) as error:  # whatever the user's own code does
+        takes = "without arguments" if given.options is None else f"with the options {', '.join(given.options)}"
         raise InputError(
-            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work without "
-            "arguments, and return a torch module in float32"
+            f"{name} failed to build its network ({type(error).__name__}: {in_a_line(error)}); it must work {takes}, "
+            "and return a torch module in float32"
         ) from error
     if not callable(made):
         raise InputError(
@@ -282,6 +320,18 @@ def _numbers(what: str, values: Any, accept: Callable[[float], bool], expected: 
 def _tuple(values: float | Sequence[float] | None) -> Any:
     several = listed(values)
     return values if several is None else tuple(several)
+
+
+def _plain(options: object) -> dict[str, Any] | None:
+    """Options as JSON keeps them; None for none."""
+    if options is None:
+        return None
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise InputError(f"options {described(options)} are not values by name; give a mapping, such as {{width: 512}}")
+    try:
+        return json.loads(json.dumps(dict(options), allow_nan=False)) or None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"options {described(options)} can't be written as JSON ({in_a_line(error)})") from error
 
 
 def _json(values: Any) -> Any:

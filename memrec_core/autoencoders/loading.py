@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from memrec_core.arguments import dtype_name
+from memrec_core.autoencoders import diffusers_folder
 from memrec_core.errors import InputError, in_a_line, shown
+from memrec_core.weights_file import read_weights
 
 MOST_KEYS = 4
 """How many keys of a state dict a sentence names."""
+
+
+def tensors_of(weights: str | Path, allow_torch: bool = False) -> Mapping[str, Tensor]:
+    """The weights in a file, as `read_weights` reads it, or in the folder of a model that diffusers saved."""
+    if isinstance(weights, str | Path) and diffusers_folder.is_folder(weights):
+        return diffusers_folder.tensors_of(weights)
+    return read_weights(weights, allow_torch)
 
 
 def load(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:

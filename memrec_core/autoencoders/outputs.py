@@ -9,21 +9,79 @@ from memrec_core.errors import InputError, shown
 
 NAMES = ("sample", "reconstruction")
 """What attribute other libraries keep the images in."""
+USUAL = (*NAMES, "recon", "x_hat")
+"""What else they are called, as an attribute or a key, among entries of the input's shape."""
 MOST_NAMED = 8
 
 
 def images_in(returned: object, batch: Tensor, output: str | None) -> Tensor:
-    """The images that a network returned for `batch` (N, C, H, W): the entry `output`, or the one that they can be.
+    """The images that a network returned for `batch` (N, C, H, W): the entry `output`, or what `output_of` finds.
 
     Raises InputError where there is no such entry, or where none or several could be the images.
     """
-    images = _only(returned, batch) if output is None else _entry(returned, output)
+    if output is None:
+        name = output_of(returned, batch)
+        images = returned if name is None else _found(returned, name)
+    else:
+        images = _entry(returned, output)
     if not isinstance(images, Tensor):
         raise InputError(
             f"the network's output {shown(output)} is a {type(images).__name__}, not a tensor of images; it returned "
             f"{_contents(returned)}"
         )
     return images
+
+
+def output_of(returned: object, batch: Tensor) -> str | None:
+    """What the images are called in what a network returned for `batch`; None where it is they that it returned.
+
+    They are the one entry of the input's shape; of several the one with a usual name; or, by convention, the first of a
+    tuple or list that is not the very tensor that the network was given. Raises InputError where none is found so.
+    """
+    if isinstance(returned, Tensor):
+        return None
+    if len(named := [name for name in NAMES if isinstance(getattr(returned, name, None), Tensor)]) == 1:
+        return named[0]
+    alike = [name for name, value in _entries(returned).items() if _is_like(value, batch)]
+    if len(alike) == 1 and isinstance(returned, Mapping | list | tuple):
+        if _is_made(returned, alike[0], batch) or _tensors(returned) == 1:
+            return alike[0]
+        raise InputError(
+            f"the network returned {_contents(returned)}, and {shown(alike[0])}, the only one like {_shape(batch)}, is "
+            "what it was given; let it return its images in that shape"
+        )
+    if len(usual := [name for name in USUAL if _is_like(_found(returned, name), batch)]) == 1:
+        return usual[0]
+    if isinstance(returned, list | tuple) and (made := [name for name in alike if _is_made(returned, name, batch)]):
+        return made[0]
+    count = len(alike) or len(named)
+    which = (
+        f"{count} of them could be the images" if count else f"none of them is known to be images like {_shape(batch)}"
+    )
+    raise InputError(
+        f"the network returned {_contents(returned)}, and {which}; name one, such as output: "
+        f"{[*alike, *named, *_entries(returned), 'recon'][0]}"
+    )
+
+
+def _is_like(value: object, batch: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == batch.shape
+
+
+def _is_made(returned: object, name: str, batch: Tensor) -> bool:
+    """Whether an entry is not what the network was given."""
+    value = _found(returned, name)
+    return isinstance(value, Tensor) and value.data_ptr() != batch.data_ptr()
+
+
+def _tensors(returned: object) -> int:
+    return sum(isinstance(value, Tensor) for value in _entries(returned).values())
+
+
+def _found(returned: object, name: str) -> object:
+    """The entry or attribute of that name, if any."""
+    entries = _entries(returned)
+    return entries[name] if name in entries else getattr(returned, name, None)
 
 
 def _entry(returned: object, output: str) -> object:
@@ -37,25 +95,6 @@ def _entry(returned: object, output: str) -> object:
     if not output.startswith("_") and hasattr(returned, output):
         return getattr(returned, output)
     raise InputError(f"the network has no output {shown(output)}: it returned {_contents(returned)}; choose another")
-
-
-def _only(returned: object, batch: Tensor) -> object:
-    if isinstance(returned, Tensor):
-        return returned
-    if len(named := [name for name in NAMES if isinstance(getattr(returned, name, None), Tensor)]) == 1:
-        return getattr(returned, named[0])
-    own = returned if isinstance(returned, Mapping | list | tuple) else {}
-    alike = [name for name, value in _entries(own).items() if isinstance(value, Tensor) and value.shape == batch.shape]
-    if len(alike) == 1:
-        return _entries(own)[alike[0]]
-    count = len(alike) or len(named)
-    which = (
-        f"{count} of them could be the images" if count else f"none of them is known to be images like {_shape(batch)}"
-    )
-    raise InputError(
-        f"the network returned {_contents(returned)}, and {which}; name one, such as output: "
-        f"{[*alike, *named, *_entries(returned), 'recon'][0]}"
-    )
 
 
 def _entries(returned: object) -> dict[str, object]:

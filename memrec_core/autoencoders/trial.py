@@ -33,7 +33,7 @@ def check(network: Network, image_shape: tuple[int, int, int], name: str = "the 
     take the sentence says, where that can be found out, which it could. Random states are as before afterwards.
     """
     channels, height, width = check_image_shape(image_shape)
-    with _undisturbed(network) as device:
+    with undisturbed(network) as device:
         batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
         f = checked(network)
         try:
@@ -61,8 +61,19 @@ def check(network: Network, image_shape: tuple[int, int, int], name: str = "the 
             )
 
 
+def needed_multiple(network: Network, image_shape: tuple[int, int, int]) -> int | None:
+    """What the height and width of its images must be multiples of, where images (C, H, W) are not.
+
+    None where it takes images of that shape as they are, or where padding them would not help.
+    """
+    channels, height, width = check_image_shape(image_shape)
+    with undisturbed(network) as device:
+        f, image = checked(network), torch.zeros(1, channels, height, width, device=device)
+        return None if _takes(f, image, channels, height, width) else _multiple(f, image)
+
+
 @contextmanager
-def _undisturbed(network: Network) -> Iterator[torch.device]:
+def undisturbed(network: Network) -> Iterator[torch.device]:
     """The network in evaluation mode, without gradients; its device. Its random numbers have a state of their own."""
     tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
     device = tensors[0].device if tensors else torch.device("cpu")
@@ -84,17 +95,31 @@ def _needs(f: Network, image: Tensor) -> str | None:
     if own := [count for count in (1, 2, 3, 4) if count != channels and _takes(f, image, count, height, width)]:
         needed = " or ".join(map(str, own))
         return f"takes images of {needed} channel{'s' * (needed != '1')}, not {channels}; choose data of such images"
-    for multiple in MULTIPLES:
-        up, wide = (side + -side % multiple for side in (height, width))
-        if all(_takes(f, image, channels, up + more, wide + more) for more in (0, multiple)):
-            return (
-                f"needs a height and width that {multiple} divides, such as {up} x {wide}, not {height} x {width}; "
-                "choose data of that size"
-            )
+    if multiple := _multiple(f, image):
+        up, wide = _sides(height, width, multiple)
+        return (
+            f"needs a height and width that {multiple} divides, such as {up} x {wide}, not {height} x {width}; choose "
+            f"data of that size, or give multiple: {multiple}, for which images are padded by reflection"
+        )
     for side in SIDES:
         if _takes(f, image, channels, side, side):
             return f"takes images of {side} x {side}, not {height} x {width}; choose data of that size"
     return None
+
+
+def _multiple(f: Network, image: Tensor) -> int | None:
+    """The smallest one that divides the sides that it takes, where `image` (1, C, H, W) is not of them."""
+    _, channels, height, width = image.shape
+    for multiple in MULTIPLES:
+        up, wide = _sides(height, width, multiple)
+        if all(_takes(f, image, channels, up + more, wide + more) for more in (0, multiple)):
+            return multiple
+    return None
+
+
+def _sides(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """The next larger ones that `multiple` divides."""
+    return height + -height % multiple, width + -width % multiple
 
 
 def _takes(f: Network, image: Tensor, *shape: int) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, weights_file
 from memrec_core.autoencoders.given import Given, build, from_safetensors, to_safetensors
+from memrec_core.autoencoders.outputs import output_of
 from memrec_core.errors import InputError
 from tests.core.outside import nets
 
@@ -56,9 +57,11 @@ def test_network_that_another_program_trained_gives_its_images_back(tmp_path: Pa
 # What it returns
 
 
-@pytest.mark.parametrize(
-    "kind", ["tensor", "tuple", "list", "dict", "namedtuple", "sample", "reconstruction"], ids=lambda kind: f"a {kind}"
-)
+FOUND = ["tensor", "tuple", "list", "dict", "namedtuple", "sample", "reconstruction", "recon", "three"]
+FOUND += ["dict of recon", "dict of x_hat", "dict of sample", "dict of reconstruction", "given and made"]
+
+
+@pytest.mark.parametrize("kind", FOUND, ids=lambda kind: f"a {kind}")
 def test_images_are_found_in_what_the_network_returns(kind: str):
     module = nets.Plain(wrap=nets.RETURNS[kind])
     assert torch.equal(autoencoders.given(module)(BATCH), module.colours(BATCH))
@@ -73,11 +76,21 @@ def test_images_are_what_output_names(kind: str, output: str):
     assert torch.equal(autoencoders.given(module, output=output)(BATCH), module.colours(BATCH))
 
 
+def test_first_of_several_in_a_tuple_is_taken_and_can_be_told():
+    module = nets.Plain(wrap=nets.RETURNS["two"])
+    assert torch.equal(autoencoders.given(module)(BATCH), BATCH)
+    told = {kind: output_of(nets.Plain(wrap=nets.RETURNS[kind])(BATCH), BATCH) for kind in ("two", "tensor", "recon")}
+    assert told == {"two": "0", "tensor": None, "recon": "recon"}
+    assert output_of((BATCH, BATCH + 1), BATCH) == "1"
+    assert output_of({"out": BATCH}, BATCH) == "out"
+
+
 @pytest.mark.parametrize(
     ("kind", "output", "words"),
     [
         ("ambiguous", None, r"a dict of out \(4, 3, 8, 8\), target \(4, 3, 8, 8\), and 2 of them.*output: out"),
-        ("two", None, "a tuple of 0 .* 1 .*2 of them could be the images.*output: 0"),
+        ("flat", None, "a dict of recon .*, and 'x', the only one like .*is what it was given"),
+        ("two usual", None, "a dict of recon .* x_hat .*2 of them could be the images.*output: recon"),
         ("attribute", None, "a Named of decoded .*, input .*output: decoded"),
         ("nothing", None, "a NoneType"),
         ("distribution", None, "a Normal"),
@@ -394,12 +407,59 @@ def test_image_that_depends_on_its_batch_is_found():
     refused("alone than in a batch", autoencoders.check, nets.Among(), SHAPE)
 
 
-@pytest.mark.parametrize("kind", [nets.Halving, nets.Skipping])
+@pytest.mark.parametrize("kind", [nets.Halving, nets.Skipping, nets.Small])
 def test_size_that_the_network_needs_is_named(kind: type[nn.Module]):
     words = "mine needs a height and width that 8 divides, such as 32 x 24, not 28 x 20"
     refused(words, autoencoders.check, autoencoders.given(kind), (1, 28, 20), "mine")
     refused("8 divides, such as 32 x 32, not 30 x 30", autoencoders.check, kind(), (1, 30, 30))
     autoencoders.check(kind(), (1, 32, 24))
+
+
+# What it is padded to
+
+
+@pytest.mark.parametrize("kind", [nets.Halving, nets.Skipping, nets.Small])
+def test_multiple_that_the_network_needs_can_be_asked_for_and_given(kind: type[nn.Module]):
+    assert autoencoders.needed_multiple(kind(), (1, 28, 20)) == 8
+    network = autoencoders.given(kind, range=(-1, 1), multiple=8, image_shape=(1, 28, 20))
+    images = grey("train")
+    assert network(images).shape == images.shape
+    mask = degradations.mask("center", (1, 28, 20))
+    found = recovery.recover_known_mask(network, degradations.degrade(images, mask), mask, gamma=0.5)
+    assert found.images.shape == images.shape
+
+
+def test_no_multiple_is_asked_for_where_none_is_needed_or_would_help():
+    assert autoencoders.needed_multiple(nets.Small(), (1, 32, 24)) is None
+    assert autoencoders.needed_multiple(nets.Small(), (3, 28, 20)) is None
+    assert autoencoders.needed_multiple(autoencoders.build("fc10", (1, 32, 32), width=8), (1, 28, 20)) is None
+    assert autoencoders.needed_multiple(complaining, SHAPE) is None
+
+
+def test_padding_shows_the_network_what_is_at_the_edges_and_is_cropped_again():
+    seen = []
+    network = autoencoders.given(lambda x: (seen.append(x), 2 * x)[1], multiple=4)
+    image = torch.arange(30.0).view(1, 1, 5, 6) / 30
+    assert torch.equal(network(image), 2 * image)
+    rows, columns = [1, 0, 1, 2, 3, 4, 3, 2], [1, 0, 1, 2, 3, 4, 5, 4]
+    assert torch.equal(seen[0], image[:, :, rows][..., columns])
+
+
+def test_network_that_is_not_padded_gives_the_same_bits():
+    images, network = grey("train"), nets.Halving()
+    plain, multiple = (autoencoders.given(network, range=(-1, 1), multiple=n)(images[..., :24, :16]) for n in (1, 8))
+    assert torch.equal(plain, multiple)
+    assert Given(nets.Halving, multiple=1).spec == Given(nets.Halving).spec
+    assert "multiple" not in Given(nets.Halving).spec
+    assert Given(nets.Halving, multiple=8).spec["multiple"] == 8
+
+
+def test_image_that_is_too_small_to_be_padded_is_told():
+    network = autoencoders.given(nets.Halving, multiple=8)
+    refused("images of 28 x 2 are too small to be padded.*multiple of 8", network, torch.rand(1, 1, 28, 2))
+    autoencoders.given(lambda x: x, multiple=8, image_shape=(1, 4, 4))
+    for multiple in (0, 1.5, "8"):
+        refused("multiple .* is not a whole number of at least 1", Given, nets.plain, multiple=multiple)
 
 
 def test_one_size_that_the_network_takes_is_named():

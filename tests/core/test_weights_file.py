@@ -1,12 +1,21 @@
 """Weights from files of other programs: numbers, and never a program."""
 
+import argparse
+import contextlib
+import importlib
 import io
+import os
 import pickle
-from pathlib import Path
+import sys
+import types
+from collections import OrderedDict, defaultdict
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from torch.torch_version import TorchVersion
 
 from memrec_core import autoencoders
 from memrec_core.errors import InputError
@@ -145,6 +154,142 @@ def test_hostile_pickle_is_not_executed(
     assert not (tmp_path / "exploded").exists()
     pickle.loads(pickle.dumps(bomb))  # the test can fail
     assert (tmp_path / "exploded").exists()
+
+
+# What a checkpoint of Lightning's names beside its weights
+
+
+class Metadata:
+    """As omegaconf has it: a state of its own, with a dict that makes its entries."""
+
+    def __init__(self, **flags: object) -> None:
+        self.__dict__.update(flags, resolver_cache=defaultdict(dict))
+
+    def __setstate__(self, state: dict) -> None:
+        raise AssertionError("no class that a checkpoint names is used")
+
+
+class Config(dict):
+    """As Lightning's AttributeDict: a dict that is pickled as one of its own class."""
+
+
+Config.__name__ = Config.__qualname__ = "AttributeDict"
+AttributeDict = Config
+
+
+def lightning(**more: object) -> dict:
+    """A checkpoint as Lightning's Trainer writes it."""
+    return {
+        "epoch": 3,
+        "global_step": 120,
+        "pytorch-lightning_version": "2.5.0",
+        "state_dict": OrderedDict({f"model.{key}": tensor for key, tensor in STATE.items()}),
+        "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"current": {"completed": 3}}}},
+        "callbacks": {"ModelCheckpoint{'monitor': None}": {"best": PurePosixPath("/runs/x"), "k": torch.tensor(1.0)}},
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-3}]}],
+        "hparams_name": "kwargs",
+        "hyper_parameters": {"width": 8, **more},
+    }
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        None,
+        argparse.Namespace(width=8, act=torch.nn.ReLU),
+        Metadata(flags={"allow_objects": True}),
+        Config(width=8, deeper=Config(a=1)),
+        defaultdict(dict, a=1),
+        np.float64(0.5),
+        np.arange(3),
+        types.SimpleNamespace(a=1),
+        torch.nn.Linear(2, 3),
+    ],
+    ids=lambda held: type(held).__name__,
+)
+def test_checkpoint_of_lightnings_is_read_without_what_its_hyperparameters_name(held: object):
+    before = set(torch.serialization.get_safe_globals())
+    found = weights_in(torch_file(lightning(config=held)), "x.ckpt", allow_torch=True)
+    assert {key.removeprefix("model."): tensor.tolist() for key, tensor in found.items()} == {
+        key: tensor.tolist() for key, tensor in STATE.items()
+    }
+    refused("x.pt is a torch file", torch_file(lightning(config=held)), allow_torch=False)
+    assert set(torch.serialization.get_safe_globals()) == before
+
+
+def test_nothing_that_a_checkpoint_names_is_imported(tmp_path: Path):
+    (tmp_path / "their_config.py").write_text("class Config:\n    pass\n")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        data = torch_file(lightning(config=importlib.import_module("their_config").Config()))
+        del sys.modules["their_config"]
+        assert weights_in(data, "x.ckpt", allow_torch=True)
+        assert "their_config" not in sys.modules
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_weights_of_lightnings_win_over_others_in_its_checkpoint():
+    held = {**lightning(), "ema": {"model.body.weight": torch.zeros(2, 3)}}
+    assert "model.body.count" in weights_in(torch_file(held), "x.ckpt", allow_torch=True)
+    del held["pytorch-lightning_version"]
+    refused(r"several dicts of weights \(state_dict, ema\)", torch_file(held))
+
+
+class Writes:
+    """Writes a file where it is unpickled, by a function that is in no list."""
+
+    def __init__(self, path: Path, how: str) -> None:
+        self.path, self.how = str(path), how
+
+    def __reduce__(self):
+        call = {
+            "numpy": (np.savetxt, (self.path, [1])),
+            "system": (os.system, (f"touch {self.path}",)),
+            "exec": (exec, (f"open({self.path!r}, 'w')",)),
+            "own": (write_there, (self.path,)),
+        }
+        return call[self.how]
+
+
+def write_there(path: str) -> None:
+    Path(path).touch()
+
+
+@pytest.mark.parametrize("how", ["numpy", "system", "exec", "own"])
+def test_checkpoint_that_would_write_a_file_writes_none(tmp_path: Path, how: str):
+    written = tmp_path / "written"
+    for held in (Writes(written, how), lightning(config=Writes(written, how)), {"w": Writes(written, how)}):
+        data = torch_file(held)
+        with contextlib.suppress(InputError):
+            weights_in(data, "x.ckpt", allow_torch=True)
+        assert not written.exists()
+    if how in ("system", "exec"):
+        refused(r"x\.pt names (posix\.system|builtins\.exec), which no file of weights needs", data)
+    torch.load(io.BytesIO(data), weights_only=False)  # the test can fail
+    assert written.exists()
+
+
+def test_objects_that_no_stand_in_can_take_the_place_of_are_told():
+    refused("holds objects beside its weights that can't be passed over", torch_file(lightning(c=Counted(a=1))))
+    refused(r"more than tensors \(tests\.core\.outside\.nets\.Shared\)", torch_file({"model": nets.Shared(), "a": 1}))
+
+
+class Counted(dict):
+    pass
+
+
+def test_torch_file_is_refused_by_a_torch_whose_reader_has_holes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.9.1+cpu"))
+    refused(r"torch 2\.9\.1\+cpu may be exploited.*upgrade torch to 2\.10", torch_file(STATE))
+    assert_same(weights_in(pack(STATE), "x.safetensors"))
+
+
+def test_exported_program_is_refused():
+    program = torch.export.export(nets.Plain(), (torch.rand(1, 3, 4, 4),))
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    refused("not a file of weights that torch saved", buffer.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from memrec_core.errors import InputError
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiment
 from workflows.experiment.methods import source_of
-from workflows.experiment.models import TrainedModel
+from workflows.experiment.models import GivenModel, TrainedModel
 
 
 def test_resolved_experiment_reads_back_as_itself():
@@ -376,3 +376,42 @@ def test_unknown_experiment_gets_a_suggestion():
         experiment.load("demmo")
     with pytest.raises(InputError, match=r"missing\.yaml does not exist"):
         experiment.load("missing.yaml")
+
+
+# Networks from outside
+
+GIVEN = "tests.core.outside.nets:with_an_argument"
+
+
+def given_model(entries: str) -> GivenModel:
+    [model] = experiment.parse(
+        SMALL.replace("architecture: fc10, width: 48", f"given: '{GIVEN}', {entries}"), "exp.yaml"
+    ).models
+    assert isinstance(model, GivenModel)
+    return model
+
+
+def test_network_from_outside_may_have_options_and_a_multiple():
+    text = SMALL.replace(
+        "architecture: fc10, width: 48",
+        f"given: '{GIVEN}', options: {{channels: 3, bias: null, a: [1, 2]}}, multiple: 8",
+    )
+    mine = experiment.parse(text, "exp.yaml")
+    assert experiment.resolved(mine.to_yaml(), "again") == mine
+    [model] = mine.models
+    assert model.tree()["options"] == {"channels": 3, "bias": None, "a": [1, 2]}
+    assert model.tree()["multiple"] == 8
+    given_model("options: {channels: 3}, multiple: 5").check_network((3, 32, 32))
+
+
+def test_network_from_outside_is_written_as_before_where_it_has_neither():
+    assert not {"options", "multiple"} & set(given_model("range: [-1, 1]").tree())
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [("multiple: 0", "multiple 0 is not"), ("options: 3", "options"), ("options: {channels: .nan}", "options")],
+)
+def test_option_of_a_network_from_outside_that_is_none_is_named(entries: str, words: str):
+    with pytest.raises(InputError, match=words):
+        given_model(entries)

@@ -13,11 +13,12 @@ from torch import nn
 from memrec_core import autoencoders, checkpoints, weights_file
 from memrec_core.autoencoders import Given
 from memrec_core.autoencoders.given import build, from_safetensors, to_safetensors
+from memrec_core.autoencoders.loading import tensors_of
 from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.precision import full_float32
 from memrec_core.training.floor import Ranked
-from workflows.experiment.plain import plain, plain_settings
+from workflows.experiment.plain import changed_settings, plain
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
@@ -154,7 +155,8 @@ class GivenModel(Model):
 
     Args:
         network: what is to be known of it.
-        weights: the file that they are in, safetensors; None for those that the factory gives it.
+        weights: the file that they are in, safetensors, or the folder of a model of diffusers; None for those that the
+            factory gives it.
         allows_torch_weights: whether that may be a state dict that torch saved; not for a file to say.
     """
 
@@ -164,7 +166,7 @@ class GivenModel(Model):
 
     def tree(self) -> dict[str, Any]:
         """Its entry; the network's own stand beside the others, and `given` is its factory."""
-        settings = plain_settings(self.network)
+        settings = changed_settings(self.network)
         return {"given": settings.pop("factory"), **settings, "weights": self.weights, **self._common}
 
     def ladder(self, targets: Sequence[float]) -> list[float | None]:
@@ -196,7 +198,7 @@ class GivenModel(Model):
         Raises InputError where the file can't be read, or the network not be built.
         """
         if self.weights is not None:
-            tensors = weights_file.read_weights(self.weights, self.allows_torch_weights)
+            tensors = tensors_of(self.weights, self.allows_torch_weights)
         else:
             network = build(self.network).network
             tensors = network.state_dict() if isinstance(network, nn.Module) else {}

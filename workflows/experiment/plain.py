@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from memrec_core.errors import InputError
@@ -40,6 +40,8 @@ def plain(value: Any) -> Any:
     """A setting as YAML and JSON have it."""
     if isinstance(value, tuple | list):
         return [plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
     if dataclasses.is_dataclass(value):
         name = str(getattr(value, "name", ""))
         return as_written(name, value) if plain_settings(value) else name

@@ -122,7 +122,7 @@ class WrittenGivenModel(WrittenModel):
 
     network: InstanceOf[Given]
     weights: Folder | None = None
-    """A safetensors file; where left out, the weights that the factory gives it."""
+    """A safetensors file, or the folder of a model of diffusers; where left out, what the factory gives it."""
 
     @model_validator(mode="before")
     @classmethod

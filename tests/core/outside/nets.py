@@ -54,6 +54,15 @@ class Reconstructed:
     reconstruction: torch.Tensor
 
 
+class Guessed:
+    """With slots, and another image beside."""
+
+    __slots__ = ("noisy", "recon")
+
+    def __init__(self, recon, noisy):
+        self.recon, self.noisy = recon, noisy
+
+
 @dataclass
 class Named:
     decoded: torch.Tensor
@@ -70,9 +79,18 @@ RETURNS = {
     "namedtuple": lambda image, x: Pair(image, None),
     "sample": lambda image, x: Sampled(image),
     "reconstruction": lambda image, x: Reconstructed(image),
+    "recon": lambda image, x: Guessed(image, x),
+    "dict of recon": lambda image, x: {"x": x, "recon": image},
+    "dict of x_hat": lambda image, x: {"target": x.clone(), "x_hat": image, "mu": x.mean((2, 3))},
+    "dict of sample": lambda image, x: {"input": x, "sample": image},
+    "dict of reconstruction": lambda image, x: {"input": x, "reconstruction": image, "sample": x.mean((2, 3))},
+    "three": lambda image, x: (image, x.clone(), x.mean((2, 3))),
+    "given and made": lambda image, x: (x, image, x.mean()),
     "ambiguous": lambda image, x: {"out": image, "target": x},
+    "two usual": lambda image, x: {"recon": image, "x_hat": image + 1},
+    "flat": lambda image, x: {"recon": image.flatten(1), "x": x},
     "attribute": lambda image, x: Named(image, x),
-    "two": lambda image, x: (x, image),
+    "two": lambda image, x: (x.clone(), image),
     "nothing": lambda image, x: None,
     "distribution": lambda image, x: torch.distributions.Normal(image, 1.0),
 }
@@ -99,6 +117,25 @@ class Skipping(Halving):
 
     def forward(self, x):
         return super().forward(x) + x
+
+
+class Small(nn.Module):
+    """A U-Net of three levels: it halves, and puts what it had beside what it makes of the half."""
+
+    def __init__(self, channels=1):
+        super().__init__()
+        self.down = nn.ModuleList(nn.Conv2d(c, 4, 3, padding=1) for c in (channels, 4, 4))
+        self.up = nn.ModuleList(nn.Conv2d(8, 4, 3, padding=1) for _ in range(3))
+        self.last = nn.Conv2d(4, channels, 1)
+
+    def forward(self, x):
+        kept = []
+        for layer in self.down:
+            kept.append(F.relu(layer(x)))
+            x = F.max_pool2d(kept[-1], 2)
+        for layer, before in zip(self.up, reversed(kept), strict=True):
+            x = F.relu(layer(torch.cat([F.interpolate(x, scale_factor=2), before], 1)))
+        return self.last(x)
 
 
 class Dropping(nn.Module):
@@ -129,6 +166,13 @@ class Variational(nn.Module):
         mean, log_variance = self.encode(x)
         z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         return self.decode(z), mean, log_variance
+
+
+class Reconstructing(Variational):
+    """As MONAI's: its forward samples, and a method of its own does not."""
+
+    def reconstruct(self, x):
+        return self.decode(self.encode(x)[0])
 
 
 def of_the_mean(network):
