@@ -28,12 +28,31 @@ def load(
     is passed over with a remark (docs/pictures.md). Raises InputError for a folder that is missing or has no images,
     and for a file that is no image, can't be read or is not there.
     """
+    remarks = Remarks()
+    folder, chosen = choose(root, control_root, split, count, seed, remarks)
+    ids = [path.relative_to(folder).as_posix() for _, path in chosen]
+    pixels = []
+    for id_, (_, path) in zip(ids, chosen, strict=True):
+        image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
+        pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
+    return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen], remarks.sentences())
+
+
+def choose(
+    root: str | Path | None,
+    control_root: str | Path | None,
+    split: str,
+    count: int | None,
+    seed: int,
+    remarks: Remarks,
+) -> tuple[Path, list[tuple[str, Path]]]:
+    """The folder of a split, and pairs (subfolder, file) of the pictures that `load` reads of it, in its order; none is
+    opened. Raises as `load` does."""
     if root is None:
         raise InputError("data set image_folder needs root, a folder of images; add --set data.root=PATH")
     folder, other = Path(root), None if control_root is None else Path(control_root)
     if split == "control" and other is not None:
         folder, other = other, folder
-    remarks = Remarks()
     paths = _image_files(folder, other, remarks)
     if control_root is None:
         paths = paths[1::2] if split == "control" else paths[::2]
@@ -41,13 +60,7 @@ def load(
     for path in paths:
         by_label.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
     source = f"half of {shown_name(folder)}" if control_root is None else shown_name(folder)
-    chosen = balanced_choice(by_label, count, seed, split, source)
-    ids = [path.relative_to(folder).as_posix() for _, path in chosen]
-    pixels = []
-    for id_, (_, path) in zip(ids, chosen, strict=True):
-        image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
-        pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
-    return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen], remarks.sentences())
+    return folder, balanced_choice(by_label, count, seed, split, source)
 
 
 def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Path]:
