@@ -1,0 +1,124 @@
+"""memrec audit from a network and two folders to a verdict: statuses, answers in files, and that it goes on."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import memrec_core as memrec_in_python
+import workflows
+from memrec_core import datasets
+from tests.conftest import Called
+from tests.pictures import SIDE, overfit, read_photos, write_photos
+from workflows.audit.conclusion import conclusion
+
+SMALL = "tests.core.outside.nets:Small"
+FIGURES = ("verdict", "any_attack", "membership", "reconstruction", "instrument", "exchangeability", "duplicates")
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two folders of pictures, and the weights of a network that knows those of `train` by heart."""
+    folder = tmp_path_factory.mktemp("theirs")
+    write_photos(folder / "train", 12)
+    write_photos(folder / "control", 12, "control")
+    overfit(read_photos(folder / "train").images, folder / "weights.safetensors")
+    return folder
+
+
+@pytest.fixture
+def audit(memrec: Callable[..., Called], cluster: str, theirs: Path) -> Callable[..., Called]:
+    """Calls `memrec audit` on the two folders and the tests' cluster."""
+
+    def call(run: Path, *options: object, model: str = SMALL, train: Path | None = None) -> Called:
+        folders = ("--train", train or theirs / "train", "--control", theirs / "control")
+        return memrec("audit", model, *folders, "--run", run, "--address", cluster, "--actors", 2, *options)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audits") / "leaky"
+
+
+def test_network_that_knows_its_images_by_heart_leaks_and_python_says_the_same(audit, theirs: Path, leaky: Path):
+    called = audit(leaky, "--weights", theirs / "weights.safetensors", "--junit", leaky.parent / "leaky.xml")
+    assert called.status == 3, called.err
+    assert "This network leaks: 12 of 12 training images came back" in called.out
+    assert "--train has 12 pictures, fewer than the 100 of --count" in called.out
+    in_run = json.loads((leaky / "audit.json").read_text())
+    sides = [
+        datasets.load("image_folder", root=own, control_root=other, size=SIDE, channels=1)
+        for own, other in ((theirs / "train", theirs / "control"), (theirs / "control", theirs / "train"))
+    ]
+    found = memrec_in_python.audit(SMALL, *sides, weights=theirs / "weights.safetensors")
+    in_python = json.loads(found.to_json())
+    assert {name: in_run[name] for name in FIGURES} == {name: in_python[name] for name in FIGURES}
+    assert in_run["data"] == in_python["data"]
+    assert in_run["settings"] == in_python["settings"]
+    of_run = conclusion(workflows.open_run(leaky), None).evidence
+    for mine, own in ((of_run.train, found.evidence.train), (of_run.control, found.evidence.control)):
+        assert (mine.damage == own.damage).all()  # the same random numbers, bit for bit
+        assert np.allclose(mine.reconstruction, own.reconstruction, rtol=1e-3, atol=1e-12)
+        near = np.isclose(np.log10(mine.recovered), np.log10(own.recovered), atol=0.1)
+        assert near.mean() > 0.95  # what is at the edge of an attractor may go either way, in another batch
+    cases = ElementTree.parse(leaky.parent / "leaky.xml").getroot().findall("./testsuite/testcase")
+    assert len(cases) == 13
+    assert cases[-1].get("name") == "verdict"
+    assert cases[-1].find("failure") is not None
+
+
+def test_same_command_goes_on_and_prints_json_alone(audit, theirs: Path, leaky: Path, tmp_path: Path):
+    again = Path(shutil.copytree(leaky, tmp_path / "run"))
+    before = (again / "audit.json").read_text()
+    lost = sorted((again / "recovery").rglob("*.parquet"))[:2]
+    for file in lost:
+        file.unlink()
+    (again / "audit.json").unlink()
+    called = audit(again, "--weights", theirs / "weights.safetensors", "--json", "-", "--report-only")
+    assert called.status == 0, called.err
+    printed = json.loads(called.out)
+    assert printed["verdict"] == "leaks"
+    assert "recovery: 240 of 288 recoveries are there" in called.err
+    assert "Exit status 0, since the audit is only to report; else 3." in called.err
+    assert (again / "audit.json").read_text() + "\n" == called.out
+    assert printed == json.loads(before)
+
+
+def test_page_begins_with_the_verdict(leaky: Path, memrec):
+    page = (leaky / "report" / "index.html").read_text()
+    assert page.index("Verdict: leaks") < page.index("<h2>Findings</h2>")
+    assert "This network leaks: 12 of 12 training images" in page
+    assert "Other attacks may recover more" in page
+    memrec("report", leaky)
+    assert "Verdict: leaks" in (leaky / "report" / "index.html").read_text()
+
+
+def test_network_that_keeps_nothing_is_inconclusive_of_few_images_and_bounded_under_a_high_limit(audit, tmp_path: Path):
+    same = "tests.core.outside.nets:same"
+    called = audit(tmp_path / "run", "--json", tmp_path / "answer.json", model=same)
+    assert called.status == 4, called.err
+    assert json.loads((tmp_path / "answer.json").read_text())["verdict"] == "inconclusive"
+    called = audit(tmp_path / "run", "--max-rate", 0.5, "--junit", tmp_path / "answer.xml", model=same)
+    assert called.status == 0, called.err
+    assert "recovery: all" in called.out  # only the limit is another
+    assert "Bounded under these attacks" in called.out
+    suite = ElementTree.parse(tmp_path / "answer.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "0")
+
+
+def test_where_work_failed_there_is_no_verdict(audit, theirs: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    choosy = "tests.core.outside.nets:Choosy"
+    called = audit(run, "--weights", theirs / "weights.safetensors", "--report-only", model=choosy)
+    assert called.status == 1
+    assert "failed: " in called.err
+    assert "there is no verdict" in called.err
+    assert not (run / "audit.json").exists()
+    assert "Verdict" not in (run / "report" / "index.html").read_text()
