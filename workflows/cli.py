@@ -268,6 +268,13 @@ def audit(
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
     pictures: Annotated[int, typer.Option(min=0, help="Of how many images of each side to keep pictures.")] = 8,
+    hash_names: Annotated[
+        bool,
+        typer.Option(
+            "--hash-names",
+            help="Keyed hashes in place of the pictures' names; the key lies beside the run's folder, not in it.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="What all random numbers follow from.")] = 42,
 ) -> None:
     """Say how much a network of one's own gives away of its training images.
@@ -295,6 +302,7 @@ def audit(
         seed=seed,
         max_rate=max_rate,
         allow_torch_weights=allow_torch_weights,
+        hash_names=hash_names,
     )
     request = Request(address, actors, gpus_per_actor)
     if status := commands.audit(asked, run, request, Answers(json, junit), report_only):

@@ -110,12 +110,17 @@ def _audit_run(asked: "Asked", folder: str | None) -> OpenRun:
     from workflows.audit.experiment import experiment_of
     from workflows.audit.fit import check_fit
     from workflows.audit.folders import look_into, too_few
+    from workflows.audit.names_key import key_file, make_key
 
     folders = look_into(asked)
-    experiment = experiment_of(asked, folders)
-    run = run_of(experiment, folder or f"audits/{experiment.models[0].label}")
-    if begun(run.store) is None:
+    plain = experiment_of(asked, folders)
+    store = store_at(f"audits/{plain.models[0].label}" if folder is None else folder)
+    key = key_file(store) if asked.hash_names else None
+    run = OpenRun(continued(plain if key is None else experiment_of(asked, folders, key), store), store)
+    if begun(store) is None:
         check_fit(run.experiment)
+        if key is not None:
+            make_key(key)
     for sentence in too_few(asked, folders):
         say(sentence)
     return run

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from memrec_core.datasets.data_set import DataSet
+from memrec_core.datasets.hidden_names import hidden, read_key
 from memrec_core.datasets.image_file import decode, is_picture, pixels_of, read
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import list_files, refuse_odd_names
@@ -19,23 +20,27 @@ def load(
     split: str,
     root: str | Path | None = None,
     control_root: str | Path | None = None,
+    names_key: str | Path | None = None,
 ) -> ImageSet:
     """The images below `root`, or below `control_root` for the control set.
 
     Where one of the two folders lies in the other, its images are of its own split alone. Without a `control_root`,
     `root` is divided in two by its sorted file names: every other image is for training, the rest for control, whatever
     the seed. The id is the path below the root, the label the subfolder (None where there is none). What is no picture
-    is passed over with a remark (docs/pictures.md). Raises InputError for a folder that is missing or has no images,
-    and for a file that is no image, can't be read or is not there.
+    is passed over with a remark (docs/pictures.md). With a `names_key`, a file of secret bytes, ids are keyed hashes of
+    the paths, there are no labels, and no remark has a name. Raises InputError for a folder that is missing or has no
+    images, and for a file that is no image, can't be read or is not there.
     """
-    remarks = Remarks()
-    folder, chosen = choose(root, control_root, split, count, seed, remarks)
+    remarks, key = Remarks(), None if names_key is None else read_key(names_key)
+    folder, chosen = choose(root, control_root, split, count, seed, remarks if key is None else Remarks())
     ids = [path.relative_to(folder).as_posix() for _, path in chosen]
+    ids = ids if key is None else [hidden(name, key) for name in ids]
     pixels = []
     for id_, (_, path) in zip(ids, chosen, strict=True):
         image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
         pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
-    return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen], remarks.sentences())
+    labels = [None if label == "." or key is not None else label for label, _ in chosen]
+    return image_set(pixels, ids, labels, remarks.sentences())
 
 
 def choose(

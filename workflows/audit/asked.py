@@ -33,6 +33,7 @@ class Asked:
         seed: what all random numbers follow from.
         max_rate: the share of training images that may come back; None where the user names none.
         allow_torch_weights: whether the weights may be a file that torch saved.
+        hash_names: whether keyed hashes stand for the names of the pictures.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Asked:
     seed: int = 42
     max_rate: float | None = None
     allow_torch_weights: bool = False
+    hash_names: bool = False
 
     def __post_init__(self) -> None:
         if self.max_rate is not None and not 0 < self.max_rate < 1:

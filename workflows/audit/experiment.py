@@ -1,5 +1,6 @@
 """The experiment that an audit is."""
 
+from pathlib import Path
 from typing import Any
 
 from memrec_core.auditing.attacks import DEGRADATIONS, METHODS
@@ -13,14 +14,14 @@ from workflows.experiment.resolved import Experiment, written_degradation
 NAME = "audit"
 
 
-def experiment_of(asked: Asked, folders: Folders) -> Experiment:
-    """A given network, asked of the pictures of both folders under the attacks of every audit. Raises InputError for
-    what no network is given by."""
+def experiment_of(asked: Asked, folders: Folders, names_key: Path | None = None) -> Experiment:
+    """A given network, asked of the pictures of both folders under the attacks of every audit; the key of the pictures'
+    names where these are hidden. Raises InputError for what no network is given by."""
     tree = {
         "name": NAME,
         "description": f"What {shown(asked.model, quoted=False)} gives away of its training images.",
         "seed": asked.seed,
-        "data": _data(folders),
+        "data": _data(folders) | ({} if names_key is None else {"names_key": str(names_key)}),
         "models": [_model(asked)],
         "degradations": [written_degradation(degradation) for degradation in DEGRADATIONS],
         "methods": [MethodEntry(method.name, method).tree() for method in METHODS],
