@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import memrec_core as memrec_in_python
@@ -122,3 +123,32 @@ def test_where_work_failed_there_is_no_verdict(audit, theirs: Path, tmp_path: Pa
     assert "there is no verdict" in called.err
     assert not (run / "audit.json").exists()
     assert "Verdict" not in (run / "report" / "index.html").read_text()
+
+
+def test_report_that_may_leave_has_neither_pictures_nor_names(audit, theirs: Path, tmp_path: Path):
+    named = tmp_path / "named"
+    (named / "surname").mkdir(parents=True)
+    for picture in (theirs / "train").iterdir():
+        shutil.copy(picture, named / "surname" / f"forename-{picture.name}")
+    (named / "forename.txt").write_text("no picture")
+    run = tmp_path / "run"
+    hiding = ("--hash-names", "--pictures", 0, "--json", tmp_path / "answer.json")
+    called = audit(run, *hiding, model="tests.core.outside.nets:same", train=named)
+    assert called.status == 4, called.err
+    results, images = (pd.read_parquet(run / name) for name in ("results", "images.parquet"))
+    assert results[["label", "original", "degraded", "recovered"]].isna().all(axis=None)
+    assert images["label"].isna().all()
+    key = tmp_path / "run.names-key"
+    assert key.stat().st_mode & 0o077 == 0
+    options = {"control_root": theirs / "control", "size": SIDE, "channels": 1, "names_key": key}
+    ids = datasets.load("image_folder", root=named, **options).ids
+    assert set(results.query("split == 'train'")["image_id"]) == set(ids) == set(images.query("split == 'train'")["id"])
+    told = [called.out, called.err, (tmp_path / "answer.json").read_text(), images.to_csv(), results.to_csv()]
+    told += [file.read_text() for file in run.rglob("*") if file.suffix in (".json", ".html", ".yaml")]
+    assert not any("forename" in text or "surname" in text for text in told)
+    assert "<img" not in (run / "report" / "index.html").read_text()
+    assert audit(run, *hiding, model="tests.core.outside.nets:same", train=named).status == 4
+    key.write_bytes(bytes(32))
+    called = audit(run, *hiding, model="tests.core.outside.nets:same", train=named)
+    assert called.status == 2
+    assert "not those that" in called.err
