@@ -267,6 +267,7 @@ def audit(
     address: Address = None,
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
+    retry_failed: RetryFailed = False,
     pictures: Annotated[int, typer.Option(min=0, help="Of how many images of each side to keep pictures.")] = 8,
     hash_names: Annotated[
         bool,
@@ -304,8 +305,8 @@ def audit(
         allow_torch_weights=allow_torch_weights,
         hash_names=hash_names,
     )
-    request = Request(address, actors, gpus_per_actor)
-    if status := commands.audit(asked, run, request, Answers(json, junit), report_only):
+    request, steps = Request(address, actors, gpus_per_actor), Steps(retry_failed=retry_failed)
+    if status := commands.audit(asked, run, request, steps, Answers(json, junit), report_only):
         raise typer.Exit(status)
 
 

@@ -93,11 +93,13 @@ def do_all(experiment: Experiment, folder: str | None, request: Request, steps: 
     return outcome.complete
 
 
-def audit(asked: "Asked", folder: str | None, request: Request, answers: "Answers", report_only: bool) -> int:
+def audit(
+    asked: "Asked", folder: str | None, request: Request, steps: Steps, answers: "Answers", report_only: bool
+) -> int:
     """Audit a network as a run, and say what follows. Returns the exit status."""
     with output_kept_free() if answers.json_printed else nullcontext():
         run = _audit_run(asked, folder)
-        if not _worked(run, request):
+        if not _worked(run, request, steps):
             return 1
         found, end = _concluded(run, asked, report_only)
         answers.write(found, end)
@@ -126,11 +128,11 @@ def _audit_run(asked: "Asked", folder: str | None) -> OpenRun:
     return run
 
 
-def _worked(run: OpenRun, request: Request) -> bool:
+def _worked(run: OpenRun, request: Request, steps: Steps) -> bool:
     """Do an audit's work, and forget what followed before. Returns whether nothing failed."""
     from workflows.run.rates import aggregate
 
-    outcome = _summed_up(run, request, Steps(), partial(aggregate, run))
+    outcome = _summed_up(run, request, steps, partial(aggregate, run))
     run.store.remove(AUDIT)
     if not outcome.complete:
         complain("there is no verdict, since a part of the work is missing")
