@@ -7,13 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from memrec_core import degradations, metrics
+from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
 from tests.audits import made
 from tests.conftest import Called
 from tests.pictures import write_photos
+from workflows.audit import evidence
 from workflows.audit.answers import Answers
 from workflows.audit.asked import Asked, count_of, numbers, size_of
 from workflows.audit.ending import Outcome, ending
@@ -21,6 +25,7 @@ from workflows.audit.experiment import experiment_of
 from workflows.audit.folders import look_into, too_few
 from workflows.audit.junit import junit
 from workflows.report.verdict import verdict_of
+from workflows.run.audit_set import load_audit_set
 from workflows.run.store import AUDIT, Store
 
 SMALL = "tests.core.outside.nets:Small"
@@ -243,3 +248,18 @@ def test_answer_that_is_damaged_is_named(tmp_path: Path):
         store.write(AUDIT, data)
         with pytest.raises(InputError, match="is not the answer of an audit"):
             verdict_of(store)
+
+
+def test_damage_is_computed_again_as_the_run_has_done_it(folder: Path, monkeypatch):
+    wanted = asked(folder)
+    experiment = experiment_of(wanted, look_into(wanted))
+    audit = load_audit_set(experiment.data[0], experiment.seed)
+    degradation = Erasure("random_80", fill=degradations.FILLS["noise"](), per_image=True, noise_std=0.02)
+    monkeypatch.setattr(evidence, "AT_ONCE", 3)
+    for split in ("train", "control"):
+        images = evidence.images_of(audit, split)
+        ids = [f"{split}/{id_}" for id_ in images.ids]
+        whole = metrics.mse(degradation.degrade(images.images, ids, 42, images.images), images.images)
+        parts = [*evidence.damage_of(degradation, split, images, 42, audit)]
+        assert [len(part) for part in parts] == ([3, 2] if split == "train" else [3, 1])
+        assert np.concatenate(parts).tolist() == whole.tolist()

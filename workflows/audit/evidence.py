@@ -62,7 +62,7 @@ def _side(
     found = {attack: own for attack, own in rows.groupby(["method", "degradation"], sort=False)}
     ordered = [found[attack].loc[[*images.ids]] for attack in attacks]
     damage = {
-        degradation.label: np.concatenate([*_damage(degradation, split, images, experiment.seed, audit)])
+        degradation.label: np.concatenate([*damage_of(degradation, split, images, experiment.seed, audit)])
         for degradation in experiment.degradations
     }
     return Side(
@@ -73,7 +73,9 @@ def _side(
     )
 
 
-def _damage(degradation: Degradation, split: str, images: ImageSet, seed: int, audit: AuditSet) -> Iterator[np.ndarray]:
+def damage_of(
+    degradation: Degradation, split: str, images: ImageSet, seed: int, audit: AuditSet
+) -> Iterator[np.ndarray]:
     """The MSE of each degraded image, in parts."""
     for start in range(0, len(images), AT_ONCE):
         part = slice(start, start + AT_ONCE)
