@@ -15,7 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getattr__ loads
-    from memrec_core import attractors, autoencoders, checkpoints, datasets, degradations, metrics, recovery, training
+    from memrec_core import (
+        attractors,
+        auditing,
+        autoencoders,
+        checkpoints,
+        datasets,
+        degradations,
+        metrics,
+        recovery,
+        training,
+    )
+    from memrec_core.auditing import Audit, audit
     from memrec_core.autoencoders import build, given
     from memrec_core.datasets import ImageSet
     from memrec_core.degradations import Blur, Custom, Downsample, Erasure, degrade, mask
@@ -43,6 +54,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
 
 __version__ = "0.1.0"
 __all__ = [
+    "Audit",
     "AutoencoderIterations",
     "Biharmonic",
     "Blur",
@@ -63,6 +75,8 @@ __all__ = [
     "UnknownMask",
     "__version__",
     "attractors",
+    "audit",
+    "auditing",
     "autoencoders",
     "build",
     "checkpoints",
@@ -87,6 +101,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Audit": "auditing",
     "AutoencoderIterations": "recovery",
     "Biharmonic": "recovery",
     "Blur": "degradations",
@@ -105,6 +120,7 @@ _HOMES = {
     "Recovery": "recovery",
     "TrainingError": "errors",
     "UnknownMask": "recovery",
+    "audit": "auditing",
     "build": "autoencoders",
     "degrade": "degradations",
     "given": "autoencoders",

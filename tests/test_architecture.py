@@ -16,7 +16,7 @@ LAYERS = (
     {"run"},
     {"work"},
     {"job", "report"},
-    {"forecast", "listing", "status", "train_prior"},
+    {"audit", "forecast", "listing", "status", "train_prior"},
     {"commands"},
     {"cli"},
     {"entry"},

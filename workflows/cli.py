@@ -1,5 +1,5 @@
 """The command line. Exit status 0: done; 1: some work failed, and it says which; 2: the user's mistake; 130:
-interrupted.
+interrupted. `audit` has 3 beside these where the network leaks, and 4 where nothing can be said.
 
 What a command needs is imported in it: torch, Ray and pandas take seconds, which --help must not.
 """
@@ -225,6 +225,89 @@ def demo(run: RunOption = None, actors: Actors = 2) -> None:
     from workflows import commands
 
     _end(commands.do_all(commands.load("demo", None, None, run), run, Request(actors=actors), Steps()))
+
+
+@app.command()
+def audit(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="package.module:build, a function that returns the network.")
+    ],
+    train: Annotated[str, typer.Option(help="The folder of pictures that it was trained on.")],
+    control: Annotated[str, typer.Option(help="A folder of others of the same kind.")],
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="The run's folder: a path, or a URI.", show_default="audits/MODEL"),
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="The file of its weights, safetensors.")] = None,
+    range_: Annotated[
+        str | None, typer.Option("--range", help="What pixels of 0 and 1 are to it, such as -1,1.", show_default="0,1")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="With --std, in place of --range: one number or R,G,B.")] = None,
+    std: Annotated[str | None, typer.Option(help="What pixels less the mean are divided by.")] = None,
+    output: Annotated[str | None, typer.Option(help="Key, index or attribute of the images that it returns.")] = None,
+    deterministic: Annotated[
+        str | None, typer.Option(help="package.module:function that makes it always return the same.")
+    ] = None,
+    count: Annotated[str, typer.Option(help="Images of each side, or all.")] = "100",
+    size: Annotated[
+        str | None, typer.Option(help="Height,width of its images in pixels.", show_default="the pictures'")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=4, help="Of its images.", show_default="the pictures'")
+    ] = None,
+    max_rate: Annotated[
+        float | None, typer.Option(help="The share of training images that may come back.", show_default="0.01")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="A file for the answer as JSON; - for standard output.")] = None,
+    junit: Annotated[str | None, typer.Option(help="A file for the answer as JUnit XML.")] = None,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="End with status 0 whatever the verdict is.")
+    ] = False,
+    allow_torch_weights: AllowTorchWeights = False,
+    address: Address = None,
+    actors: Actors = None,
+    gpus_per_actor: GpusPerActor = None,
+    retry_failed: RetryFailed = False,
+    pictures: Annotated[int, typer.Option(min=0, help="Of how many images of each side to keep pictures.")] = 8,
+    hash_names: Annotated[
+        bool,
+        typer.Option(
+            "--hash-names",
+            help="Keyed hashes in place of the pictures' names; the key lies beside the run's folder, not in it.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="What all random numbers follow from.")] = 42,
+) -> None:
+    """Say how much a network of one's own gives away of its training images.
+
+    Exit status: 0 bounded, 1 some work failed, 2 a mistake, 3 leaks, 4 inconclusive, 130 interrupted.
+    """
+    from workflows import commands
+    from workflows.audit.answers import Answers
+    from workflows.audit.asked import Asked, count_of, numbers, size_of
+
+    asked = Asked(
+        model=model,
+        train=train,
+        control=control,
+        weights=weights,
+        range=numbers("--range", range_),
+        mean=numbers("--mean", mean),
+        std=numbers("--std", std),
+        output=output,
+        deterministic=deterministic,
+        count=count_of(count),
+        size=size_of(size),
+        channels=channels,
+        pictures=pictures,
+        seed=seed,
+        max_rate=max_rate,
+        allow_torch_weights=allow_torch_weights,
+        hash_names=hash_names,
+    )
+    request, steps = Request(address, actors, gpus_per_actor), Steps(retry_failed=retry_failed)
+    if status := commands.audit(asked, run, request, steps, Answers(json, junit), report_only):
+        raise typer.Exit(status)
 
 
 @app.command()

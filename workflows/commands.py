@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,19 @@ from workflows.errors import ResultsError, StoreError
 from workflows.experiment import loading as experiments
 from workflows.experiment.resolved import Experiment
 from workflows.job.request import Request, Steps
-from workflows.run.identity import continued, experiment_of
+from workflows.run.identity import begun, continued, experiment_of
 from workflows.run.opened import OpenRun
 from workflows.run.run import Run
-from workflows.run.store import RATES, REPORT, RESULTS, Store
-from workflows.terminal import complain, say
+from workflows.run.store import AUDIT, RATES, REPORT, RESULTS, Store
+from workflows.terminal import complain, output_kept_free, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from memrec_core.auditing import Audit
+    from workflows.audit.answers import Answers
+    from workflows.audit.asked import Asked
+    from workflows.audit.ending import Ending
     from workflows.job.state import Outcome
 
 ATTEMPTS = 4
@@ -76,23 +82,80 @@ def do_all(experiment: Experiment, folder: str | None, request: Request, steps: 
     """Train, recover, aggregate and report what there is. Returns whether nothing is left to do."""
     run = run_of(experiment, folder)
     store = run.store
-    for attempt in range(1, ATTEMPTS + 1):
-        outcome = _job(run, request, steps)
-        if not outcome.done:
-            return False
-        try:
-            _sum_up(run)
-            break
-        except ResultsError as error:  # what was wrong is set aside, and made anew
-            if attempt == ATTEMPTS:
-                raise
-            say(str(error))
+    outcome = _summed_up(run, request, steps, partial(_sum_up, run))
+    if not outcome.done:
+        return False
     say(f"\npage:    {store.show(REPORT)}")
     say(f"results: {store.show(RESULTS)}   (Parquet, a row an image)")
     say(f"rates:   {store.show(RATES)}")
     line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RESULTS))}))")
     say(f"read:    {sys.executable} -c {line}")
     return outcome.complete
+
+
+def audit(
+    asked: "Asked", folder: str | None, request: Request, steps: Steps, answers: "Answers", report_only: bool
+) -> int:
+    """Audit a network as a run, and say what follows. Returns the exit status."""
+    with output_kept_free() if answers.json_printed else nullcontext():
+        run = _audit_run(asked, folder)
+        if not _worked(run, request, steps):
+            return 1
+        found, end = _concluded(run, asked, report_only)
+        answers.write(found, end)
+    answers.print(found)
+    return end.status
+
+
+def _audit_run(asked: "Asked", folder: str | None) -> OpenRun:
+    """The run of an audit. Raises InputError for what is wrong with the folders and the network, before any work."""
+    from workflows.audit.experiment import experiment_of
+    from workflows.audit.fit import check_fit
+    from workflows.audit.folders import look_into, too_few
+    from workflows.audit.names_key import key_file, make_key
+
+    folders = look_into(asked)
+    plain = experiment_of(asked, folders)
+    store = store_at(f"audits/{plain.models[0].label}" if folder is None else folder)
+    key = key_file(store) if asked.hash_names else None
+    run = OpenRun(continued(plain if key is None else experiment_of(asked, folders, key), store), store)
+    if begun(store) is None:
+        check_fit(run.experiment)
+        if key is not None:
+            make_key(key)
+    for sentence in too_few(asked, folders):
+        say(sentence)
+    return run
+
+
+def _worked(run: OpenRun, request: Request, steps: Steps) -> bool:
+    """Do an audit's work, and forget what followed before. Returns whether nothing failed."""
+    from workflows.run.rates import aggregate
+
+    outcome = _summed_up(run, request, steps, partial(aggregate, run))
+    run.store.remove(AUDIT)
+    if not outcome.complete:
+        complain("there is no verdict, since a part of the work is missing")
+        if outcome.done:
+            _write_page(run)
+    return outcome.complete
+
+
+def _concluded(run: OpenRun, asked: "Asked", report_only: bool) -> "tuple[Audit, Ending]":
+    """The verdict, in the run's folder, on its page and on the terminal."""
+    from workflows.audit.conclusion import conclusion
+    from workflows.audit.ending import ending
+    from workflows.audit.tables import print_audit
+
+    found = conclusion(run, asked.max_rate)
+    end = ending(found, asked.max_rate is not None, report_only)
+    run.store.write(AUDIT, found.to_json().encode())
+    _write_page(run)
+    print_audit(found, end)
+    say(f"\npage:    {run.store.show(REPORT)}")
+    say(f"audit:   {run.store.show(AUDIT)}")
+    say(f"results: {run.store.show(RESULTS)}   (Parquet, a row an image)")
+    return found, end
 
 
 def do_steps(experiment: Experiment, run: str | None, request: Request, steps: Steps) -> bool:
@@ -137,10 +200,30 @@ def status(run: str, verify: bool) -> None:
 
 
 def _sum_up(run: Run) -> None:
+    _aggregate(run)
+    _write_page(run)
+
+
+def _write_page(run: Run) -> None:
     from workflows.report import write_report
 
-    _aggregate(run)
     write_report(run)
+
+
+def _summed_up(run: Run, request: Request, steps: Steps, sum_up: Callable[[], object]) -> "Outcome":
+    """Do the job, and sum up what there is then; both again where results turn out to be damaged as they are read."""
+    for attempt in range(1, ATTEMPTS + 1):
+        outcome = _job(run, request, steps)
+        if not outcome.done:
+            return outcome
+        try:
+            sum_up()
+            return outcome
+        except ResultsError as error:  # what was wrong is set aside, and made anew
+            if attempt == ATTEMPTS:
+                raise
+            say(str(error))
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _job(run: Run, request: Request, steps: Steps) -> "Outcome":

@@ -3,10 +3,12 @@
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import IO, Any, cast
 
 from rich.console import Console
+from rich.table import Table
 
 from memrec_core.errors import in_a_line
 
@@ -77,6 +79,39 @@ console = Console(file=cast(IO[str], _Output()), markup=False, emoji=False, high
 def say(line: str) -> None:
     """Print a line as it is: names of files are no markup, and no terminal's width breaks them."""
     console.print(line.translate(_CONTROLS), soft_wrap=True)
+
+
+def print_whole(table: Table, narrowest: int) -> None:
+    """Print a table, `narrowest` columns wide where the terminal has fewer: rich would cut its cells off."""
+    if console.width >= narrowest:
+        console.print(table)
+        return
+    for line in console.render_lines(table, console.options.update(width=narrowest), pad=False):
+        say("".join(segment.text for segment in line).rstrip())
+
+
+def put(text: str) -> None:
+    """Print text for programs, as it is."""
+    output = _Output()
+    output.write(text)
+    output.flush()
+
+
+@contextmanager
+def output_kept_free() -> Iterator[None]:
+    """For the length of the block, all that is printed goes to standard error, of libraries too."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()  # before the other way is open again
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def complain(line: object) -> None:

@@ -112,6 +112,17 @@ def decode(data: bytes, name: str, channels: int = 3, note: Note = lambda _: Non
         ) from error
 
 
+def shape_of(data: bytes, name: str) -> tuple[int, int, int]:
+    """(C, H, W) of the picture in `data` as people see it: 1 channel where it is grey and 3 where it is not, and one
+    more where it has an alpha channel that is used. Raises InputError as `decode` does."""
+    seen = decode(data, name, channels=4)
+    with Image.open(io.BytesIO(data), formats=_formats(name)) as image:
+        mode = image.mode
+    is_clear = mode in ("LA", "RGBA") and bool((np.asarray(seen.getchannel("A")) < 255).any())
+    is_grey = mode in GREY or mode.startswith(("I", "F"))
+    return (1 if is_grey else 3) + is_clear, seen.height, seen.width
+
+
 def _formats(name: str) -> list[str]:
     format_ = endings().get(os.path.splitext(name)[1].lower())
     return [one for one in FORMATS if one in Image.OPEN] + [one for one in BY_ENDING if one == format_]

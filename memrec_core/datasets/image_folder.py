@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from memrec_core.datasets.data_set import DataSet
+from memrec_core.datasets.hidden_names import hidden, read_key
 from memrec_core.datasets.image_file import decode, is_picture, pixels_of, read
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import list_files, refuse_odd_names
@@ -19,21 +20,44 @@ def load(
     split: str,
     root: str | Path | None = None,
     control_root: str | Path | None = None,
+    names_key: str | Path | None = None,
 ) -> ImageSet:
     """The images below `root`, or below `control_root` for the control set.
 
     Where one of the two folders lies in the other, its images are of its own split alone. Without a `control_root`,
     `root` is divided in two by its sorted file names: every other image is for training, the rest for control, whatever
     the seed. The id is the path below the root, the label the subfolder (None where there is none). What is no picture
-    is passed over with a remark (docs/pictures.md). Raises InputError for a folder that is missing or has no images,
-    and for a file that is no image, can't be read or is not there.
+    is passed over with a remark (docs/pictures.md). With a `names_key`, a file of secret bytes, ids are keyed hashes of
+    the paths, there are no labels, and no remark has a name. Raises InputError for a folder that is missing or has no
+    images, and for a file that is no image, can't be read or is not there.
     """
+    remarks, key = Remarks(), None if names_key is None else read_key(names_key)
+    folder, chosen = choose(root, control_root, split, count, seed, remarks if key is None else Remarks())
+    ids = [path.relative_to(folder).as_posix() for _, path in chosen]
+    ids = ids if key is None else [hidden(name, key) for name in ids]
+    pixels = []
+    for id_, (_, path) in zip(ids, chosen, strict=True):
+        image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
+        pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
+    labels = [None if label == "." or key is not None else label for label, _ in chosen]
+    return image_set(pixels, ids, labels, remarks.sentences())
+
+
+def choose(
+    root: str | Path | None,
+    control_root: str | Path | None,
+    split: str,
+    count: int | None,
+    seed: int,
+    remarks: Remarks,
+) -> tuple[Path, list[tuple[str, Path]]]:
+    """The folder of a split, and pairs (subfolder, file) of the pictures that `load` reads of it, in its order; none is
+    opened. Raises as `load` does."""
     if root is None:
         raise InputError("data set image_folder needs root, a folder of images; add --set data.root=PATH")
     folder, other = Path(root), None if control_root is None else Path(control_root)
     if split == "control" and other is not None:
         folder, other = other, folder
-    remarks = Remarks()
     paths = _image_files(folder, other, remarks)
     if control_root is None:
         paths = paths[1::2] if split == "control" else paths[::2]
@@ -41,13 +65,7 @@ def load(
     for path in paths:
         by_label.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
     source = f"half of {shown_name(folder)}" if control_root is None else shown_name(folder)
-    chosen = balanced_choice(by_label, count, seed, split, source)
-    ids = [path.relative_to(folder).as_posix() for _, path in chosen]
-    pixels = []
-    for id_, (_, path) in zip(ids, chosen, strict=True):
-        image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
-        pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
-    return image_set(pixels, ids, [None if label == "." else label for label, _ in chosen], remarks.sentences())
+    return folder, balanced_choice(by_label, count, seed, split, source)
 
 
 def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Path]:

@@ -228,3 +228,22 @@ def test_too_few_images_say_how_many_there_are(folder: Path):
     error = caught.value
     assert (error.available, error.count, error.split) == (4, 9, "control")
     assert "count" not in str(error)
+
+
+def test_names_can_be_hidden_by_a_key(folder: Path, tmp_path: Path):
+    (folder / "a" / "Thumbs.db").write_bytes(b"")
+    plain = both(folder)
+    keys = [tmp_path / "one", tmp_path / "other"]
+    for number, key in enumerate(keys):
+        key.write_bytes(bytes([number]) * 32)
+    first, again, other = (both(folder, names_key=key)["train"] for key in (keys[0], keys[0], keys[1]))
+    assert first.digests == plain["train"].digests
+    assert first.ids == again.ids
+    assert not set(first.ids) & set(other.ids)
+    assert all(len(id_) == 16 and id_ not in plain["train"].ids for id_ in first.ids)
+    assert set(first.labels) == {None}
+    assert first.remarks == ()
+    keys[0].write_bytes(b"guess")
+    for key, words in ((keys[0], "has 5 bytes"), (tmp_path / "nowhere", "can't be read")):
+        with pytest.raises(InputError, match=words):
+            both(folder, names_key=key)

@@ -9,6 +9,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from tests.audits import ATTACKS, made
 from workflows.report.pictures import rows_of
 
 FLAGS = [
@@ -51,6 +52,26 @@ def test_page_opens_from_the_disk_and_shows_curves_pictures_and_numbers(browser:
     assert len(pictures) == 2 * 2 * 2 * (2 + 3)  # degradations, splits, images, rows
     assert all(browser.execute_script("return arguments[0].naturalWidth", picture) == 16 for picture in pictures)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#rates tbody tr")) == 2 * 2 * 3 * 2
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_page_of_an_audit_begins_with_its_verdict(browser: webdriver.Chrome, memrec, undisturbed: Path, tmp_path: Path):
+    run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    audit = made(50, model="<script>alert(1)</script>", max_rate=0.7)
+    (run / "audit.json").write_text(audit.to_json())
+    assert memrec("report", run).status == 0
+    browser.get((run / "report" / "index.html").as_uri())
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    headings = [heading.text for heading in browser.find_elements(By.CSS_SELECTOR, "h2")]
+    assert headings[:2] == ["Verdict: leaks", "Findings"]
+    section = browser.find_element(By.ID, "verdict")
+    assert audit.sentence in section.text
+    assert "<script>alert(1)</script>" in section.text
+    assert all(sentence in section.text for sentence in audit.warnings)
+    rows = section.find_elements(By.CSS_SELECTOR, ".attacks tbody tr")
+    assert len(rows) == len(ATTACKS) + 1
+    assert "50/100: 50 (39.8 – 60.2)" in rows[-1].text
+    assert len(section.find_elements(By.CSS_SELECTOR, ".membership tbody tr")) == len(ATTACKS) + 1
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
 
 

@@ -13,6 +13,7 @@ from workflows.report.curves import noise_curves, rate_curves, threshold_curves
 from workflows.report.fills import fill_tables
 from workflows.report.findings import findings, prior_words
 from workflows.report.pictures import picture_rows
+from workflows.report.verdict import verdict_of
 from workflows.run.claims import kept_claims
 from workflows.run.images import kept_catalogues, sentences_of
 from workflows.run.plan import planned_units
@@ -21,7 +22,7 @@ from workflows.run.run import Run
 from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS
 from workflows.run.survey import survey
 
-TEMPLATE = Path(__file__).parent / "page.html.j2"
+TEMPLATES, PAGE = Path(__file__).parent, "page.html.j2"
 
 
 def write_report(run: Run) -> None:
@@ -36,10 +37,14 @@ def write_report(run: Run) -> None:
     known = kept_catalogues(store, [*units, *waiting])
     done = survey(store, units, waiting).done
     degradations = [degradation.label for degradation in experiment.degradations]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    templates = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(
+        loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template(PAGE).render(
         experiment=experiment,
         experiment_yaml=experiment.to_yaml(),
+        verdict=verdict_of(store),
         incomplete=incomplete(rates, done, len(units) + len(waiting)),
         findings=findings(rates, experiment.titles),
         images=sentences_of(run),

@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from workflows.experiment.models import GENERIC
-from workflows.terminal import console, say
+from workflows.terminal import console, print_whole, say
 
 NARROWEST, NARROWEST_OF_CLAIMS = 40, 78
 """Columns of a terminal that a table is made for; a narrower one breaks its lines itself."""
@@ -55,16 +55,7 @@ def print_claims(claims: pd.DataFrame, titles: dict[str, str]) -> None:
                 f"{row['claimed']}/{row['images']}",
                 *(_share(row, f"{kind}_{share}") for kind, share in shares),
             )
-        _print_whole(table, NARROWEST_OF_CLAIMS)
-
-
-def _print_whole(table: Table, narrowest: int) -> None:
-    """Print a table, `narrowest` columns wide where the terminal has fewer: rich would cut its cells off."""
-    if console.width >= narrowest:
-        console.print(table)
-        return
-    for line in console.render_lines(table, console.options.update(width=narrowest), pad=False):
-        say("".join(segment.text for segment in line).rstrip())
+        print_whole(table, NARROWEST_OF_CLAIMS)
 
 
 def _plain_table() -> Table:

@@ -104,6 +104,10 @@ class Catalogue:
         """The images that count once with another one of their split."""
         return [image for image in self.images if image.copy_of and image.copy_of.startswith(f"{image.split}/")]
 
+    def copies(self, split: str) -> int:
+        """How many of a split's images count with another one of it."""
+        return sum(image.split == split for image in self._copies())
+
     def count(self, split: str) -> int:
         """How many of a split's images are audited."""
         return sum(image.split == split for image in self.audited)

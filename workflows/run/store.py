@@ -13,6 +13,7 @@ progress.json                  where the last driver stood, and when
 rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
 claims.parquet                 how right methods are about their results; not there where none says anything of them
+audit.json                     what follows from the results, of an audit's run
 report/index.html
 """
 
@@ -38,6 +39,7 @@ from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
 
 EXPERIMENT, PLAN, RATES, REPORT = "experiment.yaml", "plan.parquet", "rates.parquet", "report/index.html"
+AUDIT = "audit.json"
 IMAGES = "images.parquet"
 THRESHOLDS, CLAIMS = "thresholds.parquet", "claims.parquet"
 RECOVERY, RESULTS, FAILURES, CHECKPOINTS, SET_ASIDE = "recovery", "results", "failures", "checkpoints", "set_aside"

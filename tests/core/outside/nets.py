@@ -273,3 +273,34 @@ class Extra(Plain):
 
 def half():
     return lambda x: x / 2
+
+
+class Small(nn.Module):
+    """Fully connected, for grey images of 8 x 8 in [0, 1]."""
+
+    def __init__(self, width=128):
+        super().__init__()
+        sizes = [64, width, width, width, 64]
+        layers = []
+        for fan_in, fan_out in pairwise(sizes):
+            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU()]
+        self.body = nn.Sequential(*layers[:-1])
+        for layer in self.body[::2]:
+            nn.init.orthogonal_(layer.weight, gain=1.4)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x):
+        return self.body(x.flatten(1)).view_as(x)
+
+
+class Choosy(Small):
+    """Refuses images that are mostly black."""
+
+    def forward(self, x):
+        if (x.flatten(1) == 0).float().mean(1).max() > 0.7:
+            raise ValueError("this is no photograph")
+        return super().forward(x)
+
+
+def same():
+    return lambda x: x.clone()

@@ -1,0 +1,102 @@
+"""The attacks of an audit, and what they measure on one side's images."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memrec_core import metrics
+from memrec_core.auditing.evidence import Attack, Side
+from memrec_core.datasets.image_set import ImageSet
+from memrec_core.degradations import Degradation, Erasure, shape_of
+from memrec_core.errors import InputError
+from memrec_core.network import Network, as_prior
+from memrec_core.precision import full_float32
+from memrec_core.recovery import Adaptive, AutoencoderIterations, Denoiser, KnownMask, Method, Problem, UnknownMask
+
+DEGRADATIONS: tuple[Degradation, ...] = (Erasure("center"), Erasure("bottom"), Erasure("random_80"))
+METHODS: tuple[Method, ...] = (
+    Adaptive(),
+    UnknownMask(max_iterations=20),
+    KnownMask(),
+    AutoencoderIterations(max_iterations=200),
+)
+"""Of an audit that names none. Of a network of which nothing is known the paper's methods have a gamma of 1; `adaptive`
+finds its own."""
+
+
+def attacks_of(degradations: Sequence[Degradation], methods: Sequence[Method]) -> tuple[Attack, ...]:
+    """Each method under each degradation that it makes sense under, in the order in which `measure` has them."""
+    return tuple(Attack(method.name, own.label) for own in degradations for method in methods if method.accepts(own))
+
+
+def measure(
+    model: Network,
+    images: ImageSet,
+    split: str,
+    degradations: Sequence[Degradation] = DEGRADATIONS,
+    methods: Sequence[Method] = METHODS,
+    seed: int = 42,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    told: Callable[[Attack], None] | None = None,
+) -> Side:
+    """The errors of one side's images under all attacks.
+
+    Args:
+        model: takes images (N, C, H, W) in [0, 1] to such.
+        images: one side's.
+        split: train or control; with the ids it says what random numbers an image gets, as in a run.
+        degradations: what is done to the images.
+        methods: what recovers them.
+        seed: of all random numbers.
+        batch_size: how many images are side by side; all where left out.
+        device: where they are then; on the CPU where left out.
+        told: called with each attack once it is done.
+
+    Raises InputError as the methods do.
+    """
+    ids = [f"{split}/{id_}" for id_ in images.ids]
+    found: list[list[np.ndarray]] = []
+    for degradation in degradations:
+        operator = degradation.operator(shape_of(images.images), ids, seed)
+        if operator.kept is None:
+            raise InputError(f"an audit erases pixels, which {degradation.label} does not; give masks alone")
+        problem = Problem(
+            degradation.degrade(images.images, ids, seed, images.images),
+            operator,
+            [degradation.noise_std] * len(ids),
+            ids,
+            seed,
+            batch_size=batch_size,
+            device=device,
+        )
+        damage = metrics.mse(problem.degraded, images.images)
+        for method in methods:
+            if method.accepts(degradation):
+                back = method.recover(Denoiser(model), problem).images
+                missing = metrics.missing_mse(back, images.images, operator.kept)
+                found.append([_numbers(errors) for errors in (metrics.mse(back, images.images), missing, damage)])
+                if told is not None:
+                    told(Attack(method.name, degradation.label))
+    recovered, missing, damage = (np.stack(errors) for errors in zip(*found, strict=True))
+    return Side(recovered, missing, damage, _numbers(reconstruction_error(model, images.images, batch_size, device)))
+
+
+@torch.no_grad()
+@full_float32()
+def reconstruction_error(
+    model: Network, images: Tensor, batch_size: int | None = None, device: torch.device | str | None = None
+) -> Tensor:
+    """MSE(f(x), x) of each of the images (N, C, H, W): (N,) float64, on the CPU."""
+    errors = []
+    with as_prior(model) as f:
+        for part in images.split(batch_size or max(1, len(images))):
+            own = part.to(device or part.device)
+            errors.append(metrics.mse(f(own), own).cpu())
+    return torch.cat(errors)
+
+
+def _numbers(errors: Tensor) -> np.ndarray:
+    return errors.double().cpu().numpy()

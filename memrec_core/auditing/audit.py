@@ -1,0 +1,234 @@
+"""From a network and the images of both sides to what follows, in memory; memrec audit does the same as a run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from memrec_core.arguments import check_batch, check_number, check_seed
+from memrec_core.auditing.as_json import as_json
+from memrec_core.auditing.attacks import DEGRADATIONS, METHODS, attacks_of, measure
+from memrec_core.auditing.distinct import Duplicates, distinct
+from memrec_core.auditing.evidence import Attack, Comparison, Evidence, by_any, by_attack
+from memrec_core.auditing.exchangeability import Exchangeability, exchangeability
+from memrec_core.auditing.instrument import Instrument, check_instrument, in_words
+from memrec_core.auditing.membership import Membership, membership
+from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, verdict
+from memrec_core.autoencoders import given
+from memrec_core.autoencoders.given import Wrapped
+from memrec_core.datasets.image_set import ImageSet
+from memrec_core.degradations import Degradation, shape_of
+from memrec_core.errors import InputError
+from memrec_core.recovery import Method
+
+MAX_RATE = 0.01
+STATUS = {BOUNDED: 0, LEAKS: 3, INCONCLUSIVE: 4}
+"""The exit status of the command for each verdict."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was audited, in words that a report repeats: the network, how it was loaded, its digest if it has one, and
+    what identifies each side's pixels."""
+
+    model: Mapping[str, Any]
+    train_fingerprint: str
+    control_fingerprint: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The answer, and all that it rests on.
+
+    `verdict` is leaks, bounded or inconclusive, and `sentence` says it with its numbers; `rates` how many images came
+    back under each attack and under any, `membership` whether an error tells who was trained on.
+    """
+
+    subject: Subject
+    evidence: Evidence
+    found: Verdict
+    max_rate: float
+    instrument: Instrument
+    exchangeability: Exchangeability
+    duplicates: Duplicates
+    settings: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        return self.found.word
+
+    @property
+    def sentence(self) -> str:
+        return self.found.sentence
+
+    @property
+    def rates(self) -> dict[str, dict[Attack | str, Comparison]]:
+        """By kind of recovery, accurate and approximate, and by attack, with `any` for all together."""
+        return {
+            kind: {**by_attack(self.evidence, threshold), "any": by_any(self.evidence, threshold)}
+            for kind, threshold in THRESHOLDS.items()
+        }
+
+    @property
+    def membership(self) -> dict[str, Membership]:
+        """By the error on the erased pixels under each attack, and, as `reconstruction`, by that of the network's
+        output for the undamaged image."""
+        train, control = self.evidence.train, self.evidence.control
+        by_errors = {
+            str(attack): membership(own, others)
+            for attack, own, others in zip(self.evidence.attacks, train.missing, control.missing, strict=True)
+        }
+        return {**by_errors, "reconstruction": membership(train.reconstruction, control.reconstruction)}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of these images weakens the figures, a sentence each."""
+        return [*_warnings(self)]
+
+    @property
+    def exit_status(self) -> int:
+        return STATUS[self.verdict]
+
+    def to_json(self) -> str:
+        """The document that audit.schema.json describes."""
+        return as_json(self)
+
+
+def audit(
+    model: str | Callable[..., Any],
+    train: Tensor | ImageSet,
+    control: Tensor | ImageSet,
+    *,
+    weights: str | Path | None = None,
+    range: tuple[float, float] = (0.0, 1.0),
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    output: str | None = None,
+    deterministic: str | Callable[..., Any] | None = None,
+    max_rate: float = MAX_RATE,
+    degradations: Sequence[Degradation] = DEGRADATIONS,
+    methods: Sequence[Method] = METHODS,
+    seed: int = 42,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    told: Callable[[Attack], None] | None = None,
+) -> Audit:
+    """How much `model` gives away of the images that it was trained on.
+
+    Args:
+        model: a module, any function of a batch, or the name of a function that builds one; see `given`.
+        train: images that it was trained on, (N, C, H, W) in [0, 1], or an ImageSet, whose ids random numbers follow
+            from.
+        control: others, of the same kind, that it was not trained on.
+        weights: as `given` has them, and so are range, mean, std, output and deterministic.
+        max_rate: the share of training images that may come back, in (0, 1).
+        degradations: what is done to the images.
+        methods: what recovers them; each is one attack under each degradation that it makes sense under.
+        seed: of all random numbers.
+        batch_size: how many images are side by side; all where left out.
+        device: where the network and its images are then; the CPU where left out.
+        told: called with each attack once it is done.
+
+    Raises InputError for images or settings that are none, and for a network that is none; see `given`.
+    """
+    check_number("max_rate", max_rate, "a share between 0 and 1, such as 0.01", lambda value: 0 < value < 1)
+    check_seed(seed)
+    own, others = _image_set(train, "training"), _image_set(control, "control")
+    if shape_of(own.images) != shape_of(others.images):
+        raise InputError(
+            f"training images are {shape_of(own.images)} and control images {shape_of(others.images)} as (channels, "
+            "height, width); give images of one shape"
+        )
+    network = given(
+        model,
+        weights,
+        range=range,
+        mean=mean,
+        std=std,
+        output=output,
+        deterministic=deterministic,
+        image_shape=shape_of(own.images),
+    )
+    network = network if device is None else network.to(device)
+    subject = Subject(described(network, weights), own.fingerprint, others.fingerprint)
+    own, others, left_out = distinct(own, others)
+    place: dict[str, Any] = {"batch_size": batch_size, "device": device, "told": told}
+    evidence = Evidence(
+        attacks_of(degradations, methods),
+        measure(network, own, "train", degradations, methods, seed, **place),
+        measure(network, others, "control", degradations, methods, seed, **place),
+    )
+    return conclude(subject, evidence, own, others, left_out, max_rate, degradations, methods, seed)
+
+
+def conclude(
+    subject: Subject,
+    evidence: Evidence,
+    train: ImageSet,
+    control: ImageSet,
+    left_out: Duplicates,
+    max_rate: float,
+    degradations: Sequence[Degradation],
+    methods: Sequence[Method],
+    seed: int,
+) -> Audit:
+    """What follows from the errors of the images of both sides, each picture once, and what shows that it can be
+    trusted."""
+    instrument = check_instrument(train, degradations, methods, seed)
+    return Audit(
+        subject,
+        evidence,
+        verdict(evidence, max_rate, instrument),
+        max_rate,
+        instrument,
+        exchangeability(train.images, control.images, seed),
+        left_out,
+        {"seed": seed, "methods": {own.name: settings_of(own) for own in methods}},
+    )
+
+
+def _warnings(audit: Audit) -> Iterator[str]:
+    if not audit.instrument.works:
+        yield in_words(audit.instrument)
+    alike = audit.exchangeability
+    if alike.reason is not None:
+        yield f"Whether training and control images are of a kind is not known: {alike.reason}."
+    elif not alike.alike and alike.auc is not None:
+        yield (
+            "Training and control images can be told apart as pictures, without the network (AUC "
+            f"{alike.auc:.2f}): a difference between them need not be memory."
+        )
+    copies = audit.duplicates
+    if left_out := copies.crossing + copies.train + copies.control:
+        yield (
+            f"{left_out} images were left out: {copies.crossing} control images that are near-duplicates of training "
+            f"images, and {copies.train} training and {copies.control} control images that are copies of others."
+        )
+
+
+def settings_of(method: Method) -> dict[str, Any]:
+    """A method's settings as JSON keeps them."""
+    return {field.name: getattr(method, field.name) for field in fields(method)}
+
+
+def described(network: Wrapped, weights: str | Path | None) -> dict[str, Any]:
+    """What a report says of the network."""
+    return {**network.given.spec, "weights": None if weights is None else str(weights)}
+
+
+def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
+    if isinstance(images, ImageSet):
+        return images
+    batch = check_batch(images, f"{what} images")
+    if not len(batch):
+        raise InputError(f"there are no {what} images; give (N, C, H, W) with N of 1 and more")
+    if not (batch.min() >= 0 and batch.max() <= 1):
+        raise InputError(
+            f"{what} images have values from {batch.min():g} to {batch.max():g}, and expected are pixels in [0, 1]; "
+            "give them so, and say with range or mean and std what the network takes"
+        )
+    ids = tuple(f"{number:06}" for number in torch.arange(len(batch)).tolist())
+    return ImageSet(batch.detach().float().cpu(), ids, (None,) * len(batch))

@@ -1,0 +1,130 @@
+"""What an audit has measured: the errors of each image under each attack, training and control images apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memrec_core.errors import InputError
+from memrec_core.metrics import clopper_pearson, rate_difference
+
+
+class Attack(NamedTuple):
+    """A method of recovery under a degradation, by their labels."""
+
+    method: str
+    degradation: str
+
+    def __str__(self) -> str:
+        return f"{self.method} from behind {self.degradation}"
+
+
+@dataclass(frozen=True)
+class Side:
+    """N images under A attacks, as float64.
+
+    Args:
+        recovered: (A, N), the MSE of what came back.
+        missing: (A, N), that over the erased pixels alone.
+        damage: (A, N), the MSE of the degraded image itself: little where what was erased was black anyway.
+        reconstruction: (N,), the MSE of the network's output for the undamaged image.
+    """
+
+    recovered: np.ndarray
+    missing: np.ndarray
+    damage: np.ndarray
+    reconstruction: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.reconstruction)
+
+    def back(self, threshold: float) -> np.ndarray:
+        """Which images came back with an MSE under the threshold, (A, N) bool; not those that were hardly damaged."""
+        return (self.recovered < threshold) & (self.damage >= threshold)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the figures of an audit follow from. Raises InputError where the two sides are not of the attacks."""
+
+    attacks: tuple[Attack, ...]
+    train: Side
+    control: Side
+
+    def __post_init__(self) -> None:
+        for name, side in (("training", self.train), ("control", self.control)):
+            shape = (len(self.attacks), len(side))
+            if not len(side):
+                raise InputError(f"an audit needs {name} images, and there are none")
+            if any(errors.shape != shape for errors in (side.recovered, side.missing, side.damage)):
+                raise InputError(f"errors of {name} images are not those of {shape[0]} attacks on {shape[1]} images")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many training and control images came back, and how sure the difference is. Shares are in [0, 1].
+
+    `low` and `high` bound the training images' `rate`, the exact binomial interval; `excess` is that rate minus the
+    control images', with Newcombe's interval; `p` is Fisher's exact test that no more come back of the former.
+    """
+
+    train: int
+    train_count: int
+    control: int
+    control_count: int
+    confidence: float = 0.95
+
+    @property
+    def rate(self) -> float:
+        return self.train / self.train_count
+
+    @property
+    def control_rate(self) -> float:
+        return self.control / self.control_count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return _bounds(self.train, self.train_count, self.confidence)
+
+    @property
+    def control_interval(self) -> tuple[float, float]:
+        return _bounds(self.control, self.control_count, self.confidence)
+
+    @property
+    def excess(self) -> tuple[float, float, float]:
+        """The difference of the rates, and its bounds."""
+        found = rate_difference(self.train, self.train_count, self.control, self.control_count, self.confidence)
+        return float(found[0]), float(found[1]), float(found[2])
+
+    @property
+    def p(self) -> float:
+        from scipy.stats import hypergeom  # here, so that the rest of the core runs on torch and numpy
+
+        both, all_ = self.train + self.control, self.train_count + self.control_count
+        return float(hypergeom.sf(self.train - 1, all_, both, self.train_count))
+
+
+def compared(train: ArrayLike, control: ArrayLike) -> Comparison:
+    """From the flags of both sides' images, (N,) and (M,) bool."""
+    own, others = np.asarray(train), np.asarray(control)
+    return Comparison(int(own.sum()), own.size, int(others.sum()), others.size)
+
+
+def _bounds(successes: int, count: int, confidence: float) -> tuple[float, float]:
+    low, high = clopper_pearson(successes, count, confidence)
+    return float(low), float(high)
+
+
+def by_attack(evidence: Evidence, threshold: float) -> dict[Attack, Comparison]:
+    """Under each attack, how many came back with an MSE under the threshold."""
+    both = zip(evidence.attacks, evidence.train.back(threshold), evidence.control.back(threshold), strict=True)
+    return {attack: compared(train, control) for attack, train, control in both}
+
+
+def by_any(evidence: Evidence, threshold: float, attacks: Sequence[int] | None = None) -> Comparison:
+    """How many came back under at least one of the attacks, all or some by their places: what is searched through for
+    the training images is so for the control images too."""
+    rows = list(range(len(evidence.attacks))) if attacks is None else list(attacks)
+    return compared(*(side.back(threshold)[rows].any(0) for side in (evidence.train, evidence.control)))

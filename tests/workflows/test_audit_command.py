@@ -1,0 +1,265 @@
+"""memrec audit before any work: what is refused, and in which words; and what an audit's answers are, given its
+evidence."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from memrec_core import degradations, metrics
+from memrec_core.degradations import Erasure
+from memrec_core.errors import InputError
+from tests.audits import made
+from tests.conftest import Called
+from tests.pictures import write_photos
+from workflows.audit import evidence
+from workflows.audit.answers import Answers
+from workflows.audit.asked import Asked, count_of, numbers, size_of
+from workflows.audit.ending import Outcome, ending
+from workflows.audit.experiment import experiment_of
+from workflows.audit.folders import look_into, too_few
+from workflows.audit.junit import junit
+from workflows.report.verdict import verdict_of
+from workflows.run.audit_set import load_audit_set
+from workflows.run.store import AUDIT, Store
+
+SMALL = "tests.core.outside.nets:Small"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two folders of grey pictures of 8 x 8."""
+    write_photos(tmp_path / "train", 5)
+    write_photos(tmp_path / "control", 4, "control")
+    return tmp_path
+
+
+@pytest.fixture
+def refused(memrec: Callable[..., Called], folder: Path) -> Callable[..., str]:
+    """What `memrec audit` says as it refuses, in one sentence, before there is a run."""
+
+    def call(*options: object, train: object = folder / "train", control: object = folder / "control") -> str:
+        called = memrec("audit", SMALL, "--train", train, "--control", control, "--run", folder / "run", *options)
+        assert (called.status, called.out) == (2, ""), called
+        assert called.err.count("\n") == 1
+        assert not (folder / "run").exists()
+        return called.err
+
+    return call
+
+
+def asked(folder: Path, **options) -> Asked:
+    return Asked(model=SMALL, train=str(folder / "train"), control=str(folder / "control"), **options)
+
+
+def grey(path: Path, size: tuple[int, int], mode: str = "L") -> None:
+    Image.new(mode, size, 200).save(path)
+
+
+@pytest.mark.parametrize(
+    ("train", "control", "words"),
+    [
+        ("train", "train", "--train and --control are one folder"),
+        (".", "control", "contains --control"),
+        ("train", ".", "contains --train"),
+        ("train", "linked", "--train and --control are one folder"),
+        (".", "linked", "contains --control"),
+        ("nowhere", "control", "--train nowhere is not a folder"),
+        ("train", "train/00.png", "--control train/00.png is not a folder"),
+        ("train", "", "is not a folder; give a folder of pictures"),
+        ("train", "empty", "--control: "),
+        ("empty", "control", "holds no images"),
+        ("train", "mixed", "1 pictures of --control are files of --train too, by links"),
+        ("train", "hard", "1 pictures of --control are files of --train too, by links"),
+        ("holding", "control", "4 pictures of --control are files of --train too, by links"),
+    ],
+)
+def test_sides_are_two_folders_of_pictures(refused, folder: Path, monkeypatch, train: str, control: str, words: str):
+    (folder / "linked").symlink_to(folder / "train")
+    (folder / "empty").mkdir()
+    write_photos(folder / "mixed", 2, "control")
+    (folder / "mixed" / "zz.png").symlink_to(folder / "train" / "02.png")
+    write_photos(folder / "hard", 2, "control")
+    os.link(folder / "train" / "02.png", folder / "hard" / "zz.png")
+    write_photos(folder / "holding", 2)
+    (folder / "holding" / "others").symlink_to(folder / "control")
+    monkeypatch.chdir(folder)
+    assert words in refused(train=train, control=control)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--range", "-1"], "range"),
+        (["--range", "-1,x"], "--range '-1,x' is not numbers such as -1,1"),
+        (["--range=1,-1"], "lower bound first"),
+        (["--mean", "0.5"], "mean and std belong together"),
+        (["--mean", "0.5", "--std", "0"], "std"),
+        (["--count", "many"], "--count 'many' is not a number of images from 1 on, or all"),
+        (["--count", "0"], "--count '0' is not a number"),
+        (["--count", "3,4"], "several numbers"),
+        (["--size", "8,8,8"], "--size '8,8,8' is not a height and a width"),
+        (["--size", "0"], "--size '0' is not"),
+        (["--max-rate", "1.5"], "--max-rate 1.5 is no share between 0 and 1"),
+        (["--json", "nowhere/answer.json"], "--json nowhere/answer.json can't be a file"),
+        (["--junit", "-"], "--junit - can't be a file"),
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors can't be read"),
+        (["--channels", "3"], "not 3"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_any_work(refused, options: list[str], words: str):
+    assert words in refused(*options)
+
+
+def test_size_and_channels_are_those_of_the_training_pictures(folder: Path):
+    assert look_into(asked(folder)).shape == (1, 8, 8)
+    grey(folder / "train" / "colour.png", (8, 8), "RGB")
+    assert look_into(asked(folder)).shape == (3, 8, 8)
+    assert look_into(asked(folder, channels=1, size=(4, 6))).shape == (1, 4, 6)
+    Image.new("RGBA", (8, 8), (1, 2, 3, 255)).save(folder / "train" / "opaque.png")
+    assert look_into(asked(folder)).shape == (3, 8, 8)
+    Image.new("RGBA", (8, 8), (1, 2, 3, 100)).save(folder / "train" / "clear.png")
+    assert look_into(asked(folder)).shape == (4, 8, 8)
+
+
+def test_pictures_of_several_sizes_need_a_size(refused, folder: Path):
+    grey(folder / "train" / "wide.png", (12, 8))
+    said = refused()
+    assert "are of 2 sizes, 8 x 8 (5), 8 x 12 (1); give the --size H,W" in said
+    assert look_into(asked(folder, size=(8, 8))).shape == (1, 8, 8)
+
+
+def test_each_side_has_as_many_images_as_were_asked_for_or_as_there_are(folder: Path):
+    found = look_into(asked(folder, count=5))
+    assert (found.count, found.control_count) == (5, 4)
+    assert [*too_few(asked(folder, count=5), found)] == [
+        "--control has 4 pictures, fewer than the 5 of --count: all of them are audited"
+    ]
+    everything = asked(folder, count=None)
+    found = look_into(everything)
+    assert (found.count, found.control_count) == (5, 4)
+    assert [*too_few(everything, found)] == []
+
+
+def test_options_become_an_experiment_of_a_given_network(folder: Path):
+    options = {"range": (-1.0, 1.0), "output": "recon", "pictures": 3, "seed": 7, "count": 2}
+    wanted = asked(folder, **options)
+    experiment = experiment_of(wanted, look_into(wanted))
+    (model,), (data,) = experiment.given_models, experiment.data
+    assert (model.network.range, model.network.output, model.gamma) == ((-1.0, 1.0), "recon", 1.0)
+    assert (data.count, data.control_count, data.image_shape) == (2, 2, (1, 8, 8))
+    assert (experiment.seed, experiment.pictures) == (7, 3)
+    assert [degradation.label for degradation in experiment.degradations] == ["center", "bottom", "random_80"]
+    assert experiment.method("unknown_mask").max_iterations == 20  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_options_are_read_as_people_write_them():
+    assert numbers("--range", "-1,1") == (-1.0, 1.0)
+    assert numbers("--range", " -1, 1e0 ") == (-1.0, 1.0)
+    assert (size_of("28,20"), size_of("28x20"), size_of("28"), size_of(None)) == ((28, 20), (28, 20), (28, 28), None)
+    assert (count_of("7"), count_of("all"), count_of(" All ")) == (7, None, None)
+    for text in ("nan,1", "", "1,", "inf,2"):
+        with pytest.raises(InputError):
+            numbers("--range", text)
+
+
+@pytest.mark.parametrize(
+    ("back", "count", "max_rate", "named", "report_only", "status", "outcome"),
+    [
+        (50, 100, 0.01, False, False, 3, Outcome.FAILED),
+        (50, 100, 0.01, False, True, 0, Outcome.FAILED),
+        (50, 100, 0.7, True, False, 0, Outcome.PASSED),
+        (50, 100, 0.7, False, False, 3, Outcome.FAILED),
+        (50, 100, 0.55, True, False, 3, Outcome.FAILED),
+        (0, 100, 0.01, False, False, 4, Outcome.SKIPPED),
+        (0, 100, 0.01, True, True, 0, Outcome.SKIPPED),
+        (0, 1000, 0.01, False, False, 0, Outcome.PASSED),
+    ],
+)
+def test_exit_status_follows_from_the_verdict_and_what_was_named(
+    back: int, count: int, max_rate: float, named: bool, report_only: bool, status: int, outcome: Outcome
+):
+    end = ending(made(back, count, max_rate), named, report_only)
+    assert (end.status, end.outcome) == (status, outcome)
+
+
+def test_leak_under_a_limit_that_was_named_is_a_leak_all_the_same():
+    found = made(50, 100, 0.7)
+    assert found.verdict == "leaks"
+    assert ending(found, True, False).word == (
+        "The leak is under the limit of 70 % that was named: the upper end of its interval is 60.2 %. Exit status 0."
+    )
+    assert ending(found, False, False).word == ""
+
+
+@pytest.mark.parametrize(("back", "count", "failures", "skipped"), [(50, 100, 2, 0), (0, 100, 0, 3), (0, 1000, 0, 0)])
+def test_junit_has_a_case_for_each_attack_and_one_for_the_verdict(back: int, count: int, failures: int, skipped: int):
+    found = made(back, count)
+    suite = ElementTree.fromstring(junit(found, ending(found, False, False))).find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", str(failures), str(skipped))
+    names = [case.get("name") for case in suite.findall("testcase")]
+    assert names == ["known_mask from behind center", "<unknown> & ? 'mask' ]]> from behind bottom", "verdict"]
+    assert found.sentence in (suite.findall("testcase/system-out")[-1].text or "")
+
+
+@pytest.mark.parametrize("name", ['"/><evil a="', "]]>", "&amp;", "\ud800", "\x1b[31m", "\ufffe"])
+def test_junit_holds_names_of_any_kind(name: str):
+    found = made(50, model=f"nets:{name}")
+    suite = ElementTree.fromstring(junit(found, ending(found, False, False))).find("testsuite")
+    assert suite is not None
+    properties = {entry.get("name"): entry.get("value") for entry in suite.iter("property")}
+    assert str(properties["model.given"]).startswith("nets:")
+    assert suite.find("evil") is None
+    if name.isprintable():
+        assert properties["model.given"] == f"nets:{name}"
+
+
+def test_answers_go_to_files_and_json_to_standard_output_alone(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = made(50)
+    end = ending(found, False, False)
+    answers = Answers("answer.json", "answer.xml")
+    answers.write(found, end)
+    answers.print(found)
+    assert capsys.readouterr().out == ""
+    assert json.loads(Path("answer.json").read_text())["verdict"] == "leaks"
+    assert ElementTree.parse("answer.xml").getroot().tag == "testsuites"
+    answers = Answers("-")
+    answers.write(found, end)
+    answers.print(found)
+    assert json.loads(capsys.readouterr().out)["verdict"] == "leaks"
+
+
+def test_answer_that_is_damaged_is_named(tmp_path: Path):
+    store = Store(str(tmp_path))
+    assert verdict_of(store) is None
+    store.write(AUDIT, made(50).to_json().encode())
+    shown = verdict_of(store)
+    assert shown is not None
+    assert (shown.word, len(shown.attacks)) == ("leaks", 3)
+    assert shown.attacks[0].cells[0] == "50/100: 50 (39.8 – 60.2)"
+    for data in (b"{", b"[]", b"{}"):
+        store.write(AUDIT, data)
+        with pytest.raises(InputError, match="is not the answer of an audit"):
+            verdict_of(store)
+
+
+def test_damage_is_computed_again_as_the_run_has_done_it(folder: Path, monkeypatch):
+    wanted = asked(folder)
+    experiment = experiment_of(wanted, look_into(wanted))
+    audit = load_audit_set(experiment.data[0], experiment.seed)
+    degradation = Erasure("random_80", fill=degradations.FILLS["noise"](), per_image=True, noise_std=0.02)
+    monkeypatch.setattr(evidence, "AT_ONCE", 3)
+    for split in ("train", "control"):
+        images = evidence.images_of(audit, split)
+        ids = [f"{split}/{id_}" for id_ in images.ids]
+        whole = metrics.mse(degradation.degrade(images.images, ids, 42, images.images), images.images)
+        parts = [*evidence.damage_of(degradation, split, images, 42, audit)]
+        assert [len(part) for part in parts] == ([3, 2] if split == "train" else [3, 1])
+        assert np.concatenate(parts).tolist() == whole.tolist()

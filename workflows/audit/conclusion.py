@@ -1,0 +1,41 @@
+"""The audit that a run that is done amounts to."""
+
+from memrec_core.auditing import Audit
+from memrec_core.auditing.audit import MAX_RATE, Subject, conclude
+from memrec_core.auditing.distinct import Duplicates
+from workflows.audit.evidence import evidence_of, images_of
+from workflows.run.audit_set import load_audit_set
+from workflows.run.catalogue import Catalogue
+from workflows.run.checkpoint_files import load_checkpoint
+from workflows.run.images import catalogues_of
+from workflows.run.opened import OpenRun
+
+
+def conclusion(run: OpenRun, max_rate: float | None) -> Audit:
+    """What follows from a run, with the share of training images that may come back. Raises InputError where its
+    pictures are no longer there, and ResultsError where its rows are not sound."""
+    experiment, store = run.experiment, run.store
+    (data,), (model,) = experiment.data, experiment.given_models
+    catalogue = catalogues_of(store)[data.label]
+    audit = load_audit_set(data, experiment.seed, catalogue, store.uri)
+    network, metadata = load_checkpoint(store, model, None)
+    subject = Subject(
+        {**model.described(experiment.seed), "weights": model.weights, "digest": metadata["digest"]},
+        catalogue.fingerprint("train"),
+        catalogue.fingerprint("control"),
+    )
+    return conclude(
+        subject,
+        evidence_of(run, audit, network),
+        images_of(audit, "train"),
+        images_of(audit, "control"),
+        _duplicates(catalogue),
+        MAX_RATE if max_rate is None else max_rate,
+        experiment.degradations,
+        [entry.method for entry in experiment.methods],
+        experiment.seed,
+    )
+
+
+def _duplicates(catalogue: Catalogue) -> Duplicates:
+    return Duplicates(len(catalogue.left_out()), catalogue.copies("train"), catalogue.copies("control"))

@@ -1,0 +1,61 @@
+"""The experiment that an audit is."""
+
+from pathlib import Path
+from typing import Any
+
+from memrec_core.auditing.attacks import DEGRADATIONS, METHODS
+from memrec_core.errors import shown
+from workflows.audit.asked import Asked
+from workflows.audit.folders import Folders
+from workflows.experiment.loading import experiment_from
+from workflows.experiment.methods import MethodEntry
+from workflows.experiment.resolved import Experiment, written_degradation
+
+NAME = "audit"
+
+
+def experiment_of(asked: Asked, folders: Folders, names_key: Path | None = None) -> Experiment:
+    """A given network, asked of the pictures of both folders under the attacks of every audit; the key of the pictures'
+    names where these are hidden. Raises InputError for what no network is given by."""
+    tree = {
+        "name": NAME,
+        "description": f"What {shown(asked.model, quoted=False)} gives away of its training images.",
+        "seed": asked.seed,
+        "data": _data(folders) | ({} if names_key is None else {"names_key": str(names_key)}),
+        "models": [_model(asked)],
+        "degradations": [written_degradation(degradation) for degradation in DEGRADATIONS],
+        "methods": [MethodEntry(method.name, method).tree() for method in METHODS],
+        "pictures": asked.pictures,
+    }
+    experiment = experiment_from(tree, NAME)
+    return experiment.allowing_torch_weights() if asked.allow_torch_weights else experiment
+
+
+def _data(folders: Folders) -> dict[str, Any]:
+    channels, *size = folders.shape
+    return {
+        "name": "image_folder",
+        "root": str(folders.train),
+        "control_root": str(folders.control),
+        "count": folders.count,
+        "control_count": folders.control_count,
+        "size": size,
+        "channels": channels,
+    }
+
+
+def _model(asked: Asked) -> dict[str, Any]:
+    entry = {
+        "given": asked.model,
+        "weights": asked.weights,
+        "range": _written(asked.range),
+        "mean": _written(asked.mean),
+        "std": _written(asked.std),
+        "output": asked.output,
+        "deterministic": asked.deterministic,
+    }
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _written(numbers: tuple[float, ...] | None) -> list[float] | None:
+    return None if numbers is None else [*numbers]
