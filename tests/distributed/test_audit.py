@@ -17,7 +17,7 @@ from tests.conftest import Called
 from tests.pictures import SIDE, overfit, read_photos, write_photos
 from workflows.audit.conclusion import conclusion
 
-SMALL = "tests.core.outside.nets:Small"
+SMALL = "tests.core.outside.nets:Grey"
 FIGURES = ("verdict", "any_attack", "membership", "reconstruction", "instrument", "exchangeability", "duplicates")
 
 

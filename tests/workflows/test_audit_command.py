@@ -28,7 +28,7 @@ from workflows.report.verdict import verdict_of
 from workflows.run.audit_set import load_audit_set
 from workflows.run.store import AUDIT, Store
 
-SMALL = "tests.core.outside.nets:Small"
+SMALL = "tests.core.outside.nets:Grey"
 
 
 @pytest.fixture

@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from memrec_core.auditing.attacks import DEGRADATIONS, METHODS
+from memrec_core.auditing.network import settled
+from memrec_core.autoencoders import forms
 from memrec_core.errors import shown
 from workflows.audit.asked import Asked
 from workflows.audit.folders import Folders
 from workflows.experiment.loading import experiment_from
 from workflows.experiment.methods import MethodEntry
+from workflows.experiment.plain import changed_settings
 from workflows.experiment.resolved import Experiment, written_degradation
 
 NAME = "audit"
+SETTINGS = ("range", "mean", "std", "output", "deterministic")
+"""Of the network, as an audit is asked for with them."""
 
 
 def experiment_of(asked: Asked, folders: Folders, names_key: Path | None = None) -> Experiment:
@@ -22,7 +27,7 @@ def experiment_of(asked: Asked, folders: Folders, names_key: Path | None = None)
         "description": f"What {shown(asked.model, quoted=False)} gives away of its training images.",
         "seed": asked.seed,
         "data": _data(folders) | ({} if names_key is None else {"names_key": str(names_key)}),
-        "models": [_model(asked)],
+        "models": [_model(network_of(asked, folders))],
         "degradations": [written_degradation(degradation) for degradation in DEGRADATIONS],
         "methods": [MethodEntry(method.name, method).tree() for method in METHODS],
         "pictures": asked.pictures,
@@ -44,18 +49,13 @@ def _data(folders: Folders) -> dict[str, Any]:
     }
 
 
-def _model(asked: Asked) -> dict[str, Any]:
-    entry = {
-        "given": asked.model,
-        "weights": asked.weights,
-        "range": _written(asked.range),
-        "mean": _written(asked.mean),
-        "std": _written(asked.std),
-        "output": asked.output,
-        "deterministic": asked.deterministic,
-    }
-    return {name: value for name, value in entry.items() if value is not None}
+def network_of(asked: Asked, folders: Folders) -> forms.Named:
+    """The network as it is applied to the pictures, and where its weights are. Raises InputError where nothing of the
+    kind is named, or it can't be built."""
+    settings = {name: value for name in SETTINGS if (value := getattr(asked, name)) is not None}
+    return settled(forms.named(asked.model, asked.weights, **settings), folders.shape)
 
 
-def _written(numbers: tuple[float, ...] | None) -> list[float] | None:
-    return None if numbers is None else [*numbers]
+def _model(named: forms.Named) -> dict[str, Any]:
+    settings = changed_settings(named.given)
+    return {"given": settings.pop("factory"), **settings, "weights": named.weights}

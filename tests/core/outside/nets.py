@@ -275,7 +275,7 @@ def half():
     return lambda x: x / 2
 
 
-class Small(nn.Module):
+class Grey(nn.Module):
     """Fully connected, for grey images of 8 x 8 in [0, 1]."""
 
     def __init__(self, width=128):
@@ -293,7 +293,7 @@ class Small(nn.Module):
         return self.body(x.flatten(1)).view_as(x)
 
 
-class Choosy(Small):
+class Choosy(Grey):
     """Refuses images that are mostly black."""
 
     def forward(self, x):
