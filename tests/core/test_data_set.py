@@ -39,7 +39,7 @@ def test_data_set_from_outside_is_loaded_by_its_name(register):
 def test_every_data_set_says_what_it_is_and_which_options_it_takes():
     options = {name: data_set.options for name, data_set in DATA_SETS.items()}
     assert options.pop("photos") == ()
-    assert options.pop("image_folder") == ("root", "control_root")
+    assert options.pop("image_folder") == ("root", "control_root", "names_key")
     assert set(options.values()) == {("root",)}
     for name, data_set in DATA_SETS.items():
         assert data_set.name == name
