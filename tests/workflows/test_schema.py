@@ -23,6 +23,8 @@ from workflows.run.schema import REQUIRED, SCHEMA, check_columns
 from workflows.work.recover import Held, recover_unit
 
 WHOLE = Path(__file__).parent / "run_of_fixed_schema"
+NEWER = ["cycling"]
+"""Columns of the rates that a run of an earlier revision has not."""
 
 
 @pytest.fixture
@@ -113,7 +115,8 @@ def test_columns_that_the_rates_and_the_page_read_are_all_required(run: Path, me
     for path in run.glob("recovery/**/*.parquet"):
         pq.write_table(pq.read_table(path, columns=sorted(REQUIRED)), path)
     assert memrec("aggregate", run).status == memrec("report", run).status == 0
-    pd.testing.assert_frame_equal(*(pd.read_parquet(folder / "rates.parquet") for folder in (run, WHOLE)))
+    now, then = (pd.read_parquet(folder / "rates.parquet") for folder in (run, WHOLE))
+    pd.testing.assert_frame_equal(now.drop(columns=NEWER), then)
     assert '<img src="data:image/png' in (run / "report/index.html").read_text()
 
 
@@ -122,7 +125,8 @@ def test_rates_are_typed_as_documented(run: Path, name: str, schema: pa.Schema):
     rates_of(run)
     written = pq.read_schema(run / f"{name}.parquet")
     assert written.equals(schema)
-    assert written.names == pd.read_parquet(WHOLE / f"{name}.parquet").columns.tolist()
+    then = pd.read_parquet(WHOLE / f"{name}.parquet").columns.tolist()
+    assert [column for column in written.names if column not in NEWER] == then
     assert all(written.field(column).metadata[b"description"] for column in written.names)
 
 
