@@ -27,8 +27,18 @@ finds its own."""
 
 
 def attacks_of(degradations: Sequence[Degradation], methods: Sequence[Method]) -> tuple[Attack, ...]:
-    """Each method under each degradation that it makes sense under, in the order in which `measure` has them."""
-    return tuple(Attack(method.name, own.label) for own in degradations for method in methods if method.accepts(own))
+    """Each method under each degradation that it makes sense under, in the order in which `measure` has them.
+
+    Raises InputError where there is none, or one twice.
+    """
+    found = [Attack(method.name, own.label) for own in degradations for method in methods if method.accepts(own)]
+    if not found:
+        raise InputError(
+            "no method makes sense under a degradation; give methods that recover erased pixels, and masks"
+        )
+    if twice := [attack for attack in found if found.count(attack) > 1]:
+        raise InputError(f"two attacks are {twice[0]}; give each method and each degradation once")
+    return tuple(found)
 
 
 def measure(

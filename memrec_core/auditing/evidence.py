@@ -23,22 +23,29 @@ class Attack(NamedTuple):
 
 @dataclass(frozen=True)
 class Side:
-    """N images under A attacks, as float64.
+    """N images under A attacks, as float64; or N groups of images, see `grouped`.
 
     Args:
         recovered: (A, N), the MSE of what came back.
         missing: (A, N), that over the erased pixels alone.
         damage: (A, N), the MSE of the degraded image itself: little where what was erased was black anyway.
         reconstruction: (N,), the MSE of the network's output for the undamaged image.
+        sizes: (N,), how many images each group has; None where an image stands for itself.
     """
 
     recovered: np.ndarray
     missing: np.ndarray
     damage: np.ndarray
     reconstruction: np.ndarray
+    sizes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.reconstruction)
+
+    @property
+    def images(self) -> int:
+        """How many images there are, whatever counts as one."""
+        return len(self) if self.sizes is None else int(self.sizes.sum())
 
     def back(self, threshold: float) -> np.ndarray:
         """Which images came back with an MSE under the threshold, (A, N) bool; not those that were hardly damaged."""
@@ -103,7 +110,7 @@ class Comparison:
         from scipy.stats import hypergeom  # here, so that the rest of the core runs on torch and numpy
 
         both, all_ = self.train + self.control, self.train_count + self.control_count
-        return float(hypergeom.sf(self.train - 1, all_, both, self.train_count))
+        return min(1.0, float(hypergeom.sf(self.train - 1, all_, both, self.train_count)))
 
 
 def compared(train: ArrayLike, control: ArrayLike) -> Comparison:
