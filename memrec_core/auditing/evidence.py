@@ -103,7 +103,8 @@ class Comparison:
     def excess(self) -> tuple[float, float, float]:
         """The difference of the rates, and its bounds."""
         found = rate_difference(self.train, self.train_count, self.control, self.control_count, self.confidence)
-        return float(found[0]), float(found[1]), float(found[2])
+        value, low, high = (min(1.0, max(-1.0, float(number))) for number in found)  # rounding goes beyond
+        return value, low, high
 
     @property
     def p(self) -> float:
