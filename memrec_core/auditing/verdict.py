@@ -104,8 +104,8 @@ def _open(counts: Comparison, kind: str, evidence: Evidence, max_rate: float, ne
 def _lossy(evidence: Evidence, counts: Comparison) -> str:
     floor = median(evidence.train)
     return (
-        f"Inconclusive: the network reproduces an undamaged training image with an MSE of {floor:.1e} in the median, "
-        f"so that none can come back with less than {APPROXIMATE:g}, whatever it memorised "
+        f"Inconclusive: the network reproduces half of the undamaged training images with an MSE of {floor:.1e} or "
+        f"more, and what it can't reproduce hardly comes back, whatever it memorised "
         f"({_came_back(counts, 'approximate', evidence)}); the membership figures say more."
     )
 
