@@ -1,6 +1,7 @@
 """Whether an audit's figures can be trusted: copies are left out, sides compared as pictures, attacks tried."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def digits(count: int, channels: int = 1) -> Tensor:
     images = torch.zeros(count, channels, 28, 20)
     for image in images:
         points = torch.rand(5, 2, generator=source) * torch.tensor([24.0, 16.0]) + 2
-        for start, stop in zip(points[:-1], points[1:], strict=True):
+        for start, stop in pairwise(points):
             for share in torch.linspace(0, 1, 40):
                 row, column = (start + share * (stop - start)).long().tolist()
                 image[:, row : row + 2, column : column + 2] = 1.0
