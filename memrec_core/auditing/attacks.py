@@ -8,6 +8,7 @@ from torch import Tensor
 
 from memrec_core import metrics
 from memrec_core.auditing.evidence import Attack, Side
+from memrec_core.auditing.smoothing import smooth_fill
 from memrec_core.datasets.image_set import ImageSet
 from memrec_core.degradations import Degradation, Erasure, shape_of
 from memrec_core.errors import InputError
@@ -82,7 +83,8 @@ def measure(
             batch_size=batch_size,
             device=device,
         )
-        damage = metrics.mse(problem.degraded, images.images)
+        filled = smooth_fill(problem.degraded, operator.kept)
+        damage = torch.minimum(*(metrics.mse(left, images.images) for left in (problem.degraded, filled)))
         for method in methods:
             if method.accepts(degradation):
                 back = method.recover(Denoiser(model), problem).images

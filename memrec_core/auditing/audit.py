@@ -182,13 +182,14 @@ def conclude(
     """What follows from the errors of the images of both sides, each picture once, and what shows that it can be
     trusted. Where there are groups, `evidence` is of these, and `train` and `control` have an image of each."""
     instrument = check_instrument(train, degradations, methods, seed)
+    alike = exchangeability(train.images, control.images, seed)
     return Audit(
         subject,
         evidence,
-        verdict(evidence, max_rate, instrument),
+        verdict(evidence, max_rate, instrument, alike.alike),
         float(max_rate),
         instrument,
-        exchangeability(train.images, control.images, seed),
+        alike,
         left_out,
         {"seed": int(seed), "methods": {own.name: settings_of(own) for own in methods}},
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memrec_core.errors import InputError
-from memrec_core.metrics import clopper_pearson, rate_difference
+from memrec_core.metrics import ACCURATE, clopper_pearson, rate_difference
 
 
 class Attack(NamedTuple):
@@ -28,7 +28,8 @@ class Side:
     Args:
         recovered: (A, N), the MSE of what came back.
         missing: (A, N), that over the erased pixels alone.
-        damage: (A, N), the MSE of the degraded image itself: little where what was erased was black anyway.
+        damage: (A, N), the least MSE that is had without the network, of the degraded image itself and of that with
+            smooth values in its holes: little where what was erased was black or plain anyway.
         reconstruction: (N,), the MSE of the network's output for the undamaged image.
         sizes: (N,), how many images each group has; None where an image stands for itself.
     """
@@ -48,8 +49,10 @@ class Side:
         return len(self) if self.sizes is None else int(self.sizes.sum())
 
     def back(self, threshold: float) -> np.ndarray:
-        """Which images came back with an MSE under the threshold, (A, N) bool; not those that were hardly damaged."""
-        return (self.recovered < threshold) & (self.damage >= threshold)
+        """Which images came back with an MSE under the threshold, (A, N) bool; not those that are had without the
+        network, so near. What came back accurately did so under every larger threshold."""
+        limits = {threshold, min(threshold, ACCURATE)}
+        return np.any([(self.recovered < limit) & (self.damage >= limit) for limit in limits], axis=0)
 
 
 @dataclass(frozen=True)

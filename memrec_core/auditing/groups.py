@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def _of_each(values: np.ndarray, places: Sequence[np.ndarray], what: Any) -> np.
 def with_groups(images: ImageSet, groups: object, what: str) -> ImageSet:
     """The image set with the groups as its labels. Raises InputError unless there is one for each image."""
     labels = listed(groups)
-    if labels is None or not all(isinstance(label, str | int) for label in labels):
+    if labels is None or not all(isinstance(label, str | Integral) for label in labels):
         raise InputError(
             f"{what} groups {described(groups)} are no list of names; give one an image, such as a patient"
         )

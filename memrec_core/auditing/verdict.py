@@ -32,12 +32,15 @@ class Verdict:
     needed: int | None = None
 
 
-def verdict(evidence: Evidence, max_rate: float, instrument: Instrument) -> Verdict:
+def verdict(evidence: Evidence, max_rate: float, instrument: Instrument, alike: bool | None = None) -> Verdict:
     """Leaks are looked for among accurate and approximate recoveries; a bound is one of accurate recoveries where the
     network can give them at all, and of approximate ones otherwise; with an instrument that does not work there is
-    none."""
+    none. Where the sides are not `alike`, see exchangeability.py, a difference of approximate recoveries need not be
+    memory, but may be of plainer pictures, and shows no leak."""
     found = {kind: by_any(evidence, threshold) for kind, threshold in THRESHOLDS.items()}
     for kind, counts in found.items():
+        if counts.p < ERROR and kind == "approximate" and alike is False:
+            return Verdict(INCONCLUSIVE, kind, _of_other_pictures(counts, kind, evidence))
         if counts.p < ERROR:
             return Verdict(LEAKS, kind, _leaks(counts, kind, evidence))
     kind = reachable(evidence)
@@ -83,6 +86,14 @@ def _leaks(counts: Comparison, kind: str, evidence: Evidence) -> str:
     return (
         f"This network leaks: {_came_back(counts, kind, evidence)}; the difference has p {_p(counts.p)} (Fisher's "
         "exact test)."
+    )
+
+
+def _of_other_pictures(counts: Comparison, kind: str, evidence: Evidence) -> str:
+    return (
+        f"Inconclusive: {_came_back(counts, kind, evidence)}; that is significantly more, with p {_p(counts.p)}, but "
+        "the two sides can be told apart as pictures, and plainer ones come back from any network; give control images "
+        "of the same kind."
     )
 
 

@@ -103,6 +103,16 @@ def test_network_that_memorised_nothing_never_leaks(name: str):
     assert result.rates["accurate"]["any"].train == 0
 
 
+def test_blur_does_not_leak_where_training_images_are_plainer_than_control_images():
+    """It fills holes in smooth pictures, and remembers none."""
+    coarse = nn.functional.adaptive_avg_pool2d(photos("train", 30, 16), 2)
+    smooth = nn.functional.interpolate(coarse, size=16, mode="bilinear", align_corners=True)
+    result = memrec.audit(HARMLESS["blur"], smooth, photos("control", 30, 16), methods=[KnownMask()])
+    assert result.evidence.train.recovered.min(0).max() < 5e-4
+    assert result.verdict == "inconclusive"
+    assert not result.exchangeability.alike
+
+
 def test_identity_is_bounded_where_there_are_enough_images():
     """Of made-up images, of which there are as many as one likes."""
     train, control = torch.rand(2, 400, 1, 8, 8, generator=torch.Generator().manual_seed(0))

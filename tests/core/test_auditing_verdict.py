@@ -11,7 +11,7 @@ from memrec_core.auditing.evidence import Comparison, by_any, by_attack
 from memrec_core.auditing.instrument import Instrument
 from memrec_core.auditing.verdict import images_needed, verdict
 from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson
-from tests.core.evidence import BACK, FAILS, FAR, WORKS, evidence, side
+from tests.core.evidence import BACK, FAILS, FAR, NEARLY, WORKS, evidence, side
 
 
 def word(train, control, max_rate: float = 0.01, instrument: Instrument = WORKS) -> str:
@@ -61,6 +61,18 @@ def test_network_leaks_whatever_share_may_come_back_and_even_if_the_instrument_f
 def test_leak_of_thousands_of_images_has_a_p_that_a_reader_understands():
     found = verdict(evidence(side(3000, 3000), side(0, 3000)), 0.01, WORKS)
     assert "p < 1e-300" in found.sentence
+
+
+def test_sides_that_are_told_apart_as_pictures_leak_by_exact_recoveries_alone():
+    """Plainer pictures come back approximately from any network."""
+    nearly, exact = evidence(side(0, 60, nearly=40), side(0, 60)), evidence(side(40, 60), side(0, 60))
+    assert verdict(exact, 0.01, WORKS, alike=False).word == "leaks"
+    for alike in (True, None):
+        assert verdict(nearly, 0.01, WORKS, alike).word == "leaks"
+    found = verdict(nearly, 0.01, WORKS, alike=False)
+    assert (found.word, found.kind) == ("inconclusive", "approximate")
+    assert "significantly more, with p = " in found.sentence
+    assert "give control images of the same kind" in found.sentence
 
 
 # Bounded
@@ -154,6 +166,13 @@ def test_image_comes_back_only_where_it_was_damaged():
     train = side(100, 100)
     assert word(replace(train, damage=np.full((1, 100), 1e-8)), side(0, 100)) == "inconclusive"
     assert word(replace(train, damage=np.full((1, 100), ACCURATE)), side(0, 100)) == "leaks"
+
+
+def test_image_that_came_back_exactly_came_back_approximately_too():
+    """Even one that was approximately there without the network."""
+    train = replace(side(1, 2, nearly=1), damage=np.full((1, 2), NEARLY))
+    assert train.back(ACCURATE).tolist() == [[True, False]]
+    assert train.back(APPROXIMATE).tolist() == [[True, False]]
 
 
 def test_image_with_errors_that_are_no_numbers_did_not_come_back():
