@@ -93,6 +93,6 @@ def _aucs(scores: Tensor, labels: Tensor) -> np.ndarray:
     from scipy.stats import rankdata  # here, so that the rest of the core runs on torch and numpy
 
     positive = labels.numpy() > 0
-    ranks = np.where(positive, rankdata(scores.numpy().round(9), axis=0), 0).sum(0)
+    ranks = np.where(positive, rankdata(scores.numpy(), axis=0), 0).sum(0)
     count, other_count = positive.sum(0), (~positive).sum(0)
     return (ranks - count * (count + 1) / 2) / (count * other_count)
