@@ -1,15 +1,16 @@
 """An audit as a JSON document, which audit.schema.json describes. Keys are added to it, never taken away."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from math import isfinite
+from typing import Any
 
-import memrec_core
-from memrec_core.auditing.evidence import Attack, Comparison
-from memrec_core.auditing.verdict import THRESHOLDS
+import numpy as np
 
-if TYPE_CHECKING:
-    from memrec_core.auditing.audit import Audit
+from memrec_core.auditing.evidence import Attack, Comparison, Side
+from memrec_core.auditing.verdict import CONFIDENCE, THRESHOLDS, median
 
 VERSION = 1
 """Of the schema; a reader may rely on what an earlier number had."""
@@ -25,16 +26,16 @@ LIMITATIONS = (
 )
 
 
-def as_json(audit: "Audit") -> str:
+def as_json(audit: Any) -> str:
     return json.dumps(document(audit), indent=2, allow_nan=False)
 
 
-def document(audit: "Audit") -> dict[str, Any]:
-    """As mappings, lists, numbers, text and None."""
+def document(audit: Any) -> dict[str, Any]:
+    """An Audit (whose module imports this one) as mappings, lists, text, finite numbers and None."""
     evidence = audit.evidence
-    return {
+    found = {
         "schema_version": VERSION,
-        "tool": {"name": "memrec", "version": memrec_core.__version__},
+        "tool": {"name": "memrec", "version": import_module("memrec_core").__version__},
         "verdict": audit.verdict,
         "sentence": audit.sentence,
         "decided_by": audit.found.kind,
@@ -42,8 +43,8 @@ def document(audit: "Audit") -> dict[str, Any]:
         "max_rate": audit.max_rate,
         "model": dict(audit.subject.model),
         "data": {
-            "train": {"count": len(evidence.train), "fingerprint": audit.subject.train_fingerprint},
-            "control": {"count": len(evidence.control), "fingerprint": audit.subject.control_fingerprint},
+            "train": {**_counts(evidence.train), "fingerprint": audit.subject.train_fingerprint},
+            "control": {**_counts(evidence.control), "fingerprint": audit.subject.control_fingerprint},
         },
         "threat_model": THREAT_MODEL,
         "attacks": [
@@ -53,19 +54,37 @@ def document(audit: "Audit") -> dict[str, Any]:
         "any_attack": _kinds(audit, "any"),
         "membership": {name: asdict(found) for name, found in audit.membership.items()},
         "reconstruction": {
-            "train_median_mse": _median(evidence.train.reconstruction),
-            "control_median_mse": _median(evidence.control.reconstruction),
+            "train_median_mse": median(evidence.train),
+            "control_median_mse": median(evidence.control),
         },
         "instrument": {**asdict(audit.instrument), "works": audit.instrument.works},
         "exchangeability": asdict(audit.exchangeability),
         "duplicates": asdict(audit.duplicates),
         "settings": dict(audit.settings),
-        "limits": {"thresholds_mse": dict(THRESHOLDS), "confidence": 0.95},
+        "limits": {"thresholds_mse": dict(THRESHOLDS), "confidence": CONFIDENCE},
         "limitations": [*LIMITATIONS, *audit.warnings],
     }
+    return plain(found)
 
 
-def _kinds(audit: "Audit", attack: Attack | str) -> dict[str, Any]:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: lists for tuples, numbers of Python for numpy's, None for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _counts(side: Side) -> dict[str, int | None]:
+    """How many images, and how many groups of them, if any; `count` is of what counts as one."""
+    return {"count": len(side), "images": side.images, "groups": None if side.sizes is None else len(side)}
+
+
+def _kinds(audit: Any, attack: Attack | str) -> dict[str, Any]:
     return {kind: _compared(found[attack]) for kind, found in audit.rates.items()}
 
 
@@ -81,10 +100,3 @@ def _compared(counts: Comparison) -> dict[str, Any]:
 
 def _rate(count: int, images: int, interval: tuple[float, float]) -> dict[str, Any]:
     return {"count": count, "images": images, "rate": count / images, "low": interval[0], "high": interval[1]}
-
-
-def _median(errors: Any) -> float | None:
-    import numpy as np
-
-    value = float(np.median(errors))
-    return value if np.isfinite(value) else None

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from memrec_core import metrics
 from memrec_core.auditing.evidence import Attack, Side
+from memrec_core.auditing.smoothing import smooth_fill
 from memrec_core.datasets.image_set import ImageSet
 from memrec_core.degradations import Degradation, Erasure, shape_of
 from memrec_core.errors import InputError
@@ -27,8 +28,18 @@ finds its own."""
 
 
 def attacks_of(degradations: Sequence[Degradation], methods: Sequence[Method]) -> tuple[Attack, ...]:
-    """Each method under each degradation that it makes sense under, in the order in which `measure` has them."""
-    return tuple(Attack(method.name, own.label) for own in degradations for method in methods if method.accepts(own))
+    """Each method under each degradation that it makes sense under, in the order in which `measure` has them.
+
+    Raises InputError where there is none, or one twice.
+    """
+    found = [Attack(method.name, own.label) for own in degradations for method in methods if method.accepts(own)]
+    if not found:
+        raise InputError(
+            "no method makes sense under a degradation; give methods that recover erased pixels, and masks"
+        )
+    if twice := [attack for attack in found if found.count(attack) > 1]:
+        raise InputError(f"two attacks are {twice[0]}; give each method and each degradation once")
+    return tuple(found)
 
 
 def measure(
@@ -72,7 +83,8 @@ def measure(
             batch_size=batch_size,
             device=device,
         )
-        damage = metrics.mse(problem.degraded, images.images)
+        filled = smooth_fill(problem.degraded, operator.kept)
+        damage = torch.minimum(*(metrics.mse(left, images.images) for left in (problem.degraded, filled)))
         for method in methods:
             if method.accepts(degradation):
                 back = method.recover(Denoiser(model), problem).images

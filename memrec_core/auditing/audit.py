@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_batch, check_number, check_seed
-from memrec_core.auditing.as_json import as_json
+from memrec_core.arguments import check_batch, check_called, check_device, check_number, check_seed
+from memrec_core.auditing.as_json import as_json, plain
 from memrec_core.auditing.attacks import DEGRADATIONS, METHODS, attacks_of, measure
 from memrec_core.auditing.distinct import Duplicates, distinct
 from memrec_core.auditing.evidence import Attack, Comparison, Evidence, by_any, by_attack
 from memrec_core.auditing.exchangeability import Exchangeability, exchangeability
+from memrec_core.auditing.groups import check_apart, first_of_each, grouped, sizes_differ, with_groups
 from memrec_core.auditing.instrument import Instrument, check_instrument, in_words
 from memrec_core.auditing.membership import Membership, membership
 from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, verdict
@@ -108,6 +109,8 @@ def audit(
     std: float | Sequence[float] | None = None,
     output: str | None = None,
     deterministic: str | Callable[..., Any] | None = None,
+    train_groups: Sequence[str] | None = None,
+    control_groups: Sequence[str] | None = None,
     max_rate: float = MAX_RATE,
     degradations: Sequence[Degradation] = DEGRADATIONS,
     methods: Sequence[Method] = METHODS,
@@ -124,6 +127,8 @@ def audit(
             from.
         control: others, of the same kind, that it was not trained on.
         weights: as `given` has them, and so are range, mean, std, output and deterministic.
+        train_groups: what each training image is of, such as a patient; a group's images count as one.
+        control_groups: likewise of control images; no group is on both sides.
         max_rate: the share of training images that may come back, in (0, 1).
         degradations: what is done to the images.
         methods: what recovers them; each is one attack under each degradation that it makes sense under.
@@ -136,12 +141,10 @@ def audit(
     """
     check_number("max_rate", max_rate, "a share between 0 and 1, such as 0.01", lambda value: 0 < value < 1)
     check_seed(seed)
-    own, others = _image_set(train, "training"), _image_set(control, "control")
-    if shape_of(own.images) != shape_of(others.images):
-        raise InputError(
-            f"training images are {shape_of(own.images)} and control images {shape_of(others.images)} as (channels, "
-            "height, width); give images of one shape"
-        )
+    check_device(device)
+    check_called(told=told)
+    attacks = attacks_of(degradations, methods)
+    own, others = _sides(train, control, train_groups, control_groups)
     network = given(
         model,
         weights,
@@ -156,11 +159,12 @@ def audit(
     subject = Subject(described(network, weights), own.fingerprint, others.fingerprint)
     own, others, left_out = distinct(own, others)
     place: dict[str, Any] = {"batch_size": batch_size, "device": device, "told": told}
-    evidence = Evidence(
-        attacks_of(degradations, methods),
-        measure(network, own, "train", degradations, methods, seed, **place),
-        measure(network, others, "control", degradations, methods, seed, **place),
-    )
+    found = measure(network, own, "train", degradations, methods, seed, **place)
+    found_control = measure(network, others, "control", degradations, methods, seed, **place)
+    if train_groups is not None:
+        found, found_control = grouped(found, own.labels), grouped(found_control, others.labels)
+        own, others = first_of_each(own), first_of_each(others)
+    evidence = Evidence(attacks, found, found_control)
     return conclude(subject, evidence, own, others, left_out, max_rate, degradations, methods, seed)
 
 
@@ -176,17 +180,18 @@ def conclude(
     seed: int,
 ) -> Audit:
     """What follows from the errors of the images of both sides, each picture once, and what shows that it can be
-    trusted."""
+    trusted. Where there are groups, `evidence` is of these, and `train` and `control` have an image of each."""
     instrument = check_instrument(train, degradations, methods, seed)
+    alike = exchangeability(train.images, control.images, seed)
     return Audit(
         subject,
         evidence,
-        verdict(evidence, max_rate, instrument),
-        max_rate,
+        verdict(evidence, max_rate, instrument, alike.alike),
+        float(max_rate),
         instrument,
-        exchangeability(train.images, control.images, seed),
+        alike,
         left_out,
-        {"seed": seed, "methods": {own.name: settings_of(own) for own in methods}},
+        {"seed": int(seed), "methods": {own.name: settings_of(own) for own in methods}},
     )
 
 
@@ -207,11 +212,16 @@ def _warnings(audit: Audit) -> Iterator[str]:
             f"{left_out} images were left out: {copies.crossing} control images that are near-duplicates of training "
             f"images, and {copies.train} training and {copies.control} control images that are copies of others."
         )
+    if sizes_differ(audit.evidence.train, audit.evidence.control):
+        yield (
+            "Training groups have other numbers of images than control groups: of the larger ones an image is likelier "
+            "to come back."
+        )
 
 
 def settings_of(method: Method) -> dict[str, Any]:
     """A method's settings as JSON keeps them."""
-    return {field.name: getattr(method, field.name) for field in fields(method)}
+    return {field.name: plain(getattr(method, field.name)) for field in fields(method)}
 
 
 def described(network: Wrapped, weights: str | Path | None) -> dict[str, Any]:
@@ -219,10 +229,25 @@ def described(network: Wrapped, weights: str | Path | None) -> dict[str, Any]:
     return {**network.given.spec, "weights": None if weights is None else str(weights)}
 
 
+def _sides(train: Any, control: Any, train_groups: Any, control_groups: Any) -> tuple[ImageSet, ImageSet]:
+    """Both sides' images, with their groups, if any, as labels."""
+    own, others = _image_set(train, "training"), _image_set(control, "control")
+    if shape_of(own.images) != shape_of(others.images):
+        raise InputError(
+            f"training images are {shape_of(own.images)} and control images {shape_of(others.images)} as (channels, "
+            "height, width); give images of one shape"
+        )
+    if (train_groups is None) != (control_groups is None):
+        raise InputError("train_groups and control_groups belong together; give both, or neither")
+    if train_groups is not None:
+        own, others = with_groups(own, train_groups, "training"), with_groups(others, control_groups, "control")
+        check_apart(own, others)
+    return own, others
+
+
 def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
-    if isinstance(images, ImageSet):
-        return images
-    batch = check_batch(images, f"{what} images")
+    """Checked. Images that are given alone have their places as ids."""
+    batch = check_batch(images.images if isinstance(images, ImageSet) else images, f"{what} images")
     if not len(batch):
         raise InputError(f"there are no {what} images; give (N, C, H, W) with N of 1 and more")
     if not (batch.min() >= 0 and batch.max() <= 1):
@@ -230,5 +255,7 @@ def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
             f"{what} images have values from {batch.min():g} to {batch.max():g}, and expected are pixels in [0, 1]; "
             "give them so, and say with range or mean and std what the network takes"
         )
+    if isinstance(images, ImageSet):
+        return images
     ids = tuple(f"{number:06}" for number in torch.arange(len(batch)).tolist())
     return ImageSet(batch.detach().float().cpu(), ids, (None,) * len(batch))

@@ -28,9 +28,9 @@ def distinct(train: ImageSet, control: ImageSet) -> tuple[ImageSet, ImageSet, Du
             f"all {len(control)} control images are near-duplicates of training images; give images that were not "
             "trained on"
         )
-    kept, kept_control = _first(train), others[_first(_part(control, others))]
+    kept, kept_control = _first(train), others[_first(part(control, others))]
     found = Duplicates(len(crossing), len(train) - len(kept), len(others) - len(kept_control))
-    return _part(train, kept), _part(control, kept_control), found
+    return part(train, kept), part(control, kept_control), found
 
 
 def _first(images: ImageSet) -> np.ndarray:
@@ -38,6 +38,7 @@ def _first(images: ImageSet) -> np.ndarray:
     return np.flatnonzero(near_duplicates(images.images) == np.arange(len(images)))
 
 
-def _part(images: ImageSet, places: np.ndarray) -> ImageSet:
+def part(images: ImageSet, places: np.ndarray) -> ImageSet:
+    """The images at some places."""
     some = places.tolist()
     return ImageSet(images.images[places], *(tuple(own[i] for i in some) for own in (images.ids, images.labels)))

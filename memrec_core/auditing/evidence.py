@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memrec_core.errors import InputError
-from memrec_core.metrics import clopper_pearson, rate_difference
+from memrec_core.metrics import ACCURATE, clopper_pearson, rate_difference
 
 
 class Attack(NamedTuple):
@@ -23,26 +23,36 @@ class Attack(NamedTuple):
 
 @dataclass(frozen=True)
 class Side:
-    """N images under A attacks, as float64.
+    """N images under A attacks, as float64; or N groups of images, see `grouped`.
 
     Args:
         recovered: (A, N), the MSE of what came back.
         missing: (A, N), that over the erased pixels alone.
-        damage: (A, N), the MSE of the degraded image itself: little where what was erased was black anyway.
+        damage: (A, N), the least MSE that is had without the network, of the degraded image itself and of that with
+            smooth values in its holes: little where what was erased was black or plain anyway.
         reconstruction: (N,), the MSE of the network's output for the undamaged image.
+        sizes: (N,), how many images each group has; None where an image stands for itself.
     """
 
     recovered: np.ndarray
     missing: np.ndarray
     damage: np.ndarray
     reconstruction: np.ndarray
+    sizes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.reconstruction)
 
+    @property
+    def images(self) -> int:
+        """How many images there are, whatever counts as one."""
+        return len(self) if self.sizes is None else int(self.sizes.sum())
+
     def back(self, threshold: float) -> np.ndarray:
-        """Which images came back with an MSE under the threshold, (A, N) bool; not those that were hardly damaged."""
-        return (self.recovered < threshold) & (self.damage >= threshold)
+        """Which images came back with an MSE under the threshold, (A, N) bool; not those that are had without the
+        network, so near. What came back accurately did so under every larger threshold."""
+        limits = {threshold, min(threshold, ACCURATE)}
+        return np.any([(self.recovered < limit) & (self.damage >= limit) for limit in limits], axis=0)
 
 
 @dataclass(frozen=True)
@@ -96,14 +106,15 @@ class Comparison:
     def excess(self) -> tuple[float, float, float]:
         """The difference of the rates, and its bounds."""
         found = rate_difference(self.train, self.train_count, self.control, self.control_count, self.confidence)
-        return float(found[0]), float(found[1]), float(found[2])
+        value, low, high = (min(1.0, max(-1.0, float(number))) for number in found)  # rounding goes beyond
+        return value, low, high
 
     @property
     def p(self) -> float:
         from scipy.stats import hypergeom  # here, so that the rest of the core runs on torch and numpy
 
         both, all_ = self.train + self.control, self.train_count + self.control_count
-        return float(hypergeom.sf(self.train - 1, all_, both, self.train_count))
+        return min(1.0, float(hypergeom.sf(self.train - 1, all_, both, self.train_count)))
 
 
 def compared(train: ArrayLike, control: ArrayLike) -> Comparison:

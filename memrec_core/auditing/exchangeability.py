@@ -8,44 +8,49 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from memrec_core.auditing.membership import auc, auc_interval
+from memrec_core.auditing.membership import auc_interval
 from memrec_core.seeding import generator
 
 SIDE, FOLDS, RIDGE = 8, 5, 10.0
 LEAST = 20
 """Images of either side, below which nothing can be said."""
+SHUFFLES, ERROR = 399, 0.05
+"""How often the labels are shuffled, and the share of alike sides that are said not to be."""
 
 
 @dataclass(frozen=True)
 class Exchangeability:
-    """`auc` of a linear classifier of the pictures, asked about those that it was not trained on, with its interval.
-    `alike` is whether that holds 1/2: None, with the `reason`, where there are too few images."""
+    """`auc` of a linear classifier of the pictures, asked about those that it was not trained on, with Newcombe's
+    interval. `p` is the share of classifiers of shuffled labels that do as well; `alike` is whether it is 5 % or more:
+    None, with the `reason`, where there are too few images."""
 
     alike: bool | None
     auc: float | None = None
     interval: tuple[float, float] | None = None
     reason: str | None = None
+    p: float | None = None
 
 
 def exchangeability(train: Tensor, control: Tensor, seed: int = 42) -> Exchangeability:
     """From the images of both sides, (N, C, H, W) and (M, C, H, W) in [0, 1]: ridge regression on what they are on a
-    grid of 8 x 8 and how much finer detail they have, in five folds."""
+    grid of 8 x 8 and how much finer detail they have, in five folds. Scores of one classifier depend on one another, so
+    that chance is measured: labels are shuffled within each fold."""
     if min(len(train), len(control)) < LEAST:
         return Exchangeability(None, reason=f"fewer than {LEAST} images on a side tell nothing; give more")
     features = torch.cat([_features(train), _features(control)])
     features = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
-    labels = torch.cat([torch.ones(len(train)), -torch.ones(len(control))]).double()
-    folds = torch.empty(len(labels), dtype=torch.int64)
-    for start, stop in ((0, len(train)), (len(train), len(labels))):
-        folds[start:stop] = torch.randperm(stop - start, generator=generator(seed, "folds", start)) % FOLDS
-    scores = torch.empty_like(labels)
+    folds = _folds(len(train), len(control), seed)
+    labels = _shuffled(folds, len(train), seed)
+    pairs, found = 0, np.zeros(1 + SHUFFLES)
     for fold in range(FOLDS):
         held = folds == fold
-        scores[held] = _ridge(features[~held], labels[~held], features[held])
-    ranks = _within_folds(scores, folds)
-    value = auc(-ranks[: len(train)], -ranks[len(train) :])
-    low, high = auc_interval(value, len(train), len(control))
-    return Exchangeability(bool(low <= 0.5 <= high), value, (low, high))
+        mine = labels[held]
+        weight = int((mine[:, 0] > 0).sum() * (mine[:, 0] < 0).sum())
+        found += weight * _aucs(_ridge(features[~held], labels[~held], features[held]), mine)
+        pairs += weight
+    value, *others = (found / pairs).tolist()
+    p = (1 + sum(other >= value for other in others)) / (1 + SHUFFLES)
+    return Exchangeability(p >= ERROR, value, auc_interval(value, len(train), len(control)), p=p)
 
 
 def _features(images: Tensor) -> Tensor:
@@ -53,21 +58,41 @@ def _features(images: Tensor) -> Tensor:
     grid = (min(SIDE, images.shape[2]), min(SIDE, images.shape[3]))
     coarse = adaptive_avg_pool2d(images, grid)
     fine = images - torch.nn.functional.interpolate(coarse, images.shape[2:], mode="nearest")
-    return torch.cat([coarse.flatten(1), fine.flatten(2).std(2)], 1).double()
+    return torch.cat([coarse.flatten(1), fine.flatten(2).std(2, correction=0)], 1).double()
+
+
+def _folds(train: int, control: int, seed: int) -> Tensor:
+    """Of each image, the training images first: (N + M,). Each has its share of both sides."""
+    sides = enumerate((train, control))
+    return torch.cat([torch.randperm(count, generator=generator(seed, "folds", side)) % FOLDS for side, count in sides])
+
+
+def _shuffled(folds: Tensor, train: int, seed: int) -> Tensor:
+    """1 for training images and -1 for others in the first column, and shuffled within the folds in the rest: (N + M,
+    1 + SHUFFLES) float64."""
+    labels = torch.ones(len(folds), 1 + SHUFFLES, dtype=torch.float64)
+    labels[train:] = -1
+    source = generator(seed, "labels")
+    for fold in range(FOLDS):
+        rows = (folds == fold).nonzero()[:, 0]
+        order = torch.rand(len(rows), SHUFFLES, generator=source).argsort(0)
+        labels[rows, 1:] = labels[rows, 0][order]
+    return labels
 
 
 def _ridge(features: Tensor, labels: Tensor, asked: Tensor) -> Tensor:
-    """In the dual form where there are fewer images than features."""
+    """The scores (K, L) of the K that are asked, for each of the L columns of labels."""
     centre, weight = features.mean(0), RIDGE * len(labels) / 100
-    own, mean = features - centre, labels.mean()
-    gram = own @ own.T + weight * torch.eye(len(own), dtype=own.dtype)
-    return (asked - centre) @ own.T @ torch.linalg.solve(gram, labels - mean) + mean
+    own, mean = features - centre, labels.mean(0)
+    gram = own.T @ own + weight * torch.eye(own.shape[1], dtype=own.dtype)
+    return (asked - centre) @ torch.linalg.solve(gram, own.T @ (labels - mean)) + mean
 
 
-def _within_folds(scores: Tensor, folds: Tensor) -> np.ndarray:
-    """The scores as ranks in [0, 1] of their fold: two folds have two classifiers."""
-    ranks = torch.empty_like(scores)
-    for fold in range(FOLDS):
-        own = scores[folds == fold]
-        ranks[folds == fold] = own.argsort().argsort().double() / max(1, len(own) - 1)
-    return ranks.numpy()
+def _aucs(scores: Tensor, labels: Tensor) -> np.ndarray:
+    """The share of pairs that each column of the scores (K, L) puts in the order of the labels, a tie counting half."""
+    from scipy.stats import rankdata  # here, so that the rest of the core runs on torch and numpy
+
+    positive = labels.numpy() > 0
+    ranks = np.where(positive, rankdata(scores.numpy(), axis=0), 0).sum(0)
+    count, other_count = positive.sum(0), (~positive).sum(0)
+    return (ranks - count * (count + 1) / 2) / (count * other_count)
