@@ -83,8 +83,7 @@ def measure(
             batch_size=batch_size,
             device=device,
         )
-        filled = smooth_fill(problem.degraded, operator.kept)
-        damage = torch.minimum(*(metrics.mse(left, images.images) for left in (problem.degraded, filled)))
+        damage = damage_of(problem.degraded, images.images, operator.kept)
         for method in methods:
             if method.accepts(degradation):
                 back = method.recover(Denoiser(model), problem).images
@@ -94,6 +93,12 @@ def measure(
                     told(Attack(method.name, degradation.label))
     recovered, missing, damage = (np.stack(errors) for errors in zip(*found, strict=True))
     return Side(recovered, missing, damage, _numbers(reconstruction_error(model, images.images, batch_size, device)))
+
+
+def damage_of(degraded: Tensor, images: Tensor, kept: Tensor) -> Tensor:
+    """The least MSE that is had without the network, (N,) float64: of the degraded images themselves, and with smooth
+    values in their holes. `kept` is the masks, (N, C, H, W)."""
+    return torch.minimum(*(metrics.mse(own, images) for own in (degraded, smooth_fill(degraded, kept))))
 
 
 @torch.no_grad()

@@ -17,8 +17,9 @@ from memrec_core.auditing.exchangeability import Exchangeability, exchangeabilit
 from memrec_core.auditing.groups import check_apart, first_of_each, grouped, sizes_differ, with_groups
 from memrec_core.auditing.instrument import Instrument, check_instrument, in_words
 from memrec_core.auditing.membership import Membership, membership
+from memrec_core.auditing.network import loaded, settled
 from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, verdict
-from memrec_core.autoencoders import given
+from memrec_core.autoencoders import forms
 from memrec_core.autoencoders.given import Wrapped
 from memrec_core.datasets.image_set import ImageSet
 from memrec_core.degradations import Degradation, shape_of
@@ -109,6 +110,7 @@ def audit(
     std: float | Sequence[float] | None = None,
     output: str | None = None,
     deterministic: str | Callable[..., Any] | None = None,
+    allow_torch: bool = False,
     train_groups: Sequence[str] | None = None,
     control_groups: Sequence[str] | None = None,
     max_rate: float = MAX_RATE,
@@ -122,11 +124,14 @@ def audit(
     """How much `model` gives away of the images that it was trained on.
 
     Args:
-        model: a module, any function of a batch, or the name of a function that builds one; see `given`.
+        model: a module, any function of a batch, the name of a function that builds one, or `diffusers:FOLDER`; see
+            `autoencoders.forms.named`.
         train: images that it was trained on, (N, C, H, W) in [0, 1], or an ImageSet, whose ids random numbers follow
             from.
         control: others, of the same kind, that it was not trained on.
-        weights: as `given` has them, and so are range, mean, std, output and deterministic.
+        weights: as `autoencoders.given` has them, and so are range, mean, std, output, deterministic and allow_torch.
+            What a network needs to be certain, such as its own method `reconstruct`, and a multiple that the sides of
+            its images must have, are found where they are left out.
         train_groups: what each training image is of, such as a patient; a group's images count as one.
         control_groups: likewise of control images; no group is on both sides.
         max_rate: the share of training images that may come back, in (0, 1).
@@ -137,7 +142,8 @@ def audit(
         device: where the network and its images are then; the CPU where left out.
         told: called with each attack once it is done.
 
-    Raises InputError for images or settings that are none, and for a network that is none; see `given`.
+    Raises InputError for images or settings that are none, and for a network that is none, or that clearly was trained
+    with another range of pixels.
     """
     check_number("max_rate", max_rate, "a share between 0 and 1, such as 0.01", lambda value: 0 < value < 1)
     check_seed(seed)
@@ -145,16 +151,8 @@ def audit(
     check_called(told=told)
     attacks = attacks_of(degradations, methods)
     own, others = _sides(train, control, train_groups, control_groups)
-    network = given(
-        model,
-        weights,
-        range=range,
-        mean=mean,
-        std=std,
-        output=output,
-        deterministic=deterministic,
-        image_shape=shape_of(own.images),
-    )
+    named = forms.named(model, weights, range=range, mean=mean, std=std, output=output, deterministic=deterministic)
+    network = loaded(settled(named, shape_of(own.images)), own.images, allow_torch)
     network = network if device is None else network.to(device)
     subject = Subject(described(network, weights), own.fingerprint, others.fingerprint)
     own, others, left_out = distinct(own, others)

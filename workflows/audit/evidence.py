@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from memrec_core import metrics
 from memrec_core.auditing import Attack, Evidence, Side
-from memrec_core.auditing.attacks import attacks_of, reconstruction_error
+from memrec_core.auditing.attacks import attacks_of, damage_of, reconstruction_error
 from memrec_core.datasets import ImageSet
 from memrec_core.degradations import Degradation
 from memrec_core.network import Network
@@ -62,7 +61,7 @@ def _side(
     found = {attack: own for attack, own in rows.groupby(["method", "degradation"], sort=False)}
     ordered = [found[attack].loc[[*images.ids]] for attack in attacks]
     damage = {
-        degradation.label: np.concatenate([*damage_of(degradation, split, images, experiment.seed, audit)])
+        degradation.label: np.concatenate([*damages(degradation, split, images, experiment.seed, audit)])
         for degradation in experiment.degradations
     }
     return Side(
@@ -73,11 +72,12 @@ def _side(
     )
 
 
-def damage_of(
-    degradation: Degradation, split: str, images: ImageSet, seed: int, audit: AuditSet
-) -> Iterator[np.ndarray]:
-    """The MSE of each degraded image, in parts."""
+def damages(degradation: Degradation, split: str, images: ImageSet, seed: int, audit: AuditSet) -> Iterator[np.ndarray]:
+    """What of each image is had without the network, in parts; see `attacks.damage_of`."""
     for start in range(0, len(images), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         originals, ids = images.images[part], [f"{split}/{id_}" for id_ in images.ids[part]]
-        yield metrics.mse(degradation.degrade(originals, ids, seed, Pictures(audit)), originals).numpy()
+        kept = degradation.operator(audit.image_shape, ids, seed).kept
+        assert kept is not None  # an audit erases pixels
+        degraded = degradation.degrade(originals, ids, seed, Pictures(audit))
+        yield damage_of(degraded, originals, kept).numpy()
