@@ -113,6 +113,27 @@ def test_blur_does_not_leak_where_training_images_are_plainer_than_control_image
     assert not result.exchangeability.alike
 
 
+def plane(x: Tensor) -> Tensor:
+    """The plane through the pixels: a network that knows what slopes are, and no image."""
+    rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in x.shape[2:]), indexing="ij")
+    basis = torch.linalg.qr(torch.stack([torch.ones_like(rows), rows, columns]).flatten(1).T)[0].to(x)
+    return (x.flatten(2) @ basis @ basis.T).view_as(x)
+
+
+def test_network_that_continues_slopes_does_not_leak_where_training_images_alone_have_them():
+    """Smooth values do not continue them; that the sides can be told apart as pictures is what says so."""
+    source = torch.Generator().manual_seed(0)
+    slopes, grain = torch.rand(40, 3, 1, 1, generator=source), torch.randn(40, 3, 16, 16, generator=source)
+    ramps = (0.2 + 0.6 * slopes * torch.linspace(0, 1, 16)[:, None] + 0.004 * grain).clamp(0, 1)
+    result = memrec.audit(
+        plane, ramps, photos("control", 40, 16), degradations=[Erasure("bottom")], methods=[KnownMask()]
+    )
+    counts = result.rates["approximate"]["any"]
+    assert (counts.train > 20, counts.control) == (True, 0)
+    assert (result.verdict, result.found.kind) == ("inconclusive", "approximate")
+    assert "can be told apart as pictures" in result.sentence
+
+
 def test_identity_is_bounded_where_there_are_enough_images():
     """Of made-up images, of which there are as many as one likes."""
     train, control = torch.rand(2, 400, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -180,6 +201,16 @@ def test_floor_is_the_error_of_the_undamaged_image():
     images = photos("train")
     halved = reconstruction_error(lambda x: x / 2, images, batch_size=5)
     assert halved.numpy() == pytest.approx((images / 2).double().square().flatten(1).mean(1).numpy(), rel=1e-6)
+
+
+def test_seed_is_that_of_both_sides():
+    attacks = {"degradations": [Erasure("random_80")], "methods": [KnownMask()]}
+    first, second = (
+        memrec.audit(HARMLESS["blur"], photos("train"), photos("control"), seed=seed, **attacks).evidence
+        for seed in (3, 4)
+    )
+    assert (first.train.recovered != second.train.recovered).all()
+    assert (first.control.recovered != second.control.recovered).all()
 
 
 # Groups
