@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memrec_core import degradations, metrics
+from memrec_core import degradations
+from memrec_core.auditing.attacks import damage_of
 from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
 from tests.audits import made
@@ -259,7 +260,8 @@ def test_damage_is_computed_again_as_the_run_has_done_it(folder: Path, monkeypat
     for split in ("train", "control"):
         images = evidence.images_of(audit, split)
         ids = [f"{split}/{id_}" for id_ in images.ids]
-        whole = metrics.mse(degradation.degrade(images.images, ids, 42, images.images), images.images)
-        parts = [*evidence.damage_of(degradation, split, images, 42, audit)]
+        kept = degradation.operator(audit.image_shape, ids, 42).theta
+        whole = damage_of(degradation.degrade(images.images, ids, 42, images.images), images.images, kept)
+        parts = [*evidence.damages(degradation, split, images, 42, audit)]
         assert [len(part) for part in parts] == ([3, 2] if split == "train" else [3, 1])
         assert np.concatenate(parts).tolist() == whole.tolist()
