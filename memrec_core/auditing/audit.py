@@ -185,11 +185,11 @@ def conclude(
         subject,
         evidence,
         verdict(evidence, max_rate, instrument, alike.alike),
-        float(max_rate),
+        max_rate,
         instrument,
         alike,
         left_out,
-        {"seed": int(seed), "methods": {own.name: settings_of(own) for own in methods}},
+        {"seed": seed, "methods": {own.name: settings_of(own) for own in methods}},
     )
 
 
