@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup demo test test-long chaos bench lint clean
 
 help:
-	@echo "make demo   train, recover, aggregate and report on the embedded photographs (two minutes on two cores)"
+	@echo "make demo   train, recover, aggregate and report on the embedded photographs (two to three minutes on two cores)"
 	@echo "make test   run the tests"
 	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
 	@echo "make chaos  kill and resume a run twenty times (some minutes)"

@@ -230,7 +230,10 @@ def demo(run: RunOption = None, actors: Actors = 2) -> None:
 @app.command()
 def audit(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="package.module:build, a function that returns the network.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="package.module:build, a function that returns the network, or diffusers:FOLDER."
+        ),
     ],
     train: Annotated[str, typer.Option(help="The folder of pictures that it was trained on.")],
     control: Annotated[str, typer.Option(help="A folder of others of the same kind.")],
