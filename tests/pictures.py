@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from memrec_core import datasets
-from tests.core.outside.nets import Small
+from tests.core.outside.nets import Grey
 
 SIDE = 8
 
@@ -28,9 +28,9 @@ def read_photos(folder: Path) -> datasets.ImageSet:
 
 
 def overfit(images: torch.Tensor, weights: Path, loss: float = 1e-8) -> Path:
-    """Train `Small` on images of 8 x 8, far beyond sense, and keep its weights."""
+    """Train `Grey` on images of 8 x 8, far beyond sense, and keep its weights."""
     torch.manual_seed(0)
-    network = Small()
+    network = Grey()
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     for _ in range(10_000):
         optimiser.zero_grad()

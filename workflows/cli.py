@@ -279,6 +279,14 @@ def audit(
             help="Keyed hashes in place of the pictures' names; the key lies beside the run's folder, not in it.",
         ),
     ] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="What makes pictures count as one, such as a patient's slices: folder, for a subfolder of each side, "
+            "or a regular expression that finds the same in their names.",
+            show_default="each for itself",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="What all random numbers follow from.")] = 42,
 ) -> None:
     """Say how much a network of one's own gives away of its training images.
@@ -307,6 +315,7 @@ def audit(
         max_rate=max_rate,
         allow_torch_weights=allow_torch_weights,
         hash_names=hash_names,
+        group=group,
     )
     request, steps = Request(address, actors, gpus_per_actor), Steps(retry_failed=retry_failed)
     if status := commands.audit(asked, run, request, steps, Answers(json, junit), report_only):

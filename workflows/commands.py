@@ -112,6 +112,7 @@ def _audit_run(asked: "Asked", folder: str | None) -> OpenRun:
     from workflows.audit.experiment import experiment_of
     from workflows.audit.fit import check_fit
     from workflows.audit.folders import look_into, too_few
+    from workflows.audit.grouping import check_groups
     from workflows.audit.names_key import key_file, make_key
 
     folders = look_into(asked)
@@ -120,7 +121,9 @@ def _audit_run(asked: "Asked", folder: str | None) -> OpenRun:
     key = key_file(store) if asked.hash_names else None
     run = OpenRun(continued(plain if key is None else experiment_of(asked, folders, key), store), store)
     if begun(store) is None:
-        check_fit(run.experiment)
+        check_fit(plain)
+        if asked.group is not None:
+            check_groups(plain, asked.group)
         if key is not None:
             make_key(key)
     for sentence in too_few(asked, folders):
@@ -147,7 +150,7 @@ def _concluded(run: OpenRun, asked: "Asked", report_only: bool) -> "tuple[Audit,
     from workflows.audit.ending import ending
     from workflows.audit.tables import print_audit
 
-    found = conclusion(run, asked.max_rate)
+    found = conclusion(run, asked.max_rate, asked.group)
     end = ending(found, asked.max_rate is not None, report_only)
     run.store.write(AUDIT, found.to_json().encode())
     _write_page(run)

@@ -154,3 +154,31 @@ def test_report_that_may_leave_has_neither_pictures_nor_names(audit, theirs: Pat
     called = audit(run, *hiding, model="tests.core.outside.nets:same", train=named)
     assert called.status == 2
     assert "not those that" in called.err
+
+
+def test_pictures_of_a_patient_count_as_one_and_python_says_the_same(audit, theirs: Path, tmp_path: Path):
+    for split in ("train", "control"):
+        for place, path in enumerate(sorted((theirs / split).iterdir())):
+            patient = tmp_path / split / f"{split}-{place // 2}"
+            patient.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, patient)
+    options = ("--weights", theirs / "weights.safetensors", "--control", tmp_path / "control", "--report-only")
+    called = audit(tmp_path / "run", *options, "--group", "folder", train=tmp_path / "train")
+    assert called.status == 0, called.err
+    in_run = json.loads((tmp_path / "run" / "audit.json").read_text())
+    assert in_run["any_attack"]["accurate"]["train"] == {**in_run["any_attack"]["accurate"]["train"], "images": 6}
+    assert (in_run["data"]["train"]["images"], in_run["data"]["train"]["groups"]) == (12, 6)
+    sides = [
+        datasets.load("image_folder", root=tmp_path / own, control_root=tmp_path / other, size=SIDE, channels=1)
+        for own, other in (("train", "control"), ("control", "train"))
+    ]
+    groups = {"train_groups": sides[0].labels, "control_groups": sides[1].labels}
+    found = memrec_in_python.audit(SMALL, *sides, weights=theirs / "weights.safetensors", **groups)
+    in_python = json.loads(found.to_json())
+    assert {name: in_run[name] for name in FIGURES} == {name: in_python[name] for name in FIGURES}
+    # By another pattern the same recoveries are summed up anew.
+    called = audit(tmp_path / "run", *options, "--group", "^[a-z]+-[012]", train=tmp_path / "train")
+    assert (called.status, "is in no group" in called.err) == (2, True)
+    called = audit(tmp_path / "run", *options, "--group", "^([a-z]+)-", train=tmp_path / "train")
+    assert called.status == 0, called.err
+    assert json.loads((tmp_path / "run" / "audit.json").read_text())["data"]["train"]["groups"] == 1

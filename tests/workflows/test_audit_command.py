@@ -111,6 +111,11 @@ def test_sides_are_two_folders_of_pictures(refused, folder: Path, monkeypatch, t
         (["--junit", "-"], "--junit - can't be a file"),
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors can't be read"),
         (["--channels", "3"], "not 3"),
+        (["--group", "("], "--group '(' is no pattern"),
+        (["--group", "folder"], ".png is in no group"),
+        (["--group", "^.[1-3]"], ".png is in no group"),
+        (["--group", "^."], "group '0' has training and control images"),
+        (["--group", "folder", "--hash-names"], "give one of the two"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_any_work(refused, options: list[str], words: str):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from memrec_core.errors import InputError, shown
+from workflows.audit.grouping import pattern_of
 
 COUNT, ALL = 100, "all"
 """Images of each side where no number is asked for, and the word for as many as there are."""
@@ -34,6 +35,7 @@ class Asked:
         max_rate: the share of training images that may come back; None where the user names none.
         allow_torch_weights: whether the weights may be a file that torch saved.
         hash_names: whether keyed hashes stand for the names of the pictures.
+        group: what makes pictures count as one, see `grouping`; None where each counts for itself.
     """
 
     model: str
@@ -53,10 +55,15 @@ class Asked:
     max_rate: float | None = None
     allow_torch_weights: bool = False
     hash_names: bool = False
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_rate is not None and not 0 < self.max_rate < 1:
             raise InputError(f"--max-rate {self.max_rate:g} is no share between 0 and 1; give one such as 0.01")
+        if self.group is not None:
+            pattern_of(self.group)
+            if self.hash_names:
+                raise InputError("--group goes by the names that --hash-names hides; give one of the two")
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...] | None:

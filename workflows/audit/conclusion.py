@@ -1,9 +1,12 @@
 """The audit that a run that is done amounts to."""
 
-from memrec_core.auditing import Audit
+from memrec_core.auditing import Audit, Evidence
 from memrec_core.auditing.audit import MAX_RATE, Subject, conclude
 from memrec_core.auditing.distinct import Duplicates
+from memrec_core.auditing.groups import check_apart, first_of_each, grouped
+from memrec_core.datasets import ImageSet
 from workflows.audit.evidence import evidence_of, images_of
+from workflows.audit.grouping import with_groups_of
 from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import load_checkpoint
@@ -11,8 +14,9 @@ from workflows.run.images import catalogues_of
 from workflows.run.opened import OpenRun
 
 
-def conclusion(run: OpenRun, max_rate: float | None) -> Audit:
-    """What follows from a run, with the share of training images that may come back. Raises InputError where its
+def conclusion(run: OpenRun, max_rate: float | None, group: str | None = None) -> Audit:
+    """What follows from a run, with the share of training images that may come back, and what makes pictures count as
+    one. Raises InputError where its
     pictures are no longer there, and ResultsError where its rows are not sound."""
     experiment, store = run.experiment, run.store
     (data,), (model,) = experiment.data, experiment.given_models
@@ -24,17 +28,27 @@ def conclusion(run: OpenRun, max_rate: float | None) -> Audit:
         catalogue.fingerprint("train"),
         catalogue.fingerprint("control"),
     )
+    evidence, train, control = evidence_of(run, audit, network), images_of(audit, "train"), images_of(audit, "control")
+    if group is not None:
+        evidence, train, control = _grouped(evidence, with_groups_of(train, group), with_groups_of(control, group))
     return conclude(
         subject,
-        evidence_of(run, audit, network),
-        images_of(audit, "train"),
-        images_of(audit, "control"),
+        evidence,
+        train,
+        control,
         _duplicates(catalogue),
         MAX_RATE if max_rate is None else max_rate,
         experiment.degradations,
         [entry.method for entry in experiment.methods],
         experiment.seed,
     )
+
+
+def _grouped(evidence: Evidence, train: ImageSet, control: ImageSet) -> tuple[Evidence, ImageSet, ImageSet]:
+    """A group in place of each image."""
+    check_apart(train, control)
+    sides = grouped(evidence.train, train.labels), grouped(evidence.control, control.labels)
+    return Evidence(evidence.attacks, *sides), first_of_each(train), first_of_each(control)
 
 
 def _duplicates(catalogue: Catalogue) -> Duplicates:
