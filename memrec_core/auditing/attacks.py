@@ -15,6 +15,7 @@ from memrec_core.errors import InputError
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery import Adaptive, AutoencoderIterations, Denoiser, KnownMask, Method, Problem, UnknownMask
+from memrec_core.recovery.result import NON_FINITE
 
 DEGRADATIONS: tuple[Degradation, ...] = (Erasure("center"), Erasure("bottom"), Erasure("random_80"))
 METHODS: tuple[Method, ...] = (
@@ -86,13 +87,19 @@ def measure(
         damage = damage_of(problem.degraded, images.images, operator.kept)
         for method in methods:
             if method.accepts(degradation):
-                back = method.recover(Denoiser(model), problem).images
-                missing = metrics.missing_mse(back, images.images, operator.kept)
-                found.append([_numbers(errors) for errors in (metrics.mse(back, images.images), missing, damage)])
+                result = method.recover(Denoiser(model), problem)
+                recovered = known(_numbers(metrics.mse(result.images, images.images)), result.status)
+                missing = _numbers(metrics.missing_mse(result.images, images.images, operator.kept))
+                found.append([recovered, missing, _numbers(damage)])
                 if told is not None:
                     told(Attack(method.name, degradation.label))
     recovered, missing, damage = (np.stack(errors) for errors in zip(*found, strict=True))
     return Side(recovered, missing, damage, _numbers(reconstruction_error(model, images.images, batch_size, device)))
+
+
+def known(errors: np.ndarray, status: np.ndarray) -> np.ndarray:
+    """The errors (N,), NaN where a recovery left the finite numbers and what it had before is no recovery."""
+    return np.where((status == NON_FINITE) & (errors >= metrics.APPROXIMATE), np.nan, errors)
 
 
 def damage_of(degraded: Tensor, images: Tensor, kept: Tensor) -> Tensor:

@@ -1,23 +1,24 @@
 """From a network and the images of both sides to what follows, in memory; memrec audit does the same as a run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_batch, check_called, check_device, check_number, check_seed
+from memrec_core.arguments import check_batch, check_called, check_device, check_number, check_seed, listed
+from memrec_core.arguments import described as described_value
 from memrec_core.auditing.as_json import as_json, plain
 from memrec_core.auditing.attacks import DEGRADATIONS, METHODS, attacks_of, measure
 from memrec_core.auditing.distinct import Duplicates, distinct
 from memrec_core.auditing.evidence import Attack, Comparison, Evidence, by_any, by_attack
 from memrec_core.auditing.exchangeability import Exchangeability, exchangeability
-from memrec_core.auditing.groups import check_apart, first_of_each, grouped, sizes_differ, with_groups
+from memrec_core.auditing.groups import check_apart, first_of_each, grouped, least_size, with_groups
 from memrec_core.auditing.instrument import Instrument, check_instrument, in_words
 from memrec_core.auditing.membership import Membership, membership
-from memrec_core.auditing.network import loaded, settled
+from memrec_core.auditing.network import loaded, remarks_on, settled
 from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, verdict
 from memrec_core.autoencoders import forms
 from memrec_core.autoencoders.given import Wrapped
@@ -27,18 +28,22 @@ from memrec_core.errors import InputError
 from memrec_core.recovery import Method
 
 MAX_RATE = 0.01
+LEAST_RATE = 1e-9
+MANY = 0.2
+"""A share of the control images that no network gives back exactly which it has not seen."""
 STATUS = {BOUNDED: 0, LEAKS: 3, INCONCLUSIVE: 4}
 """The exit status of the command for each verdict."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What was audited, in words that a report repeats: the network, how it was loaded, its digest if it has one, and
-    what identifies each side's pixels."""
+    """What was audited, in words that a report repeats: the network, how it was loaded, its digest if it has one, what
+    identifies each side's pixels, and what a reader must know of how the network is applied."""
 
     model: Mapping[str, Any]
     train_fingerprint: str
     control_fingerprint: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,22 +150,26 @@ def audit(
     Raises InputError for images or settings that are none, and for a network that is none, or that clearly was trained
     with another range of pixels.
     """
-    check_number("max_rate", max_rate, "a share between 0 and 1, such as 0.01", lambda value: 0 < value < 1)
+    check_number("max_rate", max_rate, "a share between 0 and 1, such as 0.01", lambda value: LEAST_RATE <= value < 1)
+    _check_kinds(degradations, methods)
     check_seed(seed)
     check_device(device)
     check_called(told=told)
     attacks = attacks_of(degradations, methods)
     own, others = _sides(train, control, train_groups, control_groups)
     named = forms.named(model, weights, range=range, mean=mean, std=std, output=output, deterministic=deterministic)
-    network = loaded(settled(named, shape_of(own.images)), own.images, allow_torch)
+    named = settled(named, shape_of(own.images))
+    network = loaded(named, own.images, allow_torch)
+    remarks = remarks_on(named, network, own.images)
     network = network if device is None else network.to(device)
-    subject = Subject(described(network, weights), own.fingerprint, others.fingerprint)
+    subject = Subject(described(network, weights), own.fingerprint, others.fingerprint, remarks)
     own, others, left_out = distinct(own, others)
     place: dict[str, Any] = {"batch_size": batch_size, "device": device, "told": told}
     found = measure(network, own, "train", degradations, methods, seed, **place)
     found_control = measure(network, others, "control", degradations, methods, seed, **place)
     if train_groups is not None:
-        found, found_control = grouped(found, own.labels), grouped(found_control, others.labels)
+        most = least_size(own.labels, others.labels)
+        found, found_control = grouped(found, own.labels, most), grouped(found_control, others.labels, most)
         own, others = first_of_each(own), first_of_each(others)
     evidence = Evidence(attacks, found, found_control)
     return conclude(subject, evidence, own, others, left_out, max_rate, degradations, methods, seed)
@@ -194,6 +203,7 @@ def conclude(
 
 
 def _warnings(audit: Audit) -> Iterator[str]:
+    yield from audit.subject.remarks
     if not audit.instrument.works:
         yield in_words(audit.instrument)
     alike = audit.exchangeability
@@ -210,10 +220,11 @@ def _warnings(audit: Audit) -> Iterator[str]:
             f"{left_out} images were left out: {copies.crossing} control images that are near-duplicates of training "
             f"images, and {copies.train} training and {copies.control} control images that are copies of others."
         )
-    if sizes_differ(audit.evidence.train, audit.evidence.control):
+    counts = audit.rates["accurate"]["any"]
+    if counts.control_rate >= MANY:
         yield (
-            "Training groups have other numbers of images than control groups: of the larger ones an image is likelier "
-            "to come back."
+            f"{counts.control:,} of {counts.control_count:,} control images came back exactly; were they trained on "
+            "too?"
         )
 
 
@@ -225,6 +236,17 @@ def settings_of(method: Method) -> dict[str, Any]:
 def described(network: Wrapped, weights: str | Path | None) -> dict[str, Any]:
     """What a report says of the network."""
     return {**network.given.spec, "weights": None if weights is None else str(weights)}
+
+
+def _check_kinds(degradations: object, methods: object) -> None:
+    """Raise InputError unless both are lists of what they are called."""
+    for name, given, is_one, example in (
+        ("degradations", degradations, lambda own: hasattr(own, "degrade"), 'memrec.Erasure("center")'),
+        ("methods", methods, lambda own: hasattr(own, "recover"), "memrec.KnownMask()"),
+    ):
+        entries = listed(given)
+        if entries is None or not all(is_one(own) and not isinstance(own, type) for own in entries):
+            raise InputError(f"{name} {described_value(given)} is no list of such; give one, such as [{example}]")
 
 
 def _sides(train: Any, control: Any, train_groups: Any, control_groups: Any) -> tuple[ImageSet, ImageSet]:
@@ -254,6 +276,6 @@ def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
             "give them so, and say with range or mean and std what the network takes"
         )
     if isinstance(images, ImageSet):
-        return images
+        return replace(images, images=batch.detach().float().cpu())
     ids = tuple(f"{number:06}" for number in torch.arange(len(batch)).tolist())
     return ImageSet(batch.detach().float().cpu(), ids, (None,) * len(batch))

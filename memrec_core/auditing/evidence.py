@@ -26,7 +26,7 @@ class Side:
     """N images under A attacks, as float64; or N groups of images, see `grouped`.
 
     Args:
-        recovered: (A, N), the MSE of what came back.
+        recovered: (A, N), the MSE of what came back; NaN where the network gave no finite numbers for it.
         missing: (A, N), that over the erased pixels alone.
         damage: (A, N), the least MSE that is had without the network, of the degraded image itself and of that with
             smooth values in its holes: little where what was erased was black or plain anyway.
@@ -47,6 +47,11 @@ class Side:
     def images(self) -> int:
         """How many images there are, whatever counts as one."""
         return len(self) if self.sizes is None else int(self.sizes.sum())
+
+    @property
+    def unasked(self) -> np.ndarray:
+        """Which images (N,) the network gave no finite numbers for, undamaged or under any attack."""
+        return np.isnan(self.recovered).all(0) | ~np.isfinite(self.reconstruction)
 
     def back(self, threshold: float) -> np.ndarray:
         """Which images came back with an MSE under the threshold, (A, N) bool; not those that are had without the

@@ -1,5 +1,6 @@
 """Images that count as one, such as a patient's slices: what is of one origin comes back, or doesn't, together."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -10,14 +11,20 @@ import numpy as np
 from memrec_core.arguments import described, listed
 from memrec_core.auditing.distinct import part
 from memrec_core.auditing.evidence import Side
-from memrec_core.auditing.membership import auc, auc_interval
 from memrec_core.datasets.image_set import ImageSet
 from memrec_core.errors import InputError, shown
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 
 
-def grouped(side: Side, labels: Sequence[str | None]) -> Side:
-    """One column for each group in place of each image, in the order in which the `labels` (N,) first name them.
+def least_size(*sides: Sequence[str | None]) -> int:
+    """How many images the smallest group of all sides has: so many of each group are looked at, for of a larger one an
+    image is likelier to come back."""
+    return min(count for labels in sides for count in Counter(labels).values())
+
+
+def grouped(side: Side, labels: Sequence[str | None], most: int | None = None) -> Side:
+    """One column for each group in place of each image, in the order in which the `labels` (N,) first name them, from
+    the first `most` images of each group, all where left out.
 
     A group came back under an attack if any image of its own did, at either threshold: its `recovered` and `damage` are
     the least and the largest of those that did, or those of the image with the least error where none did. `missing`
@@ -26,17 +33,17 @@ def grouped(side: Side, labels: Sequence[str | None]) -> Side:
     groups: dict[str | None, list[int]] = {}
     for place, label in enumerate(labels):
         groups.setdefault(label, []).append(place)
-    places = [np.array(own) for own in groups.values()]
+    places = [np.array(own[:most]) for own in groups.values()]
     counts = side.back(ACCURATE) | side.back(APPROXIMATE)
     best = _of_each(np.where(np.isnan(side.recovered), np.inf, side.recovered), places, np.argmin)
     back = _of_each(counts, places, np.any)
     least = _of_each(np.where(counts, side.recovered, np.inf), places, np.min)
-    most = _of_each(np.where(counts, side.damage, -np.inf), places, np.max)
+    largest = _of_each(np.where(counts, side.damage, -np.inf), places, np.max)
     rows, first = np.arange(len(counts))[:, None], np.stack([own[k] for own, k in zip(places, best.T, strict=True)], 1)
     return Side(
         np.where(back, least, side.recovered[rows, first]),
         _of_each(side.missing, places, np.fmin.reduce),
-        np.where(back, most, side.damage[rows, first]),
+        np.where(back, largest, side.damage[rows, first]),
         _of_each(side.reconstruction, places, np.median),
         np.array([len(own) for own in places]),
     )
@@ -75,12 +82,3 @@ def first_of_each(images: ImageSet) -> ImageSet:
     for place, label in enumerate(images.labels):
         first.setdefault(label, place)
     return part(images, np.array(list(first.values())))
-
-
-def sizes_differ(train: Side, control: Side) -> bool:
-    """Whether groups of one side have more images than those of the other: the more, the likelier one comes back."""
-    if train.sizes is None or control.sizes is None:
-        return False
-    value = auc(train.sizes.astype(float), control.sizes.astype(float))
-    low, high = auc_interval(value, len(train), len(control))
-    return not low <= 0.5 <= high

@@ -15,6 +15,8 @@ THRESHOLDS = {"accurate": ACCURATE, "approximate": APPROXIMATE}
 ERROR = (1 - CONFIDENCE) / len(THRESHOLDS)
 """Of each of the two tests (Bonferroni): of networks that treat both sides alike at most 5 % are said to leak."""
 LEAST_P = 1e-300
+BOUNDING = "approximate"
+"""The kind of recovery that a bound is of."""
 MOST_IMAGES = 10**7
 """Where more would be needed, no number of images is named."""
 
@@ -33,35 +35,29 @@ class Verdict:
 
 
 def verdict(evidence: Evidence, max_rate: float, instrument: Instrument, alike: bool | None = None) -> Verdict:
-    """Leaks are looked for among accurate and approximate recoveries; a bound is one of accurate recoveries where the
-    network can give them at all, and of approximate ones otherwise; with an instrument that does not work there is
-    none. Where the sides are not `alike`, see exchangeability.py, a difference of approximate recoveries need not be
-    memory, but may be of plainer pictures, and shows no leak."""
+    """Leaks are looked for among accurate and approximate recoveries. Where the sides are not known to be `alike`, see
+    exchangeability.py, a difference of approximate recoveries need not be memory, and shows no leak. A bound is one of
+    approximate recoveries, of which accurate ones are a part. There is none where the network can't reproduce its
+    images, where it gave no numbers for one of them, or with an instrument that does not work."""
     found = {kind: by_any(evidence, threshold) for kind, threshold in THRESHOLDS.items()}
     for kind, counts in found.items():
-        if counts.p < ERROR and kind == "approximate" and alike is False:
-            return Verdict(INCONCLUSIVE, kind, _of_other_pictures(counts, kind, evidence))
+        if counts.p < ERROR and kind == "approximate" and not alike:
+            return Verdict(INCONCLUSIVE, kind, _of_other_pictures(counts, evidence, alike))
         if counts.p < ERROR:
             return Verdict(LEAKS, kind, _leaks(counts, kind, evidence))
-    kind = reachable(evidence)
-    if kind is None:
-        return Verdict(INCONCLUSIVE, "approximate", _lossy(evidence, found["approximate"]))
-    counts = found[kind]
+    counts = found[BOUNDING]
+    if not median(evidence.train) < APPROXIMATE:
+        return Verdict(INCONCLUSIVE, BOUNDING, _lossy(evidence, counts))
+    if unasked := int(evidence.train.unasked.sum()):
+        return Verdict(INCONCLUSIVE, BOUNDING, _without_numbers(unasked, counts, evidence))
     if not instrument.works:
         return Verdict(
-            INCONCLUSIVE, kind, f"Inconclusive: {_came_back(counts, kind, evidence)}. {in_words(instrument)}"
+            INCONCLUSIVE, BOUNDING, f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}. {in_words(instrument)}"
         )
     if counts.interval[1] < max_rate:
-        return Verdict(BOUNDED, kind, _bounded(counts, kind, evidence, max_rate))
+        return Verdict(BOUNDED, BOUNDING, _bounded(counts, evidence, max_rate))
     needed = images_needed(counts, max_rate)
-    return Verdict(INCONCLUSIVE, kind, _open(counts, kind, evidence, max_rate, needed), needed)
-
-
-def reachable(evidence: Evidence) -> str | None:
-    """Which recoveries the network can give: those whose threshold its own reconstruction meets for half of the
-    training images. What it can't reproduce undamaged it can't give back either, and that is no sign of safety."""
-    floor = median(evidence.train)
-    return next((kind for kind, threshold in THRESHOLDS.items() if floor < threshold), None)
+    return Verdict(INCONCLUSIVE, BOUNDING, _open(counts, evidence, max_rate, needed), needed)
 
 
 def median(side: Side) -> float:
@@ -89,25 +85,36 @@ def _leaks(counts: Comparison, kind: str, evidence: Evidence) -> str:
     )
 
 
-def _of_other_pictures(counts: Comparison, kind: str, evidence: Evidence) -> str:
+def _of_other_pictures(counts: Comparison, evidence: Evidence, alike: bool | None) -> str:
+    why = (
+        "can be told apart as pictures" if alike is False else "have too few images to tell whether they are of a kind"
+    )
     return (
-        f"Inconclusive: {_came_back(counts, kind, evidence)}; that is significantly more, with p {_p(counts.p)}, but "
-        "the two sides can be told apart as pictures, and plainer ones come back from any network; give control images "
-        "of the same kind."
+        f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}; that is significantly more, with p {_p(counts.p)}, "
+        f"but the two sides {why}, and pictures of another kind may come back more easily without any memory; give "
+        f"{'control images of the same kind' if alike is False else '20 images a side or more'}."
     )
 
 
-def _bounded(counts: Comparison, kind: str, evidence: Evidence, max_rate: float) -> str:
+def _without_numbers(unasked: int, counts: Comparison, evidence: Evidence) -> str:
     return (
-        f"Bounded under these attacks: {_came_back(counts, kind, evidence)}; the upper end of the interval is under "
-        f"the limit of {_per_cent(max_rate)}. Other attacks may recover more."
+        f"Inconclusive: for {unasked:,} of {counts.train_count:,} training {_units(evidence)} the network gives values "
+        f"that are not finite, so that nothing is known of them ({_came_back(counts, BOUNDING, evidence)}); mend the "
+        "network."
     )
 
 
-def _open(counts: Comparison, kind: str, evidence: Evidence, max_rate: float, needed: int | None) -> str:
-    more = "" if needed is None else f"; {needed:,} training images of which no larger share comes back would bound it"
+def _bounded(counts: Comparison, evidence: Evidence, max_rate: float) -> str:
     return (
-        f"Inconclusive: {_came_back(counts, kind, evidence)}; that is not significantly more than of the control "
+        f"Bounded under these attacks: {_came_back(counts, BOUNDING, evidence)}; the upper end of the interval is "
+        f"under the limit of {_per_cent(max_rate)}. Other attacks may recover more."
+    )
+
+
+def _open(counts: Comparison, evidence: Evidence, max_rate: float, needed: int | None) -> str:
+    more = "" if needed is None else f"; {needed:,} training {_units(evidence)} with no larger share would bound it"
+    return (
+        f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}; that is not significantly more than of the control "
         f"images, and the interval is not under the limit of {_per_cent(max_rate)}{more}."
     )
 
@@ -124,13 +131,19 @@ def _lossy(evidence: Evidence, counts: Comparison) -> str:
 def _came_back(counts: Comparison, kind: str, evidence: Evidence) -> str:
     low, high = counts.interval
     exactly = "exactly" if kind == "accurate" else "approximately"
-    images = "images" if evidence.train.sizes is None else "groups of images"
-    attacks = len(evidence.attacks)
+    images, attacks = _units(evidence), len(evidence.attacks)
+    other = "approximate" if kind == "accurate" else "accurate"
+    beside = by_any(evidence, THRESHOLDS[other])
+    also = f"{beside.train:,} and {beside.control:,} {'exactly' if other == 'accurate' else 'approximately'}"
     return (
         f"{counts.train:,} of {counts.train_count:,} training {images} came back {exactly} ({_per_cent(low)} to "
         f"{_per_cent(high)}), {counts.control:,} of {counts.control_count:,} control {images}, by "
-        f"{'the one attack' if attacks == 1 else f'any of {attacks} attacks'} (MSE under {THRESHOLDS[kind]:g})"
+        f"{'the one attack' if attacks == 1 else f'any of {attacks} attacks'} (MSE under {THRESHOLDS[kind]:g}; {also})"
     )
+
+
+def _units(evidence: Evidence) -> str:
+    return "images" if evidence.train.sizes is None else "groups of images"
 
 
 def _p(p: float) -> str:

@@ -25,36 +25,40 @@ SIDES = (28, 32, 48, 64, 96, 128, 224, 256)
 """Usual sides of networks that take images of one size alone."""
 
 
-def check(network: Network, image_shape: tuple[int, int, int], name: str = "the network") -> None:
+def check(
+    network: Network, image_shape: tuple[int, int, int], name: str = "the network", images: Tensor | None = None
+) -> None:
     """Raise InputError unless `network` can stand for an autoencoder of images (C, H, W) in [0, 1].
 
-    It is applied to a batch of random images, in evaluation mode, several times. It must return images of the same
-    shape, finite, always the same, and for an image alone what it returns for it in a batch. Of a size that it can't
-    take the sentence says, where that can be found out, which it could. Random states are as before afterwards.
+    It is applied several times to a batch of random images, or of `images` (N, C, H, W), in evaluation mode. It must
+    return images of the same shape, finite, always the same, and for an image alone what it returns for it in a batch.
+    Of a size that it can't take the sentence says, where that can be found out, which it could. Random states are as
+    before afterwards.
     """
     channels, height, width = check_image_shape(image_shape)
     with undisturbed(network) as device:
-        batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
+        batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0))
+        batch = (batch if images is None else images[:IMAGES]).to(device)
         f = checked(network)
         try:
-            images = f(batch)
+            found = f(batch)
         except InputError as error:
             needs = _needs(f, batch[:1])
             if needs is None:
                 raise
             raise InputError(f"{name} {needs}") from error
-        if not images.isfinite().all():
+        if not found.isfinite().all():
             raise InputError(
                 f"{name} returns values that are not finite for images in [0, 1]; check its weights, and range or mean "
                 "and std"
             )
-        if (apart := max(_apart(f(batch), images) for _ in range(TIMES - 1))) > SAME:
+        if (apart := max(_apart(f(batch), found) for _ in range(TIMES - 1))) > SAME:
             raise InputError(
                 f"{name} is not deterministic: what it returns for the same images differs by up to {apart:.2g} from "
                 "call to call (dropout that stays on after eval(), or a sampled latent); switch that off in evaluation "
                 "mode, or name a function that does, deterministic: package.module:function"
             )
-        if (apart := max(_apart(f(batch[i : i + 1]), images[i : i + 1]) for i in (0, IMAGES - 1))) > ALIKE:
+        if (apart := max(_apart(f(batch[i : i + 1]), found[i : i + 1]) for i in (0, len(batch) - 1))) > ALIKE:
             raise InputError(
                 f"{name} returns another image for the same one alone than in a batch, by up to {apart:.2g}; each must "
                 "stand for itself, as with the kept statistics of a batch normalisation in evaluation mode"

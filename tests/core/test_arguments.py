@@ -423,7 +423,7 @@ def test_other_arguments_of_the_methods_are_refused_too():
         refused("unknown first mask .*coin_flips, zeros", unknown, first_mask=value)
         refused("unknown fill .*unknown, colour, anything", adaptive, fill=value)
         for name in ("one_mask", "carry_state"):
-            refused(f"{name} must be true or false, not ", adaptive, **{name: value})
+            refused(f"{name} must be True or False, not ", adaptive, **{name: value})
     for recover in (unknown, iterated, adaptive):
         refused("on_iteration .* a function", recover, on_iteration=[])
     for value in (-0.1, 1.1, math.nan, "1", None):

@@ -47,10 +47,10 @@ def test_two_thresholds_share_the_error_of_five_per_cent(back: int, leaks: bool)
 
 
 def test_approximate_recoveries_are_a_leak_too_and_the_sentence_says_which():
-    found = verdict(evidence(side(0, 100, nearly=40), side(0, 100, nearly=2)), 0.01, WORKS)
+    found = verdict(evidence(side(0, 100, nearly=40), side(0, 100, nearly=2)), 0.01, WORKS, alike=True)
     assert (found.word, found.kind) == ("leaks", "approximate")
     assert "40 of 100 training images came back approximately" in found.sentence
-    assert f"(MSE under {APPROXIMATE:g})" in found.sentence
+    assert f"(MSE under {APPROXIMATE:g}; 0 and 0 exactly)" in found.sentence
 
 
 def test_network_leaks_whatever_share_may_come_back_and_even_if_the_instrument_fails():
@@ -67,8 +67,9 @@ def test_sides_that_are_told_apart_as_pictures_leak_by_exact_recoveries_alone():
     """Plainer pictures come back approximately from any network."""
     nearly, exact = evidence(side(0, 60, nearly=40), side(0, 60)), evidence(side(40, 60), side(0, 60))
     assert verdict(exact, 0.01, WORKS, alike=False).word == "leaks"
-    for alike in (True, None):
-        assert verdict(nearly, 0.01, WORKS, alike).word == "leaks"
+    assert verdict(nearly, 0.01, WORKS, alike=True).word == "leaks"
+    unknown = verdict(nearly, 0.01, WORKS, alike=None)
+    assert (unknown.word, "give 20 images a side or more" in unknown.sentence) == ("inconclusive", True)
     found = verdict(nearly, 0.01, WORKS, alike=False)
     assert (found.word, found.kind) == ("inconclusive", "approximate")
     assert "significantly more, with p = " in found.sentence
@@ -88,13 +89,13 @@ def test_hundred_images_of_which_none_came_back_bound_no_rate_of_one_per_cent_an
     found = verdict(evidence(side(0, 100), side(0, 100)), 0.01, WORKS)
     assert (found.word, found.needed) == ("inconclusive", 368)
     assert "(0 % to 3.62 %)" in found.sentence
-    assert "368 training images of which no larger share comes back would bound it" in found.sentence
+    assert "368 training images with no larger share would bound it" in found.sentence
     assert word(side(0, 100), side(0, 100), max_rate=0.04) == "bounded"
 
 
 def test_bound_is_under_these_attacks_and_no_word_of_safety():
     said = verdict(evidence(side(0, 400), side(0, 400)), 0.01, WORKS).sentence
-    assert said.startswith("Bounded under these attacks: 0 of 400 training images came back exactly")
+    assert said.startswith("Bounded under these attacks: 0 of 400 training images came back approximately")
     assert "Other attacks may recover more" in said
     for sentence in (said, verdict(evidence(side(0, 9), side(0, 9)), 0.01, WORKS).sentence):
         assert not re.search(r"\b(safe|secure|no leak|private)\b", sentence)
@@ -110,7 +111,7 @@ def test_nothing_is_bounded_with_an_instrument_that_fails():
 @pytest.mark.parametrize(
     ("floor", "expected", "kind"),
     [
-        (ACCURATE / 2, "bounded", "accurate"),
+        (ACCURATE / 2, "bounded", "approximate"),
         (ACCURATE * 2, "bounded", "approximate"),
         (APPROXIMATE / 2, "bounded", "approximate"),
         (APPROXIMATE * 2, "inconclusive", "approximate"),
@@ -121,6 +122,30 @@ def test_nothing_is_bounded_with_an_instrument_that_fails():
 def test_bound_is_of_what_the_network_can_give_back_at_all(floor: float, expected: str, kind: str):
     found = verdict(evidence(side(0, 400, reconstruction=floor), side(0, 400)), 0.01, WORKS)
     assert (found.word, found.kind) == (expected, kind)
+
+
+def test_what_comes_back_approximately_is_not_bounded_by_what_comes_back_exactly():
+    """A network that reproduces undamaged images exactly, and gives damaged ones back with an MSE of 1e-6."""
+    same = evidence(side(0, 400, nearly=400), side(0, 400, nearly=400))
+    few = evidence(side(0, 60, nearly=4), side(0, 60))
+    for found in (verdict(same, 0.01, WORKS, alike=True), verdict(few, 0.1, WORKS, alike=True)):
+        assert found.word == "inconclusive"
+        assert "came back approximately" in found.sentence
+
+
+def test_sentence_has_both_kinds_of_recovery():
+    found = verdict(evidence(side(8, 100, nearly=92), side(0, 100)), 0.01, WORKS, alike=True)
+    assert "8 of 100 training images came back exactly" in found.sentence
+    assert "100 and 0 approximately" in found.sentence
+
+
+@pytest.mark.parametrize("undamaged", [True, False])
+def test_nothing_is_bounded_where_the_network_gave_no_numbers(undamaged: bool):
+    train = side(0, 1000)
+    (train.reconstruction if undamaged else train.recovered)[..., :3] = np.nan
+    found = verdict(evidence(train, side(0, 1000)), 0.01, WORKS)
+    assert found.word == "inconclusive"
+    assert "for 3 of 1,000 training images the network gives values that are not finite" in found.sentence
 
 
 def test_lossy_network_is_not_called_bounded_and_the_sentence_says_why():

@@ -3,7 +3,9 @@
 from memrec_core.auditing import Audit, Evidence
 from memrec_core.auditing.audit import MAX_RATE, Subject, conclude
 from memrec_core.auditing.distinct import Duplicates
-from memrec_core.auditing.groups import check_apart, first_of_each, grouped
+from memrec_core.auditing.groups import check_apart, first_of_each, grouped, least_size
+from memrec_core.auditing.network import remarks_on
+from memrec_core.autoencoders import forms
 from memrec_core.datasets import ImageSet
 from workflows.audit.evidence import evidence_of, images_of
 from workflows.audit.grouping import with_groups_of
@@ -27,6 +29,7 @@ def conclusion(run: OpenRun, max_rate: float | None, group: str | None = None) -
         {**model.described(experiment.seed), "weights": model.weights, "digest": metadata["digest"]},
         catalogue.fingerprint("train"),
         catalogue.fingerprint("control"),
+        remarks_on(forms.Named(model.network, model.weights), network, images_of(audit, "train").images),
     )
     evidence, train, control = evidence_of(run, audit, network), images_of(audit, "train"), images_of(audit, "control")
     if group is not None:
@@ -47,7 +50,8 @@ def conclusion(run: OpenRun, max_rate: float | None, group: str | None = None) -
 def _grouped(evidence: Evidence, train: ImageSet, control: ImageSet) -> tuple[Evidence, ImageSet, ImageSet]:
     """A group in place of each image."""
     check_apart(train, control)
-    sides = grouped(evidence.train, train.labels), grouped(evidence.control, control.labels)
+    most = least_size(train.labels, control.labels)
+    sides = grouped(evidence.train, train.labels, most), grouped(evidence.control, control.labels, most)
     return Evidence(evidence.attacks, *sides), first_of_each(train), first_of_each(control)
 
 

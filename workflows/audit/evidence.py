@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from memrec_core.auditing import Attack, Evidence, Side
-from memrec_core.auditing.attacks import attacks_of, damage_of, reconstruction_error
+from memrec_core.auditing.attacks import attacks_of, damage_of, known, reconstruction_error
 from memrec_core.datasets import ImageSet
 from memrec_core.degradations import Degradation
 from memrec_core.network import Network
@@ -17,7 +17,7 @@ from workflows.work.recover import Pictures
 
 AT_ONCE = 256
 """Images that are degraded, or given to the network, side by side."""
-COLUMNS = ["split", "image_id", "method", "degradation", "mse", "mse_missing"]
+COLUMNS = ["split", "image_id", "method", "degradation", "mse", "mse_missing", "status"]
 
 
 def evidence_of(run: OpenRun, audit: AuditSet, network: Network) -> Evidence:
@@ -65,7 +65,7 @@ def _side(
         for degradation in experiment.degradations
     }
     return Side(
-        np.stack([own["mse"].to_numpy() for own in ordered]),
+        np.stack([known(own["mse"].to_numpy(), own["status"].to_numpy()) for own in ordered]),
         np.stack([own["mse_missing"].to_numpy() for own in ordered]),
         np.stack([damage[attack.degradation] for attack in attacks]),
         reconstruction_error(network, images.images, AT_ONCE).numpy(),

@@ -1,6 +1,6 @@
 """Whether the network fits the pictures, before any work is done for it."""
 
-from memrec_core.autoencoders.fit import check_range
+from memrec_core.auditing import network
 from memrec_core.autoencoders.given import from_safetensors
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_split
@@ -11,5 +11,5 @@ def check_fit(experiment: Experiment) -> None:
     to be, and where another range of pixels is clearly its own."""
     (model,), (data,) = experiment.given_models, experiment.data
     model.check_network(data.image_shape)
-    network = from_safetensors(model.packed(), model.network, model.network.name)
-    check_range(network, load_split(data, experiment.seed, "train").images, model.network.name)
+    built = from_safetensors(model.packed(), model.network, model.network.name)
+    network.check_fit(built, load_split(data, experiment.seed, "train").images, model.network.name)
