@@ -14,7 +14,7 @@ from memrec_core.degradations import Erasure
 from memrec_core.recovery import AutoencoderIterations, KnownMask
 from tests.core.evidence import WORKS
 
-AUDITS, NETWORKS = 200, 40
+AUDITS, NETWORKS = 200, 20
 ATTACKS = tuple(Attack(method, mask) for mask in ("center", "bottom", "random_80") for method in "abcd")
 
 

@@ -127,6 +127,7 @@ def test_where_work_failed_there_is_no_verdict(audit, theirs: Path, leaky: Path,
     assert "Verdict" not in (run / "report" / "index.html").read_text()
 
 
+@pytest.mark.long
 def test_report_that_may_leave_has_neither_pictures_nor_names(audit, theirs: Path, tmp_path: Path):
     named = tmp_path / "named"
     (named / "surname").mkdir(parents=True)
@@ -156,6 +157,7 @@ def test_report_that_may_leave_has_neither_pictures_nor_names(audit, theirs: Pat
     assert "not those that" in called.err
 
 
+@pytest.mark.long
 def test_pictures_of_a_patient_count_as_one_and_python_says_the_same(audit, theirs: Path, tmp_path: Path):
     for split in ("train", "control"):
         for place, path in enumerate(sorted((theirs / split).iterdir())):
