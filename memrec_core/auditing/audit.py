@@ -15,7 +15,7 @@ from memrec_core.auditing.attacks import DEGRADATIONS, METHODS, attacks_of, meas
 from memrec_core.auditing.distinct import Duplicates, distinct
 from memrec_core.auditing.evidence import Attack, Comparison, Evidence, by_any, by_attack
 from memrec_core.auditing.exchangeability import Exchangeability, exchangeability
-from memrec_core.auditing.groups import check_apart, first_of_each, grouped, least_size, with_groups
+from memrec_core.auditing.groups import by_group, check_apart, with_groups
 from memrec_core.auditing.instrument import Instrument, check_instrument, in_words
 from memrec_core.auditing.membership import Membership, membership
 from memrec_core.auditing.network import loaded, remarks_on, settled
@@ -168,9 +168,7 @@ def audit(
     found = measure(network, own, "train", degradations, methods, seed, **place)
     found_control = measure(network, others, "control", degradations, methods, seed, **place)
     if train_groups is not None:
-        most = least_size(own.labels, others.labels)
-        found, found_control = grouped(found, own.labels, most), grouped(found_control, others.labels, most)
-        own, others = first_of_each(own), first_of_each(others)
+        found, found_control, own, others = by_group(found, found_control, own, others)
     evidence = Evidence(attacks, found, found_control)
     return conclude(subject, evidence, own, others, left_out, max_rate, degradations, methods, seed)
 

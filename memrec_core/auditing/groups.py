@@ -82,3 +82,12 @@ def first_of_each(images: ImageSet) -> ImageSet:
     for place, label in enumerate(images.labels):
         first.setdefault(label, place)
     return part(images, np.array(list(first.values())))
+
+
+def by_group(train: Side, control: Side, images: ImageSet, others: ImageSet) -> tuple[Side, Side, ImageSet, ImageSet]:
+    """Both sides with a group in place of each image, by the labels of their images; of each group one image. Raises
+    InputError as `check_apart`."""
+    check_apart(images, others)
+    most = least_size(images.labels, others.labels)
+    sides = grouped(train, images.labels, most), grouped(control, others.labels, most)
+    return *sides, first_of_each(images), first_of_each(others)

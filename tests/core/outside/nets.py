@@ -9,19 +9,23 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def connected(*sizes):
+    """Linear layers of these sizes, orthogonal at first, with activations between them."""
+    layers = []
+    for fan_in, fan_out in pairwise(sizes):
+        layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU()]
+    for layer in layers[::2]:
+        nn.init.orthogonal_(layer.weight, gain=1.4)
+        nn.init.zeros_(layer.bias)
+    return nn.Sequential(*layers[:-1])
+
+
 class Dense(nn.Module):
     """For grey images of 28 x 20 in [-1, 1]; returns a dict."""
 
     def __init__(self, width=160):
         super().__init__()
-        sizes = [560, width, width, width, 560]
-        layers = []
-        for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU()]
-        self.body = nn.Sequential(*layers[:-1])
-        for layer in self.body[::2]:
-            nn.init.orthogonal_(layer.weight, gain=1.4)
-            nn.init.zeros_(layer.bias)
+        self.body = connected(560, width, width, width, 560)
 
     def forward(self, x):
         return {"recon": self.body(x.flatten(1)).view_as(x), "features": x.flatten(1), "x": x}
@@ -280,14 +284,7 @@ class Grey(nn.Module):
 
     def __init__(self, width=128):
         super().__init__()
-        sizes = [64, width, width, width, 64]
-        layers = []
-        for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU()]
-        self.body = nn.Sequential(*layers[:-1])
-        for layer in self.body[::2]:
-            nn.init.orthogonal_(layer.weight, gain=1.4)
-            nn.init.zeros_(layer.bias)
+        self.body = connected(64, width, width, width, 64)
 
     def forward(self, x):
         return self.body(x.flatten(1)).view_as(x)
