@@ -33,6 +33,11 @@ def move_file(source: Path, path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def is_temporary(name: str, final: str) -> bool:
+    """Whether a file's name is one that a file has while it is written that will be called `final`."""
+    return name.startswith(f".{final}.") and name.endswith(".tmp")
+
+
 def _write(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None:
     """Write a temporary file beside `path`, and let `place` give it that name."""
     path.parent.mkdir(parents=True, exist_ok=True)

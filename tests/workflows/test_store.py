@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from workflows.errors import StoreError
 from workflows.experiment.resolved import Experiment
 from workflows.run.identity import claim
 from workflows.run.run import Run
-from workflows.run.store import Store
+from workflows.run.store import EXPERIMENT, Store
 
 
 def test_writer_killed_half_way_leaves_the_old_file_and_nothing_that_readers_see(tmp_path: Path):
@@ -107,6 +109,25 @@ def test_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path, smal
     with pytest.raises(InputError, match="is not a run of memrec"):
         claim(Run(small, Store(str(tmp_path))))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_folder_in_which_a_driver_was_killed_at_its_first_file_is_a_new_one(tmp_path: Path, small: Experiment):
+    (tmp_path / f".{EXPERIMENT}.0123abcd.tmp").write_text("seed: 4")
+    claim(Run(small, Store(str(tmp_path))))
+    assert Store(str(tmp_path)).read(EXPERIMENT) == small.to_yaml().encode()
+
+
+def test_drivers_that_begin_one_run_at_once_all_have_it(tmp_path: Path, small: Experiment):
+    for number in range(40):
+        start = threading.Barrier(8)
+
+        def begin(folder: str = f"{tmp_path}/{number}", start: threading.Barrier = start) -> None:
+            start.wait()
+            claim(Run(small, Store(folder)))
+
+        with ThreadPoolExecutor(8) as drivers:
+            for driver in [drivers.submit(begin) for _ in range(8)]:
+                driver.result()
 
 
 def test_object_store_behaves_as_a_folder_does(small: Experiment):

@@ -30,10 +30,11 @@ CHANGES_NO_ROW = {
 def begun(store: Store) -> Experiment | None:
     """The experiment of the run's folder; None where the folder is new or empty. Raises InputError where it is
     something else."""
-    if store.exists(EXPERIMENT):
+    holds_something = store.exists("") and store.holds_something()
+    if store.exists(EXPERIMENT):  # looked for last: it is a run's first file, and another driver may just write it
         return experiment_of(store)
     store.check_bucket()
-    if store.exists("") and store.holds_something():
+    if holds_something:
         raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
     return None
 

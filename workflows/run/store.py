@@ -34,7 +34,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from memrec_core.atomic import move_file, write_bytes, write_new_bytes
+from memrec_core.atomic import is_temporary, move_file, write_bytes, write_new_bytes
 from memrec_core.errors import InputError, in_a_line
 from workflows.errors import StoreError
 
@@ -135,9 +135,13 @@ class Store:
         return self.is_local and self.fs.isdir(self.path(name))
 
     def holds_something(self) -> bool:
-        """Whether it is a file, or a folder that is not empty."""
+        """Whether it is a file, or a folder with anything but a run's first file that is being written, or was when
+        its driver was killed."""
         with self._reading(""):
-            return self.fs.isfile(self.root) or bool(self.fs.ls(self.root))
+            if self.fs.isfile(self.root):
+                return True
+            names = (path.rstrip("/").rpartition("/")[2] for path in self.fs.ls(self.root, detail=False))
+            return not all(is_temporary(name, EXPERIMENT) for name in names)
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError where there is no such file."""
