@@ -12,8 +12,8 @@ from memrec_core.auditing.smoothing import smooth_fill
 from memrec_core.datasets.image_set import ImageSet
 from memrec_core.degradations import Degradation, Erasure, shape_of
 from memrec_core.errors import InputError
-from memrec_core.network import Network, as_prior
-from memrec_core.precision import full_float32
+from memrec_core.network import Network
+from memrec_core.reconstruction import reconstruction_error
 from memrec_core.recovery import Adaptive, AutoencoderIterations, Denoiser, KnownMask, Method, Problem, UnknownMask
 from memrec_core.recovery.result import NON_FINITE
 
@@ -106,20 +106,6 @@ def damage_of(degraded: Tensor, images: Tensor, kept: Tensor) -> Tensor:
     """The least MSE that is had without the network, (N,) float64: of the degraded images themselves, and with smooth
     values in their holes. `kept` is the masks, (N, C, H, W)."""
     return torch.minimum(*(metrics.mse(own, images) for own in (degraded, smooth_fill(degraded, kept))))
-
-
-@torch.no_grad()
-@full_float32()
-def reconstruction_error(
-    model: Network, images: Tensor, batch_size: int | None = None, device: torch.device | str | None = None
-) -> Tensor:
-    """MSE(f(x), x) of each of the images (N, C, H, W): (N,) float64, on the CPU."""
-    errors = []
-    with as_prior(model) as f:
-        for part in images.split(batch_size or max(1, len(images))):
-            own = part.to(device or part.device)
-            errors.append(metrics.mse(f(own), own).cpu())
-    return torch.cat(errors)
 
 
 def _numbers(errors: Tensor) -> np.ndarray:

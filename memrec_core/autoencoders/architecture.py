@@ -20,6 +20,7 @@ class Architecture:
         gammas: the penalty weights by activation.
         first_mask: the first estimate of an unknown mask, one of `recovery.unknown_mask.FIRST_MASKS`.
         optimiser: one of `training.RECIPES`, used where training is told of none.
+        start: one of `training.STARTS`, likewise.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Architecture:
     gammas: Mapping[str, float] = field(default_factory=dict, hash=False)
     first_mask: str = "coin_flips"
     optimiser: str = "adam"
+    start: str = "built"
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:

@@ -43,6 +43,17 @@ class FullyConnected(nn.Module):
             nn.init.orthogonal_(layer.weight, gain=1.0 if layer is linear[-1] else sqrt(2.0))
             nn.init.zeros_(layer.bias)
 
+    @torch.no_grad()
+    def center_(self, mean_in: Tensor, mean_out: Tensor, scale: float) -> None:
+        """Act on images less a mean (C, H, W), over `scale`, and add one: see `training.starts`."""
+        first, last = self.layers[0], self.layers[-1]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(last, nn.Linear)
+        first.weight.div_(scale)
+        first.bias.sub_(first.weight @ mean_in.flatten())
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(mean_out.flatten())
+
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x.flatten(1)).view_as(x)
 

@@ -48,6 +48,20 @@ class UNet(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    @torch.no_grad()
+    def center_(self, mean_in: Tensor, mean_out: Tensor, scale: float) -> None:
+        """Act on images less a mean, over `scale`, and add one: of each (C, H, W) a number for each channel, and
+        but for the border, where zeros stand around the image. See `training.starts`."""
+        first, last = self.encoder[0][0], self.last[0]  # pyright: ignore[reportIndexIssue]
+        assert isinstance(first, nn.Conv2d)
+        assert isinstance(last, nn.Conv2d)
+        assert first.bias is not None
+        assert last.bias is not None
+        first.weight.div_(scale)
+        first.bias.sub_(first.weight.sum((2, 3)) @ mean_in.mean((1, 2)))
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(mean_out.mean((1, 2)))
+
     def forward(self, x: Tensor) -> Tensor:
         encoded, x = [], x.contiguous(memory_format=torch.channels_last)
         for level, block in enumerate(self.encoder):

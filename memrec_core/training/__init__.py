@@ -5,10 +5,12 @@ from memrec_core.training.ladder import train
 from memrec_core.training.progress import History, Reached
 from memrec_core.training.recipes import RECIPES, Recipe
 from memrec_core.training.soap import Soap
+from memrec_core.training.starts import STARTS
 from memrec_core.training.state import State, StateFile
 
 __all__ = [
     "RECIPES",
+    "STARTS",
     "History",
     "Reached",
     "Recipe",

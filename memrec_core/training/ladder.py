@@ -1,6 +1,7 @@
 """Down the ladder: step after step, with a checkpoint where the loss is first seen at or under each target."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -25,6 +26,7 @@ from memrec_core.training.batches import Batches, RunningMean
 from memrec_core.training.floor import Ranked, check_floor
 from memrec_core.training.progress import History, Progress, Reached
 from memrec_core.training.recipes import recipe_for
+from memrec_core.training.starts import start_for
 from memrec_core.training.state import Course, Keeper, State, state_of
 
 OnCheckpoint = Callable[[nn.Module, Reached], None]
@@ -46,6 +48,7 @@ def train(
     on_checkpoint: OnCheckpoint | None = None,
     *,
     optimiser: str | None = None,
+    start: str | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
     max_steps: int = 200_000,
@@ -66,8 +69,10 @@ def train(
         seed: fixes the order of the batches.
         on_checkpoint: called with the model and what it reached, where the MSE is first seen at or under each target,
             from the highest to the lowest; adam's is looked at every tenth step, soap's at each.
-        optimiser: adam or soap; the architecture's own where left out. For a module from elsewhere that is soap where
-            it has convolutions, otherwise adam.
+        optimiser: one of RECIPES, adam or soap say; the architecture's own where left out. For a module from elsewhere
+            that is soap where it has convolutions, otherwise adam.
+        start: one of STARTS, what is done to the network before the first step: built (nothing), mean, shifted or
+            centred; the architecture's own where left out, and built for a module from elsewhere.
         learning_rate: the optimiser's own where left out.
         batch_size: all images where left out.
         max_steps: after so many steps training is given up.
@@ -89,14 +94,17 @@ def train(
     if isinstance(model, Ranked):
         check_floor(model.output_rank, images, ladder[-1])
     images, network = images.detach(), checked(model)
-    recipe = recipe_for(model, optimiser, learning_rate)
+    recipe, begin = recipe_for(model, optimiser, learning_rate), start_for(model, start)
     descent = recipe.optimiser(model.parameters(), lr=torch.tensor(recipe.learning_rate, device=images.device))
     keeper, batches = Keeper(state_of(state), save_every_s), Batches(images, batch_size, seed)
     loss = RunningMean(batches.per_epoch, images.device)
     course = Course(model, descent, loss)
     keeper.resume(course, batches, ladder)
     progress, project = course.progress, model.project_ if isinstance(model, Projected) else None
+    if progress.step == 0:
+        begin(model, images)
     model.train()
+    clock = time.monotonic()
     while len(progress.history.reached) < len(ladder):
         batch = batches[progress.step]
         descent.zero_grad()
@@ -105,7 +113,7 @@ def train(
         before = loss.value
         loss.update(error.detach())
         if progress.step % recipe.look_every == 0:
-            progress.loss = loss.value.item()
+            progress.loss, clock = loss.value.item(), progress.count_seconds(clock)
             _keep_reached(model, batches, progress, ladder, on_checkpoint)
             if len(progress.history.reached) == len(ladder):
                 loss.value = before  # the state that is kept is that of the step's beginning
@@ -162,7 +170,7 @@ def _keep_reached(
         return
     exact = batches.loss(model)
     while len(history.reached) < len(ladder) and exact <= ladder[len(history.reached)]:
-        history.reached.append(Reached(ladder[len(history.reached)], exact, progress.step))
+        history.reached.append(Reached(ladder[len(history.reached)], exact, progress.step, progress.seconds))
         if on_checkpoint is not None:
             on_checkpoint(model, history.reached[-1])
 

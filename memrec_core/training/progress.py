@@ -1,6 +1,7 @@
 """How far a training has come, and whether it has a prospect of its next target."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,11 +14,13 @@ PATIENCE_STEPS = 3000
 
 @dataclass(frozen=True)
 class Reached:
-    """A target of the ladder, the training loss (MSE over all images) at its checkpoint, and the step."""
+    """A target of the ladder, the training loss (MSE over all images) at its checkpoint, the step, and the seconds that
+    the training had taken by then, in all its parts; None in the state of an earlier revision."""
 
     target: float
     loss: float
     step: int
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -31,7 +34,7 @@ class History:
 @dataclass
 class Progress:
     """What resuming needs beside the tensors. `of` identifies the batches, `ladder` has the targets, `loss` is the
-    running mean at the last look."""
+    running mean at the last look, `seconds` what all steps took."""
 
     of: str = ""
     ladder: list[float] = field(default_factory=list)
@@ -39,6 +42,7 @@ class Progress:
     best: float = math.inf
     best_step: int = 0
     loss: float = math.inf
+    seconds: float = 0.0
     history: History = field(default_factory=History)
 
     def leads_to(self, targets: Sequence[float]) -> bool:
@@ -57,6 +61,12 @@ class Progress:
         """These are its targets from now on. What it reached and is none of them is forgotten."""
         self.history.reached = [entry for entry in self.history.reached if entry.target in targets]
         self.ladder = list(targets)
+
+    def count_seconds(self, since: float) -> float:
+        """Add the time since then, by the monotonic clock; returns what it shows now."""
+        now = time.monotonic()
+        self.seconds += now - since
+        return now
 
     def check_prospects(self, target: float, max_steps: int) -> None:
         """Raise TrainingError where the loss is not finite, has not improved for long, or the steps are used up."""

@@ -16,18 +16,17 @@ from torch import Tensor, nn
 from memrec_core.arguments import check_number
 from memrec_core.autoencoders import architecture_of
 from memrec_core.errors import unknown
+from memrec_core.registry import Registry
 from memrec_core.training.soap import Soap
-
-WARMUP_STEPS = 100
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An optimiser, its usual learning rate, and the rate's decay: once the loss is below `decay_below`, the rate falls
-    with the power `decay_power` of it.
+    """An optimiser, its usual learning rate, and that rate's course.
 
-    The host looks at the loss every `look_every` steps, since each look waits for the device. SOAP's steps are long,
-    and the troughs of its loss short: it is looked at in each.
+    The rate rises over the first `warmup_steps`; once the loss is below `decay_below`, it falls with the power
+    `decay_power` of it. The host looks at the loss every `look_every` steps, since each look waits for the device.
+    SOAP's steps are long, and the troughs of its loss short: it is looked at in each.
     """
 
     optimiser: Callable[..., torch.optim.Optimizer]
@@ -35,17 +34,25 @@ class Recipe:
     decay_below: float
     decay_power: float
     look_every: int
+    warmup_steps: int = 100
 
     def rate(self, step: int, loss: Tensor) -> Tensor:
         """The learning rate of a step: a linear warm-up, times a root of the loss. Does not wait for the device."""
         decay = (loss / self.decay_below).pow(self.decay_power).clamp(max=1.0)
-        return decay * (self.learning_rate * min(1.0, (step + 1) / WARMUP_STEPS))
+        return decay * (self.learning_rate * min(1.0, (step + 1) / self.warmup_steps))
 
 
-RECIPES = {
-    "adam": Recipe(partial(torch.optim.Adam, fused=True), 1e-3, 1e-4, 1 / 4, look_every=10),
-    "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1),
-}
+ADAM = partial(torch.optim.Adam, fused=True)
+
+RECIPES = Registry[Recipe](
+    "optimiser",
+    {
+        "adam": Recipe(ADAM, 1e-3, 1e-4, 1 / 4, look_every=10),
+        "adam_quick": Recipe(ADAM, 1e-3, 1e-4, 1 / 8, look_every=10),
+        "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1),
+    },
+)
+"""By name. One from outside joins them: `RECIPES["mine"] = Recipe(...)`."""
 
 
 def recipe_for(model: nn.Module, optimiser: str | None, learning_rate: float | None) -> Recipe:

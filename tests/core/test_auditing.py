@@ -15,9 +15,9 @@ from torch.nn.functional import interpolate
 import memrec_core as memrec
 from memrec_core import autoencoders, datasets, training
 from memrec_core.auditing.as_json import document
-from memrec_core.auditing.attacks import reconstruction_error
 from memrec_core.degradations import Blur, Erasure
 from memrec_core.errors import InputError
+from memrec_core.reconstruction import reconstruction_error
 from memrec_core.recovery import AutoencoderIterations, KnownMask, UnknownMask
 from tests.core.outside import nets
 

@@ -51,6 +51,15 @@ def test_each_network_knows_what_trains_it(training: dict, fc10: tuple, unet: tu
     assert [(model.optimiser, model.learning_rate) for model in found.trained_models] == [fc10, unet]
 
 
+def test_entry_of_a_network_says_what_trains_it_before_the_others_does():
+    mine = {"optimiser": "soap", "start": "centred", "learning_rate": 0.02}
+    models = [{"architecture": "fc10", "label": "mine", **mine}, {"architecture": "fc10"}]
+    found = experiment.experiment_from({**MINIMAL, "models": models, "training": {"learning_rate": 0.01}})
+    assert [model.recipe for model in found.trained_models] == ["soap, centred, 0.02", "adam, built, 0.01"]
+    assert [mine.keys() & entry.keys() for entry in found.tree()["models"]] == [mine.keys(), set()]
+    assert experiment.experiment_from(found.tree()) == found
+
+
 def test_training_is_done_by_what_the_file_names(tmp_path: Path):
     def loss(place: str, *overrides: str) -> float:
         mine = experiment.parse(SMALL, "small", ["training.targets=[0.08]", *overrides])
@@ -58,8 +67,13 @@ def test_training_is_done_by_what_the_file_names(tmp_path: Path):
         return train_model(run, mine.trained_models[0], images).loss
 
     usual, rate = loss("usual"), "training.learning_rate=1e-3"
-    others = [loss("faster", "training.learning_rate=1e-2"), loss("soap", rate, "training.optimiser=soap")]
-    assert len({usual, *others}) == 3
+    others = [
+        loss("faster", "training.learning_rate=1e-2"),
+        loss("soap", rate, "training.optimiser=soap"),
+        loss("shifted", rate, "training.start=shifted"),
+        loss("its own", rate, "models.0.start=centred"),
+    ]
+    assert len({usual, *others}) == 5
     assert loss("named", rate, "training.optimiser=adam", "models.0.label=b") == usual
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from memrec_core.auditing import Attack, Evidence, Side
-from memrec_core.auditing.attacks import attacks_of, damage_of, known, reconstruction_error
+from memrec_core.auditing.attacks import attacks_of, damage_of, known
 from memrec_core.datasets import ImageSet
 from memrec_core.degradations import Degradation
 from memrec_core.network import Network
+from memrec_core.reconstruction import reconstruction_error
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import AuditSet
 from workflows.run.opened import OpenRun

@@ -22,6 +22,8 @@ from workflows.experiment.plain import changed_settings, plain
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
+TRAINED_BY = ("optimiser", "start", "learning_rate")
+"""What the entry of a network may say of its training."""
 OUTPUTS = 64
 """How many values of a given network's outputs are kept, about."""
 
@@ -92,22 +94,32 @@ class TrainedModel(Model):
         architecture: its name, one of memrec_core.autoencoders.
         options: all of the architecture's own.
         optimiser: what trains it, one of memrec_core.training.RECIPES; the experiment's, or else the architecture's.
+        start: where its training begins, one of memrec_core.training.STARTS; likewise.
         learning_rate: the experiment's, or else the optimiser's.
+        trained_by: which of these three its own entry names, with the value.
     """
 
     architecture: str
     options: Mapping[str, Any] = field(hash=False)
     optimiser: str
+    start: str
     learning_rate: float
+    trained_by: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def tree(self) -> dict[str, Any]:
-        """Its entry; the options stand beside the others, and what trains it in the experiment's own entry."""
-        return {"architecture": self.architecture, **self._plain_options, **self._common}
+        """Its entry; the options stand beside the others, and what trains it in the experiment's own entry unless this
+        one names it."""
+        return {"architecture": self.architecture, **self._plain_options, **self.trained_by, **self._common}
 
     @property
     def _plain_options(self) -> dict[str, Any]:
         """The options as YAML and JSON have them."""
         return {name: plain(value) for name, value in self.options.items()}
+
+    @property
+    def recipe(self) -> str:
+        """What results call the way it is trained."""
+        return f"{self.optimiser}, {self.start}, {self.learning_rate:g}"
 
     def ladder(self, targets: Sequence[float]) -> list[float | None]:
         return [*sorted(targets, reverse=True)]

@@ -21,6 +21,7 @@ class Training:
     Args:
         targets: a checkpoint is kept at the first step that reaches each of these losses (MSE).
         optimiser: one for all of them; each network's own where it is None. Which that is, a TrainedModel says.
+        start: where they begin, likewise.
         learning_rate: likewise.
         batch_size: how many images a step is of; all where it is None.
         max_steps: after so many a training is given up.
@@ -28,6 +29,7 @@ class Training:
 
     targets: tuple[float, ...]
     optimiser: str | None
+    start: str | None
     learning_rate: float | None
     batch_size: int | None
     max_steps: int

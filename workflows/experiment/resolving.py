@@ -81,6 +81,7 @@ def _training(written: WrittenTraining) -> Training:
     return Training(
         targets=tuple(written.targets),
         optimiser=written.optimiser,
+        start=written.start,
         learning_rate=written.learning_rate,
         batch_size=written.batch_size,
         max_steps=written.max_steps,

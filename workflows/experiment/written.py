@@ -13,7 +13,7 @@ from memrec_core.datasets import DATA_SETS
 from memrec_core.degradations import DEGRADATIONS, Degradation
 from memrec_core.errors import shown
 from memrec_core.recovery import METHODS
-from memrec_core.training import RECIPES
+from memrec_core.training import RECIPES, STARTS
 from workflows.experiment.data import Option
 from workflows.experiment.imports import import_all
 from workflows.experiment.resolved import written_degradation
@@ -105,8 +105,9 @@ class WrittenTraining(Section):
 
     targets: Annotated[list[Positive], Field(min_length=1)] = Field(default=[1e-4, 1e-5, 1e-6, 1e-7, 1e-8])
     optimiser: Annotated[str, one_of("optimiser", RECIPES)] | None = None
+    start: Annotated[str, one_of("start", STARTS)] | None = None
     learning_rate: Positive | None = None
-    """These two are memrec_core.training's for the kind of network where left out."""
+    """These three are memrec_core.training's for the kind of network where left out."""
     batch_size: Count | None = None
     max_steps: Count = 200_000
 

@@ -11,8 +11,8 @@ from memrec_core.autoencoders import ARCHITECTURES, Given
 from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import Denoiser
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
-from memrec_core.training import RECIPES
-from workflows.experiment.models import GENERIC, GivenModel, Model, TrainedModel
+from memrec_core.training import RECIPES, STARTS
+from workflows.experiment.models import GENERIC, TRAINED_BY, GivenModel, Model, TrainedModel
 from workflows.experiment.resolved import Training
 from workflows.experiment.settings import (
     LABEL,
@@ -68,6 +68,10 @@ class WrittenTrainedModel(WrittenModel):
     the other entries."""
 
     architecture: Annotated[str, one_of("autoencoder", ARCHITECTURES)]
+    optimiser: Annotated[str, one_of("optimiser", RECIPES)] | None = None
+    start: Annotated[str, one_of("start", STARTS)] | None = None
+    learning_rate: Positive | None = None
+    """What trains it, where it is not what trains the others."""
     options: dict[str, Any]
 
     @model_validator(mode="before")
@@ -96,9 +100,11 @@ class WrittenTrainedModel(WrittenModel):
     def on(self, data: str, label: str, training: Training) -> TrainedModel:
         kind = ARCHITECTURES[self.architecture]
         options = {**kind.default_options, **self.options}
-        optimiser = training.optimiser or kind.optimiser
-        if optimiser not in RECIPES:
-            raise unknown(f"optimiser of autoencoder {kind.name}", optimiser, RECIPES)
+        optimiser = self.optimiser or training.optimiser or kind.optimiser
+        start = self.start or training.start or kind.start
+        for what, name, known in (("optimiser", optimiser, RECIPES), ("start", start, STARTS)):
+            if name not in known:
+                raise unknown(f"{what} of autoencoder {kind.name}", name, known)
         return TrainedModel(
             label=label,
             data=data,
@@ -107,7 +113,9 @@ class WrittenTrainedModel(WrittenModel):
             architecture=self.architecture,
             options=options,
             optimiser=optimiser,
-            learning_rate=training.learning_rate or RECIPES[optimiser].learning_rate,
+            start=start,
+            learning_rate=self.learning_rate or training.learning_rate or RECIPES[optimiser].learning_rate,
+            trained_by={name: value for name in TRAINED_BY if (value := getattr(self, name)) is not None},
         )
 
 

@@ -34,6 +34,12 @@ _COLUMNS: list[Column] = [
         "target of the training ladder that the checkpoint was kept for (MSE); null for given networks and generic",
     ),
     ("train_loss", pa.float64(), "training loss at the checkpoint (MSE over all training images); null likewise"),
+    (
+        "recipe",
+        pa.string(),
+        "name of the recipe of memrec_core.training that trained the network; null likewise, and for a checkpoint that "
+        "does not say",
+    ),
     ("data_set", pa.string(), "label of the data set in the experiment, its name unless another was given"),
     ("split", pa.string(), "train, or control for images that were not trained on"),
     ("image_id", pa.string(), "id of the image in its data set; unique within its split"),
@@ -43,6 +49,12 @@ _COLUMNS: list[Column] = [
         "how often the picture is in its split, itself and its near-duplicates; a row counts once",
     ),
     ("label", pa.string(), "class of the image; null where the data set has none"),
+    (
+        "train_mse",
+        pa.float64(),
+        "mean squared error of the network's output for the image itself, undamaged: of a training image, its own "
+        "training loss; null for a method that uses no network",
+    ),
     ("degradation", pa.string(), "label of the degradation: the mask or blur, and fill and noise where there are some"),
     (
         "fraction_missing",

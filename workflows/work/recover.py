@@ -17,6 +17,7 @@ from memrec_core import __version__, attractors, degradations, metrics, recovery
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
+from memrec_core.reconstruction import reconstruction_error
 from memrec_core.recovery import Denoiser, Method
 from memrec_core.recovery.method import denoiser
 from memrec_core.recovery.result import STATUSES
@@ -35,15 +36,16 @@ ATTRACTORS = ("spectral_radius", "basin")
 @dataclass(frozen=True)
 class Held:
     """What a unit's method rests on, on its device: a network, a generic prior, or nothing; and the loss that the
-    network was trained to, where it is known."""
+    network was trained to, and by which recipe, where that is known."""
 
     basis: Denoiser | DiffusionPrior | None = None
     train_loss: float | None = None
+    recipe: str | None = None
 
     @classmethod
     def of(cls, model: Model, network: nn.Module, metadata: Mapping[str, Any]) -> "Held":
         """A network of the experiment, and what its checkpoint says of it."""
-        return cls(Denoiser(network, model.gamma, model.first_mask), metadata["loss"])
+        return cls(Denoiser(network, model.gamma, model.first_mask), metadata["loss"], metadata.get("recipe"))
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,13 @@ def recover_unit(
         "checkpoint": [unit.checkpoint] * count,
         "target_loss": [unit.target_loss] * count,
         "train_loss": [held.train_loss] * count,
+        "recipe": [held.recipe] * count,
         "data_set": [unit.data_set] * count,
         "split": [image.split for image in known] * times,
         "image_id": [image.id for image in known] * times,
         "multiplicity": audit.catalogue.multiplicities[part] * times,
         "label": [image.label for image in known] * times,
+        "train_mse": _fitted(posed, held, problem),
         "degradation": [one.label for one in posed.applied],
         "noise_std": [one.noise_std for one in posed.applied],
         "method": [unit.method] * count,
@@ -222,6 +226,14 @@ def _of_the_missing(posed: Posed, found: recovery.Recovery, estimated: bool) -> 
         for name, values in columns.items():
             values += own.get(name, [None] * len(posed.ids))
     return columns
+
+
+def _fitted(posed: Posed, held: Held, problem: recovery.Problem) -> list[float] | list[None]:
+    """How well the network gives back each undamaged image, the same under each degradation."""
+    if not isinstance(held.basis, Denoiser):
+        return [None] * len(posed.images)
+    images = posed.images[: len(posed.ids)]
+    return reconstruction_error(held.basis.model, images, problem.batch_size, problem.device).tolist() * problem.repeats
 
 
 def _as_attractors(posed: Posed, held: Held, problem: recovery.Problem) -> dict[str, list[float]]:

@@ -36,7 +36,7 @@ class StoredState:
         experiment, store = run.experiment, run.store
         settings = experiment.training.tree()
         settings = {name: settings[name] for name in ("optimiser", "learning_rate", "batch_size")}
-        content = [trained_on, experiment.seed, settings, model.architecture, model.options]
+        content = [trained_on, experiment.seed, {**settings, **model.trained_by}, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/{STATE}-{digest}.safetensors"
         self.name = store.show(self.file)
@@ -61,7 +61,7 @@ def train_model(
     """Train one network on the training images, with a checkpoint at each target.
 
     Args:
-        run: its experiment has the targets and the optimiser; its folder is where checkpoints go, and the state from
+        run: its experiment has the targets and the batch size; its folder is where checkpoints go, and the state from
             which an interrupted training goes on.
         model: the network.
         audit: the images of its data set.
@@ -91,6 +91,7 @@ def train_model(
             experiment.seed,
             lambda network, reached: _keep(run, model, network, reached, trained_on),
             optimiser=model.optimiser,
+            start=model.start,
             learning_rate=model.learning_rate,
             batch_size=settings.batch_size,
             max_steps=settings.max_steps,
@@ -129,6 +130,8 @@ def _keep(
         "target": reached.target,
         "loss": reached.loss,
         "step": reached.step,
+        "recipe": model.recipe,
+        "seconds": reached.seconds,
         "seed": experiment.seed,
         "trained_on": trained_on,
         "data_set": experiment.data_set(model.data).tree(),
