@@ -3,6 +3,7 @@
 from memrec_core.training.floor import check_floor, loss_floor, rank_for
 from memrec_core.training.ladder import train
 from memrec_core.training.progress import History, Reached
+from memrec_core.training.prospect import expected_step
 from memrec_core.training.recipes import RECIPES, Recipe
 from memrec_core.training.soap import Soap
 from memrec_core.training.starts import STARTS
@@ -18,6 +19,7 @@ __all__ = [
     "State",
     "StateFile",
     "check_floor",
+    "expected_step",
     "loss_floor",
     "rank_for",
     "train",

@@ -15,6 +15,7 @@ from tests.conftest import make_run
 from workflows import cli
 from workflows.experiment import loading as experiment
 from workflows.job.display import Display
+from workflows.job.training_state import TrainingStanding, TrainingState
 from workflows.report.tables import print_rates
 from workflows.run.planning import Size
 from workflows.terminal import complain, console, say
@@ -139,9 +140,28 @@ def test_bars_are_for_terminals_alone(monkeypatch: pytest.MonkeyPatch, capfd: py
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr("workflows.job.display.LINE_EVERY_S", -1.0)
     with Display() as display:
-        display.training("fc10 [/x]", 10, 1e-3, 1e-8)
+        display.training("fc10 [/x]", TrainingState(TrainingStanding(10, 1e-3)), 1e-8, 200)
         assert display.bars is None
     assert capfd.readouterr().out == "training fc10 [/x]: 38 %, step 10, loss 1.0e-03\n"
+
+
+@pytest.mark.parametrize(
+    ("power", "said"),
+    [
+        (4, "step 1000, loss 1.0e-05; 1e-08 is expected at about step 5,600"),
+        (1, "step 1000, loss 1.0e-02; as it falls now, 1e-08 is not reached within max_steps, 20000"),
+    ],
+)
+def test_training_that_will_not_be_there_in_time_is_said_early(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], power: int, said: str
+):
+    monkeypatch.setattr("workflows.job.display.LINE_EVERY_S", -1.0)
+    training = TrainingState()
+    for step in range(100, 1001, 100):
+        training.note(TrainingStanding(step, 0.1 * (step / 100) ** -power))
+    with Display() as display:
+        display.training("fc10", training, 1e-8, 20000)
+    assert said in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(("term", "bars"), [("xterm", True), ("dumb", False)])
@@ -151,7 +171,7 @@ def test_terminal_has_bars_unless_it_is_a_dumb_one(monkeypatch: pytest.MonkeyPat
     with os.fdopen(screen, "w") as out:
         monkeypatch.setattr(sys, "stdout", out)
         with Display() as display:
-            display.training("fc10 [/x]", 10, 1e-3, 1e-8)
+            display.training("fc10 [/x]", TrainingState(TrainingStanding(10, 1e-3)), 1e-8, 200)
             assert (display.bars is not None) == bars
         shown = b""
         while bars and b"training fc10 [/x]" not in shown:

@@ -6,6 +6,7 @@ import time
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from workflows.job.training_state import TrainingState
 from workflows.run.standing import Standing, standing_note
 from workflows.terminal import console, is_screen, say
 
@@ -31,10 +32,17 @@ class Display:
         if self.bars is not None:
             self.bars.stop()
 
-    def training(self, label: str, step: int, loss: float, target: float, waiting: str = "") -> None:
-        """A training's step, and its loss on the way down to `target`, in decades; or what it is `waiting` for."""
+    def training(self, label: str, training: TrainingState, target: float, most: int, waiting: str = "") -> None:
+        """A training's step, its loss on the way down to `target`, in decades, and when it is expected there, of `most`
+        steps; or what it is `waiting` for."""
+        step, loss = training.standing
         share = min(max(math.log10(loss) / math.log10(target), 0), 1) if 0 < loss < 1 and target < 1 else 0.0
-        note = f"waiting for {waiting}" if waiting else f"step {step}, loss {loss:.1e}" if step else "starting"
+        if waiting:
+            note = f"waiting for {waiting}"
+        elif step:
+            note = f"step {step}, loss {loss:.1e}{_prospect(training.expected(target), target, most)}"
+        else:
+            note = "starting"
         self._show(f"training {label}", share, note)
 
     def training_ended(self, label: str) -> None:
@@ -55,6 +63,15 @@ class Display:
         elif time.monotonic() - self.printed.setdefault(title, time.monotonic()) > LINE_EVERY_S:
             self.printed[title] = time.monotonic()
             say(f"{title}: {note.strip()}")
+
+
+def _prospect(expected: float | None, target: float, most: int) -> str:
+    """How the note of a training ends: when it is expected at its target."""
+    if expected is None:
+        return ""
+    if expected > most:
+        return f"; as it falls now, {target:g} is not reached within max_steps, {most}"
+    return f"; {target:g} is expected at about step {float(f'{expected:.2g}'):,.0f}"
 
 
 def _text(of_task: str) -> TextColumn:

@@ -185,8 +185,8 @@ class Loop:
         self.pulse.standing = standing = self.state.standing(time.monotonic(), crew)
         target = min(self.run.experiment.training.targets)
         for name, training in self.state.trainings.items():
-            at, waiting = training.standing, standing.waiting if crew.missing else ""
-            self.display.training(name, at.step, at.loss, target, waiting)
+            waiting = standing.waiting if crew.missing else ""
+            self.display.training(name, training, target, self.run.experiment.training.max_steps, waiting)
         if self.planned:
             self.display.recovery(standing)
             self.units_left.set(standing.units_planned - standing.units_done)

@@ -1,11 +1,15 @@
 """Where a training stands, and whether it goes on where its process has died."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from memrec_core.training import expected_step
 
 ATTEMPTS = 5
 """How often a training may break off without having got further, before it is given up."""
+LONGEST_COURSE = 1000
+"""So many looks at the loss are kept; then every second one goes."""
 
 
 class TrainingStanding(NamedTuple):
@@ -21,11 +25,16 @@ STARTING = TrainingStanding(0, math.inf)
 @dataclass
 class TrainingState:
     """A training that is under way: where its process stood when it answered last, how often it broke off since it last
-    got further, and the last step that any of its processes has told of."""
+    got further, the last step that any of its processes has told of, and the course of its loss."""
 
     standing: TrainingStanding = STARTING
     breaks: int = 0
     furthest: int = 0
+    course: list[tuple[int, float]] = field(default_factory=list)
+
+    def expected(self, target: float) -> float | None:
+        """The step at which it is expected at its target; None where nothing can be said."""
+        return expected_step(self.course, target)
 
     @property
     def is_starting(self) -> bool:
@@ -37,6 +46,9 @@ class TrainingState:
         self.standing = standing
         if standing.step > self.furthest:
             self.breaks, self.furthest = 0, standing.step
+            self.course.append((standing.step, standing.loss))
+            if len(self.course) > LONGEST_COURSE:
+                del self.course[1::2]
 
     def break_off(self, reason: str) -> str | None:
         """Its process has died. Another goes on from its last state, unless it is given up: returns why."""
