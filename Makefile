@@ -30,10 +30,10 @@ demo: setup
 	@$(BIN)/memrec demo
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-long: setup
-	@$(BIN)/python -m pytest -m "chaos or long"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "chaos or long"
 
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py

@@ -46,6 +46,27 @@ if os.environ.get("CI"):  # what fails there must fail here too
 torch.set_num_threads(1)  # the tests' tensors are small, and on a busy machine threads wait for one another
 
 
+JOBS = ("tests/distributed/", "tests/workflows/")
+"""Where the tests are that start Ray, of which there is one at a time, or run the whole command line."""
+NICENESS = 15
+"""That of Ray's workers, which would starve beside tests that have none."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes (`pytest -n 2 --dist loadgroup`) one does all jobs, which take longest, from the start on."""
+    if config.pluginmanager.hasplugin("xdist"):
+        items.sort(key=lambda item: not item.nodeid.startswith(JOBS))
+        for item in items:
+            if item.nodeid.startswith(JOBS):
+                item.add_marker(pytest.mark.xdist_group("jobs"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The others make room for it."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(JOBS):
+        os.nice(max(0, NICENESS - os.nice(0)))
+
+
 class Called(NamedTuple):
     status: int
     out: str
