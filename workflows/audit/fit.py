@@ -1,7 +1,6 @@
 """Whether the network fits the pictures, before any work is done for it."""
 
 from memrec_core.auditing import network
-from memrec_core.autoencoders.given import from_safetensors
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_split
 
@@ -11,5 +10,6 @@ def check_fit(experiment: Experiment) -> None:
     to be, and where another range of pixels is clearly its own."""
     (model,), (data,) = experiment.given_models, experiment.data
     model.check_network(data.image_shape)
-    built = from_safetensors(model.packed(), model.network, model.network.name)
-    network.check_fit(built, load_split(data, experiment.seed, "train").images, model.network.name)
+    network.check_fit(
+        model.built(model.packed()), load_split(data, experiment.seed, "train").images, model.network.name
+    )
