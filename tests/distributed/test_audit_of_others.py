@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import memrec_core as memrec_in_python
@@ -46,6 +47,14 @@ def by_python(own: Overfitted, *sides: Any) -> dict[str, Any]:
     return json.loads(memrec_in_python.audit(own.model, *sides, weights=own.weights, **own.settings).to_json())
 
 
+def enlarge(folder: Path) -> None:
+    """Make each picture twice as large."""
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            larger = image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST)
+        larger.save(path)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -57,12 +66,14 @@ def by_python(own: Overfitted, *sides: Any) -> dict[str, Any]:
 )
 def test_command_and_python_say_the_same(make: Callable[[Path], Overfitted], memrec, cluster: str, tmp_path: Path):
     own = make(tmp_path)
+    enlarge(own.folder / "control")
     in_run, in_python = by_command(memrec, cluster, own), by_python(own, *sides_of(own))
     assert in_run["verdict"] == "leaks"
     assert in_run["any_attack"]["accurate"]["train"]["count"] == 12
     assert {name: in_run[name] for name in SAME} == {name: in_python[name] for name in SAME}
     assert in_run["data"] == in_python["data"]
     assert in_run["limitations"] == in_python["limitations"]
+    assert any("12 of 12 control pictures are not of" in sentence for sentence in in_run["limitations"])
     for side, median in in_run["reconstruction"].items():
         assert median == pytest.approx(in_python["reconstruction"][side], rel=1e-3, abs=1e-12)
 

@@ -112,6 +112,7 @@ def test_sides_are_two_folders_of_pictures(refused, folder: Path, monkeypatch, t
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors can't be read"),
         (["--channels", "3"], "not 3"),
         (["--group", "("], "--group '(' is no pattern"),
+        (["--trust-code"], "is for a network that is a file of torch's with its code"),
         (["--group", "folder"], ".png is in no group"),
         (["--group", "^.[1-3]"], ".png is in no group"),
         (["--group", "^."], "group '0' has training and control images"),
@@ -138,6 +139,31 @@ def test_pictures_of_several_sizes_need_a_size(refused, folder: Path):
     said = refused()
     assert "are of 2 sizes, 8 x 8 (5), 8 x 12 (1); give the --size H,W" in said
     assert look_into(asked(folder, size=(8, 8))).shape == (1, 8, 8)
+
+
+def test_control_pictures_that_alone_are_resampled_are_counted(folder: Path):
+    wanted = asked(folder)
+
+    def said() -> list[str]:
+        data = experiment_of(wanted, look_into(wanted)).data[0]
+        return [remark for remark in load_audit_set(data, 42).catalogue.remarks if "resampled" in remark]
+
+    assert said() == []
+    write_photos(folder / "control", 2, "control", 16)
+    assert said() == [
+        "2 of 4 control pictures are not of 8 x 8, as all training pictures are, and were resampled to it: they can be "
+        "told apart by that"
+    ]
+
+
+def test_arrays_beside_pictures_are_pictures_and_volumes_are_refused(refused, folder: Path):
+    np.save(folder / "train" / "array.npy", np.zeros((8, 8), np.uint8))
+    assert look_into(asked(folder)).count == 6
+    assert look_into(asked(folder)).shape == (1, 8, 8)
+    np.save(folder / "control" / "volume.npy", np.zeros((9, 8, 8), np.uint8))
+    assert "a volume or several pictures; save each slice" in refused()
+    (folder / "control" / "scan.nii.gz").write_bytes(b"")
+    assert "is of a medical format" in refused()
 
 
 def test_each_side_has_as_many_images_as_were_asked_for_or_as_there_are(folder: Path):
