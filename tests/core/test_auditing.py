@@ -227,7 +227,7 @@ def test_entry_that_gives_an_image_back_as_it_is_stays_the_one_that_was_taken(me
 
 def test_order_of_the_images_changes_nothing(memorising: nn.Module):
     train, control = photos("train"), photos("control")
-    attacks = {"degradations": [Erasure("random_80")], "methods": [UnknownMask(max_iterations=5), KnownMask()]}
+    attacks = {"degradations": [Erasure("random_80", per_image=True)], "methods": [KnownMask()]}
     groups = [f"patient-{number // 5}" for number in range(12)]
     order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
     moved = [groups[place] for place in order.tolist()]
@@ -239,10 +239,11 @@ def test_order_of_the_images_changes_nothing(memorising: nn.Module):
             train_groups=labels,
             control_groups=[f"other-{label}" for label in groups],
             **attacks,
-        ).to_json()
+        )
         for images, labels in ((train, groups), (train[order], moved))
     ]
-    assert both[0] == both[1]
+    assert both[0].to_json() == both[1].to_json()
+    assert (both[0].evidence.train.recovered == both[1].evidence.train.recovered).all()  # by the same random numbers
 
 
 def test_what_was_odd_about_pictures_is_said():

@@ -300,6 +300,9 @@ def test_file_is_opened_as_what_it_is_and_as_nothing_else(grey: nn.Module, tmp_p
         program.load_state_dict({"program": file})
         program.trusted = True
         refused("can't be opened", program, BATCH)
+    program = torch_file.TorchProgram(len(file), "pickle")
+    program.load_state_dict({"program": file})
+    refused("to open it is to run what it says", program, BATCH)
     assert not ran.exists()
     refused("kind 'x' is none of torchscript, exported, pickle", torch_file.TorchProgram, 4, "x")
 
