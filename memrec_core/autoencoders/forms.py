@@ -92,6 +92,7 @@ def _with_its_weights(model: str, trust_code: bool) -> tuple[Any, Path] | None:
 
 def preferred(network: object) -> str | None:
     """The name of a function for `deterministic` that suits the network as it is; None where nothing is known to."""
+    network = network.inside() if isinstance(network, Program) else network
     if any(f"{kind.__module__}.{kind.__name__}".startswith("diffusers.") for kind in type(network).__mro__):
         is_kl = any(kind.__name__ == "AutoencoderKL" for kind in type(network).__mro__)
         return f"{__name__}:{autoencoder_kl.__name__}" if is_kl else None

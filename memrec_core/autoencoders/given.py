@@ -22,6 +22,7 @@ from memrec_core.arguments import check_counts, check_number, described, listed
 from memrec_core.autoencoders.loading import check_finite, load, tensors_of
 from memrec_core.autoencoders.outputs import images_in
 from memrec_core.autoencoders.padding import padded
+from memrec_core.autoencoders.program import Program
 from memrec_core.autoencoders.torch_file import TorchProgram
 from memrec_core.autoencoders.trial import check
 from memrec_core.errors import InputError, in_a_line, shown
@@ -111,7 +112,7 @@ class Wrapped(nn.Module):
     def __init__(self, network: Callable[..., Any], given: Given) -> None:
         super().__init__()
         self.given, self.network = given, network
-        self.applied = network if given.deterministic is None else _made_certain(network, given.deterministic)
+        self.applied = network if given.deterministic is None else _made_certain(_inside(network), given.deterministic)
         for name, value in zip(("shift", "scale"), given.shift_and_scale or (None, None), strict=True):
             numbers = None if value is None else torch.tensor(value, dtype=torch.float32).reshape(-1, 1, 1)
             self.register_buffer(name, numbers, persistent=False)
@@ -280,6 +281,10 @@ def _made(found: Callable[..., Any], given: Given) -> Callable[..., Any]:
             f"{name} returned {described(made)}, and expected is a torch module; let it return the network"
         )
     return made
+
+
+def _inside(network: Callable[..., Any]) -> Callable[..., Any]:
+    return network.inside() if isinstance(network, Program) else network
 
 
 def _made_certain(network: Callable[..., Any], deterministic: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -33,6 +33,10 @@ class Program(nn.Module, ABC):
         self._opened: list[Applied] = []
         self.register_load_state_dict_post_hook(_close)
 
+    def inside(self) -> nn.Module:
+        """What stands for the network where its own methods are asked for."""
+        return self
+
     @abstractmethod
     def opened(self) -> Applied:
         """The function that the file describes. Raises InputError where it describes none."""
@@ -42,11 +46,15 @@ class Program(nn.Module, ABC):
             self._opened.append(self.opened())
         return self._opened[0](x)
 
+    def close(self) -> None:
+        """Forget what was opened."""
+        self._opened.clear()
+
 
 def _close(program: nn.Module, _: object) -> None:
     """With other bytes, what was opened is another program's."""
     if isinstance(program, Program):
-        program._opened.clear()
+        program.close()
 
 
 def as_tensor(path: str | Path) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from memrec_core.autoencoders.program import Applied, Program, as_bytes, as_tensor, in_parts
 from memrec_core.errors import InputError, in_a_line, shown_name
@@ -34,8 +35,30 @@ class TorchProgram(Program):
         if kind not in KINDS:
             raise InputError(f"kind {kind!r} is none of {', '.join(KINDS)}; give one of these")
         self.kind, self.trusted = kind, False
+        self._networks: list[nn.Module] = []  # a list, so that its weights are not among the program's
+
+    def inside(self) -> nn.Module:
+        """The network that the file holds, where the program is. Raises InputError as it can't be opened."""
+        if not self._networks:
+            self._networks.append(self._network().to(self.program.device))
+        return self._networks[0]
 
     def opened(self) -> Applied:
+        network = self.inside()
+        count = _batch_of(network)
+        return network if count is None else in_parts(network, count)
+
+    def close(self) -> None:
+        super().close()
+        self._networks.clear()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "TorchProgram":
+        """Its network goes where the program goes."""
+        for network in self._networks:
+            network._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+    def _network(self) -> nn.Module:
         if not self.trusted:
             raise InputError(
                 f"the network is {KINDS[self.kind]}, and to open it is to run what it says; if you trust where it is "
@@ -44,7 +67,10 @@ class TorchProgram(Program):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return _OPENED[self.kind](io.BytesIO(as_bytes(self.program)))
+                network = _OPENED[self.kind](io.BytesIO(as_bytes(self.program)))
+                for weight in network.parameters():
+                    weight.requires_grad_(False)
+                return network
         except InputError:
             raise
         except Exception as error:  # whatever the program does
@@ -83,43 +109,30 @@ def _kind(data: bytes, path: str | Path) -> str:
     raise InputError(f"{shown_name(path)} is no file that torch saved; check it")
 
 
-def _script(file: io.BytesIO) -> Applied:
-    return _placed(torch.jit.load(file, map_location="cpu").eval())
+def _script(file: io.BytesIO) -> nn.Module:
+    return torch.jit.load(file, map_location="cpu").eval()
 
 
-def _exported(file: io.BytesIO) -> Applied:
-    found = torch.export.load(file)
-    taken = {node.name: node.meta.get("val") for node in found.graph.nodes if node.op == "placeholder"}
-    images = [taken.get(str(name)) for name in found.graph_signature.user_inputs]
-    applied = _placed(found.module())
-    count = images[0].shape[0] if len(images) == 1 and isinstance(images[0], Tensor) and images[0].dim() else None
-    return in_parts(applied, count) if isinstance(count, int) else applied
+def _exported(file: io.BytesIO) -> nn.Module:
+    return torch.export.load(file).module()
 
 
-def _pickle(file: io.BytesIO) -> Applied:
+def _pickle(file: io.BytesIO) -> nn.Module:
     found = torch.load(file, map_location="cpu", weights_only=False)
     if not isinstance(found, nn.Module):
         raise InputError(
             f"the file holds a {type(found).__name__}, not a module; name the function that builds its network, "
             "package.module:build, and give the file as its weights"
         )
-    return _placed(found.float().eval())
+    return found.float().eval()
 
 
-def _placed(network: nn.Module) -> Applied:
-    """The network, moved to where its images are."""
-    for weight in network.parameters():
-        weight.requires_grad_(False)
-    at = torch.device("cpu")
-
-    def applied(x: Tensor) -> Any:
-        nonlocal at
-        if x.device != at:
-            network.to(x.device)
-            at = x.device
-        return network(x)
-
-    return applied
+def _batch_of(network: nn.Module) -> int | None:
+    """How many images an exported program takes at once; None where that is left open, or not known."""
+    graph = getattr(network, "graph", None) if isinstance(network, GraphModule) else None
+    taken = [node.meta.get("val") for node in graph.nodes if node.op == "placeholder"] if graph is not None else []
+    count = taken[0].shape[0] if len(taken) == 1 and isinstance(taken[0], Tensor) and taken[0].dim() else None
+    return count if isinstance(count, int) else None
 
 
 _OPENED = {SCRIPT: _script, EXPORTED: _exported, PICKLE: _pickle}

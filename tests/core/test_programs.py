@@ -267,6 +267,22 @@ def test_program_that_is_trusted_gives_what_the_network_gives(grey: nn.Module, t
     refused("to open it is to run what it says", from_safetensors(kept, named.given, "x"), BATCH)
 
 
+def test_methods_of_a_module_that_is_trusted_are_known(tmp_path: Path):
+    torch.manual_seed(0)
+    network, images = nets.Reconstructing().eval(), torch.rand(2, 3, 8, 8)
+    torch.save(network, tmp_path / "model.pt")
+    named = forms.named(str(tmp_path / "model.pt"), None, True)
+    assert forms.preferred(named.built().network) == "memrec_core.autoencoders.forms:reconstruct"
+    for made_certain in ("memrec_core.autoencoders.forms:reconstruct", "tests.core.outside.nets:of_the_mean"):
+        found = loaded(tmp_path / "model.pt", True, deterministic=made_certain)
+        assert torch.equal(found(images), network.reconstruct(images))
+        assert torch.allclose(found.double()(images.double()).float(), network.reconstruct(images), atol=1e-5)
+    named = forms.named(str(tmp_path / "model.pt"), None, True, deterministic=made_certain)
+    refused(
+        "to open it is to run what it says", build, named.given, tensors_of(named.weights, False, named.given.factory)
+    )
+
+
 @pytest.mark.parametrize("ending", torch_file.ENDINGS)
 def test_nothing_of_a_file_is_run_that_is_not_trusted(tmp_path: Path, ending: str):
     ran, path = tmp_path / "ran", tmp_path / f"model{ending}"
