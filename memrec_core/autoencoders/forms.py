@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memrec_core.autoencoders import diffusers_folder, onnx_file, torch_file
 from memrec_core.autoencoders.given import Given, Wrapped, build
-from memrec_core.autoencoders.loading import tensors_of
+from memrec_core.autoencoders.loading import PROGRAMS, tensors_of
 from memrec_core.autoencoders.program import Program
 from memrec_core.errors import InputError, shown, shown_name
 
@@ -35,8 +35,7 @@ class Named:
 
     def example(self) -> Wrapped:
         """Such a network for what does not depend on its weights, which are read where it is nothing without."""
-        network = build(self.given)
-        return self.built() if isinstance(network.network, Program) else network
+        return self.built() if self.given.factory in PROGRAMS else build(self.given)
 
 
 def named(

@@ -15,6 +15,7 @@ from torch import nn
 
 import memrec_core as memrec
 from memrec_core import attractors, autoencoders
+from memrec_core.auditing.network import settled
 from memrec_core.autoencoders import forms, onnx_file, torch_file
 from memrec_core.autoencoders.given import Wrapped, build, from_safetensors, to_safetensors
 from memrec_core.autoencoders.loading import tensors_of
@@ -277,7 +278,10 @@ def test_methods_of_a_module_that_is_trusted_are_known(tmp_path: Path):
         found = loaded(tmp_path / "model.pt", True, deterministic=made_certain)
         assert torch.equal(found(images), network.reconstruct(images))
         assert torch.allclose(found.double()(images.double()).float(), network.reconstruct(images), atol=1e-5)
-    named = forms.named(str(tmp_path / "model.pt"), None, True, deterministic=made_certain)
+        assert settled(forms.named(str(tmp_path / "model.pt"), None, True, deterministic=made_certain), (3, 8, 8))
+    named = forms.named(
+        str(tmp_path / "model.pt"), None, True, deterministic="memrec_core.autoencoders.forms:reconstruct"
+    )
     refused(
         "to open it is to run what it says", build, named.given, tensors_of(named.weights, False, named.given.factory)
     )

@@ -15,6 +15,7 @@ from memrec_core import degradations
 from memrec_core.auditing.attacks import damage_of
 from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
+from tests import onnx_files
 from tests.audits import made
 from tests.conftest import Called
 from tests.pictures import write_photos
@@ -188,6 +189,23 @@ def test_options_become_an_experiment_of_a_given_network(folder: Path):
     assert (experiment.seed, experiment.pictures) == (7, 3)
     assert [degradation.label for degradation in experiment.degradations] == ["center", "bottom", "random_80"]
     assert experiment.method("unknown_mask").max_iterations == 20  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("my model-2", "my.model-2"),
+        ("模型", "memrec.core.autoencoders.onnx.file.OnnxProgram"),
+        ("generic", "memrec.core.autoencoders.onnx.file.OnnxProgram"),
+    ],
+)
+def test_network_of_a_file_is_called_as_its_file_is(folder: Path, name: str, label: str):
+    path = onnx_files.written(folder / f"{name}.onnx", onnx_files.scaling(("n", 1, 8, 8)))
+    wanted = Asked(model=str(path), train=str(folder / "train"), control=str(folder / "control"))
+    experiment = experiment_of(wanted, look_into(wanted))
+    (model,) = experiment.given_models
+    assert (model.label, model.weights, model.trusts_code) == (label, str(path), False)
+    assert experiment.trusting_code().given_models[0].trusts_code
 
 
 def test_options_are_read_as_people_write_them():
