@@ -15,9 +15,9 @@ from torch import nn
 
 import memrec_core as memrec
 from memrec_core import attractors, autoencoders
-from memrec_core.auditing.network import settled
+from memrec_core.auditing.network import remarks_on, settled
 from memrec_core.autoencoders import forms, onnx_file, torch_file
-from memrec_core.autoencoders.given import Wrapped, build, from_safetensors, to_safetensors
+from memrec_core.autoencoders.given import Given, Wrapped, build, from_safetensors, to_safetensors
 from memrec_core.autoencoders.loading import tensors_of
 from memrec_core.errors import InputError
 from tests import onnx_files
@@ -285,6 +285,13 @@ def test_methods_of_a_module_that_is_trusted_are_known(tmp_path: Path):
     refused(
         "to open it is to run what it says", build, named.given, tensors_of(named.weights, False, named.given.factory)
     )
+
+
+def test_report_says_that_a_file_was_trusted(grey: nn.Module, tmp_path: Path):
+    path = saved("pickle", grey, tmp_path / "model.pt")
+    for named, count in ((forms.named(str(path), None, True), 1), (forms.Named(Given(grey), None), 0)):
+        said = [sentence for sentence in remarks_on(named, named.built(), BATCH) if "(--trust-code)" in sentence]
+        assert len(said) == count
 
 
 @pytest.mark.parametrize("ending", torch_file.ENDINGS)

@@ -143,6 +143,7 @@ def test_program_that_is_trusted_is_run_and_the_report_says_so(memrec, cluster: 
     assert said in page
     assert "trusted_code True" in page
     jsonschema.validate(in_run, json.loads(files("memrec_core.auditing").joinpath("audit.schema.json").read_text()))
+    assert by_command(memrec, cluster, own, "--trust-code") == in_run  # it goes on
     ran.unlink()  # a run's folder is not trusted for what it says of itself
     assert called_on(memrec, cluster, own).status == 2
     called = memrec("picture", run)
