@@ -53,7 +53,7 @@ NICENESS = 15
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several processes (`pytest -n 2 --dist loadgroup`) one does all jobs, which take longest, from the start on."""
+    """Of several processes (`pytest -n 2 --dist loadgroup`) one does all jobs, which take longest, from the start."""
     if config.pluginmanager.hasplugin("xdist"):
         items.sort(key=lambda item: not item.nodeid.startswith(JOBS))
         for item in items:

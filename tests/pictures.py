@@ -12,8 +12,8 @@ from tests.core.outside.nets import Grey
 SIDE = 8
 
 
-def write_photos(folder: Path, count: int, split: str = "train", side: int = SIDE) -> Path:
-    """Grey photographs as PNG files."""
+def write_photos(folder: Path, count: int, split: str = "train", side: int | tuple[int, int] = SIDE) -> Path:
+    """Grey photographs as PNG files, of a side or (height, width)."""
     folder.mkdir(parents=True, exist_ok=True)
     photos = datasets.load("photos", count=count, size=side, channels=1, seed=1, split=split)
     for number, image in enumerate(photos.images):
@@ -22,9 +22,9 @@ def write_photos(folder: Path, count: int, split: str = "train", side: int = SID
     return folder
 
 
-def read_photos(folder: Path) -> datasets.ImageSet:
+def read_photos(folder: Path, side: int | tuple[int, int] = SIDE) -> datasets.ImageSet:
     """All pictures of a folder: where a control folder is named, none of them are held back for that."""
-    return datasets.load("image_folder", root=folder, control_root=folder.parent, size=SIDE, channels=1)
+    return datasets.load("image_folder", root=folder, control_root=folder.parent, size=side, channels=1)
 
 
 def overfit(images: torch.Tensor, weights: Path, loss: float = 1e-8) -> Path:

@@ -232,7 +232,8 @@ def audit(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="package.module:build, a function that returns the network, or diffusers:FOLDER."
+            metavar="MODEL",
+            help="package.module:build, a function that returns the network; diffusers:FOLDER; or a file, model.onnx.",
         ),
     ],
     train: Annotated[str, typer.Option(help="The folder of pictures that it was trained on.")],
@@ -267,6 +268,14 @@ def audit(
         bool, typer.Option("--report-only", help="End with status 0 whatever the verdict is.")
     ] = False,
     allow_torch_weights: AllowTorchWeights = False,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code",
+            help="MODEL is a file of torch's that holds code (TorchScript, .pt2, a whole module): run it, on every "
+            "worker. Only for what you would run anyway.",
+        ),
+    ] = False,
     address: Address = None,
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = None,
@@ -314,6 +323,7 @@ def audit(
         seed=seed,
         max_rate=max_rate,
         allow_torch_weights=allow_torch_weights,
+        trust_code=trust_code,
         hash_names=hash_names,
         group=group,
     )

@@ -1,6 +1,6 @@
 """From a network and the images of both sides to what follows, in memory; memrec audit does the same as a run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from memrec_core.auditing.groups import by_group, check_apart, with_groups
 from memrec_core.auditing.instrument import Instrument, check_instrument, in_words
 from memrec_core.auditing.membership import Membership, membership
 from memrec_core.auditing.network import loaded, remarks_on, settled
+from memrec_core.auditing.order import fingerprint, names_of, ordered
 from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, verdict
 from memrec_core.autoencoders import forms
 from memrec_core.autoencoders.given import Wrapped
-from memrec_core.datasets.image_set import ImageSet
+from memrec_core.datasets.image_set import ImageSet, remarks_on_both
 from memrec_core.degradations import Degradation, shape_of
 from memrec_core.errors import InputError
 from memrec_core.recovery import Method
@@ -132,7 +133,7 @@ def audit(
         model: a module, any function of a batch, the name of a function that builds one, or `diffusers:FOLDER`; see
             `autoencoders.forms.named`.
         train: images that it was trained on, (N, C, H, W) in [0, 1], or an ImageSet, whose ids random numbers follow
-            from.
+            from, as in a run; else they follow from the pixels. Their order changes nothing.
         control: others, of the same kind, that it was not trained on.
         weights: as `autoencoders.given` has them, and so are range, mean, std, output, deterministic and allow_torch.
             What a network needs to be certain, such as its own method `reconstruct`, and a multiple that the sides of
@@ -160,9 +161,10 @@ def audit(
     named = forms.named(model, weights, range=range, mean=mean, std=std, output=output, deterministic=deterministic)
     named = settled(named, shape_of(own.images))
     network = loaded(named, own.images, allow_torch)
-    remarks = remarks_on(named, network, own.images)
+    remarks = (*remarks_on(named, network, own.images), *of_pictures(_said(train, control)))
     network = network if device is None else network.to(device)
-    subject = Subject(described(network, weights), own.fingerprint, others.fingerprint, remarks)
+    prints = fingerprint(own.digests), fingerprint(others.digests)
+    subject = Subject(described(network, named.weights), *prints, remarks)
     own, others, left_out = distinct(own, others)
     place: dict[str, Any] = {"batch_size": batch_size, "device": device, "told": told}
     found = measure(network, own, "train", degradations, methods, seed, **place)
@@ -226,6 +228,18 @@ def _warnings(audit: Audit) -> Iterator[str]:
         )
 
 
+def of_pictures(remarks: Iterable[str]) -> Iterator[str]:
+    """What was said of the pictures as they were read, as sentences of a report."""
+    return (f"Of the pictures: {remark}." for remark in remarks)
+
+
+def _said(train: Tensor | ImageSet, control: Tensor | ImageSet) -> Iterable[str]:
+    """That of image sets; of tensors nothing is known."""
+    if isinstance(train, ImageSet) and isinstance(control, ImageSet):
+        return remarks_on_both(train, control)
+    return ()
+
+
 def settings_of(method: Method) -> dict[str, Any]:
     """A method's settings as JSON keeps them."""
     return {field.name: plain(getattr(method, field.name)) for field in fields(method)}
@@ -233,7 +247,7 @@ def settings_of(method: Method) -> dict[str, Any]:
 
 def described(network: Wrapped, weights: str | Path | None) -> dict[str, Any]:
     """What a report says of the network."""
-    return {**network.given.spec, "weights": None if weights is None else str(weights)}
+    return {**network.given.spec, "weights": None if weights is None else str(weights), "trusted_code": False}
 
 
 def _check_kinds(degradations: object, methods: object) -> None:
@@ -248,7 +262,7 @@ def _check_kinds(degradations: object, methods: object) -> None:
 
 
 def _sides(train: Any, control: Any, train_groups: Any, control_groups: Any) -> tuple[ImageSet, ImageSet]:
-    """Both sides' images, with their groups, if any, as labels."""
+    """Both sides' images in an order of their own, with their groups, if any, as labels."""
     own, others = _image_set(train, "training"), _image_set(control, "control")
     if shape_of(own.images) != shape_of(others.images):
         raise InputError(
@@ -260,7 +274,7 @@ def _sides(train: Any, control: Any, train_groups: Any, control_groups: Any) -> 
     if train_groups is not None:
         own, others = with_groups(own, train_groups, "training"), with_groups(others, control_groups, "control")
         check_apart(own, others)
-    return own, others
+    return ordered(own), ordered(others)
 
 
 def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
@@ -275,5 +289,5 @@ def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
         )
     if isinstance(images, ImageSet):
         return replace(images, images=batch.detach().float().cpu())
-    ids = tuple(f"{number:06}" for number in torch.arange(len(batch)).tolist())
-    return ImageSet(batch.detach().float().cpu(), ids, (None,) * len(batch))
+    unnamed = ImageSet(batch.detach().float().cpu(), tuple(map(str, range(len(batch)))), (None,) * len(batch))
+    return replace(unnamed, ids=names_of(unnamed.digests))

@@ -41,4 +41,5 @@ def _first(images: ImageSet) -> np.ndarray:
 def part(images: ImageSet, places: np.ndarray) -> ImageSet:
     """The images at some places."""
     some = places.tolist()
-    return ImageSet(images.images[places], *(tuple(own[i] for i in some) for own in (images.ids, images.labels)))
+    ids, labels = (tuple(own[i] for i in some) for own in (images.ids, images.labels))
+    return ImageSet(images.images[places], ids, labels)

@@ -53,6 +53,16 @@ class Side:
         """Which images (N,) the network gave no finite numbers for, undamaged or under any attack."""
         return np.isnan(self.recovered).all(0) | ~np.isfinite(self.reconstruction)
 
+    def at(self, places: np.ndarray) -> "Side":
+        """The images at some places, in that order."""
+        return Side(
+            self.recovered[:, places],
+            self.missing[:, places],
+            self.damage[:, places],
+            self.reconstruction[places],
+            None if self.sizes is None else self.sizes[places],
+        )
+
     def back(self, threshold: float) -> np.ndarray:
         """Which images came back with an MSE under the threshold, (A, N) bool; not those that are had without the
         network, so near. What came back accurately did so under every larger threshold."""

@@ -1,14 +1,16 @@
 """The network of an audit: how it is applied where the user leaves that open, and whether it knows its own images."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from memrec_core.autoencoders import check, forms, needed_multiple
 from memrec_core.autoencoders.fit import check_range, fit
-from memrec_core.autoencoders.given import Given, Wrapped, build
-from memrec_core.autoencoders.loading import tensors_of
+from memrec_core.autoencoders.given import Given, Wrapped
+from memrec_core.autoencoders.outputs import copies_in, made_in, output_of
 from memrec_core.autoencoders.trial import undisturbed
 from memrec_core.degradations import Shape, shape_of
 from memrec_core.network import Network
@@ -21,14 +23,37 @@ takes for a unit: a network that adds the same to all pixels adds less under a w
 
 
 def settled(named: forms.Named, image_shape: Shape) -> forms.Named:
-    """What was left open is filled in: what makes a network certain that samples, such as its method `reconstruct`, and
-    the multiple that its images' height and width must have, to which they are padded. Its weights do not matter."""
-    given = named.given
-    if given.deterministic is None and given.output is None:
-        given = replace(given, deterministic=forms.preferred(build(given).network))
-    if given.multiple == 1:
-        given = replace(given, multiple=needed_multiple(build(given), image_shape) or 1)
-    return replace(named, given=given)
+    """What was left open is filled in: what makes a network certain that samples, such as its method `reconstruct`; the
+    multiple that its images' height and width must have, to which they are padded; and which entry of a tuple its
+    images are, where the first like them is a copy of its input. Its weights do not matter."""
+    if named.given.deterministic is None and named.given.output is None:
+        named = _with(named, deterministic=forms.preferred(named.example().network))
+    if named.given.multiple == 1:
+        named = _with(named, multiple=needed_multiple(named.example(), image_shape) or 1)
+    if named.given.output is None:
+        named = _with(named, output=_in_returned(made_in, named.example(), image_shape))
+    return named
+
+
+def _in_returned(found_in: Callable[[object, Tensor], Any], network: Network, image_shape: Shape) -> Any:
+    """What `found_in` finds in what the network returns for noise, and in what it was given; None where it can't be
+    applied, which `check` tells."""
+    if not isinstance(network, Wrapped):
+        return None
+    with undisturbed(network) as device:
+        fed, *_ = network.fed(_noise(image_shape).to(device))
+        try:
+            return found_in(network.applied(fed), fed)
+        except Exception:  # whatever the user's own code does
+            return None
+
+
+def _noise(image_shape: Shape) -> Tensor:
+    return torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0))
+
+
+def _with(named: forms.Named, **settings: Any) -> forms.Named:
+    return replace(named, given=replace(named.given, **settings))
 
 
 def loaded(named: forms.Named, images: Tensor, allow_torch: bool = False) -> Wrapped:
@@ -37,8 +62,7 @@ def loaded(named: forms.Named, images: Tensor, allow_torch: bool = False) -> Wra
     Raises InputError where it can't be built or applied, does not return the same each time, and where another range of
     pixels is clearly its own; see `autoencoders.check` and `autoencoders.fit.check_range`.
     """
-    tensors = None if named.weights is None else tensors_of(named.weights, allow_torch)
-    network = build(named.given, tensors)
+    network = named.built(allow_torch)
     check_fit(network, images, named.given.name)
     return network
 
@@ -53,37 +77,60 @@ def check_fit(network: Wrapped, images: Tensor, name: str) -> None:
 
 def remarks_on(named: forms.Named, network: Network, images: Tensor) -> tuple[str, ...]:
     """What a reader must know of how the network is applied to images like `images` (N, C, H, W), a sentence each."""
-    given, sentences = named.given, []
+    shape = shape_of(images)
+    return (*_on_form(named), *_on_output(named.given, network, shape), *_on_range(named.given, network, images))
+
+
+def _on_form(named: forms.Named) -> Iterator[str]:
+    given = named.given
     if named.weights is None and isinstance(given.factory, str):
-        sentences.append(f"No weights were given: the network has those that {given.name} builds it with.")
+        yield f"No weights were given: the network has those that {given.name} builds it with."
+    if named.trusts_code:
+        yield (
+            "The network is a program from a file that was trusted (--trust-code): it was run, and what else it does "
+            "than to return images was not looked at."
+        )
     if given.multiple > 1:
-        sentences.append(
+        yield (
             f"The network takes sides that {given.multiple} divides: images are padded by reflection, and its output "
             "cropped."
         )
     if isinstance(given.deterministic, str):
-        sentences.append(
+        yield (
             f"What the network returns is not asked for, but {given.deterministic}, which always gives the same; name "
             "an output, or another function, for what its users would apply."
         )
-    noise = torch.rand(2, *images.shape[1:], generator=torch.Generator().manual_seed(0))
+
+
+def _on_output(given: Given, network: Network, shape: Shape) -> Iterator[str]:
+    def copied(returned: object, fed: Tensor) -> tuple[list[str], str | None]:
+        return copies_in(returned, fed), given.output or output_of(returned, fed)
+
+    copies, taken = _in_returned(copied, network, shape) or ([], None)
+    if copies and taken not in copies:
+        yield (
+            f"Of what the network returns, entry {' and '.join(copies)} is what it was given, and entry {taken} was "
+            "taken for its images; name the output if they are another."
+        )
     with undisturbed(network) as device:
-        noise = noise.to(device)
+        noise = _noise(shape).to(device)
         returned = network(noise)
     if torch.allclose(returned, noise, atol=UNCHANGED):
-        sentences.append(
+        yield (
             "Of random images the network returns what it is given: it has learnt nothing of images, or its input was "
             "taken for its output; name the output."
         )
+
+
+def _on_range(given: Given, network: Network, images: Tensor) -> Iterator[str]:
     found = fit(network, images)
     own = {scaling: error / _unit(scaling.of(given)) ** 2 for scaling, error in found.others.items()}
     best = min(own, key=lambda scaling: own[scaling])
     if found.error > APPARENT and own[best] * FAR_BETTER <= found.error / _unit(given) ** 2:
-        sentences.append(
+        yield (
             f"Undamaged images come back with a median error of {found.error:.2g}, and under {best.flags} with "
             f"{found.others[best]:.2g}: if that is the network's own range, audit it so."
         )
-    return tuple(sentences)
 
 
 def _unit(given: Given) -> float:

@@ -22,6 +22,8 @@ from memrec_core.arguments import check_counts, check_number, described, listed
 from memrec_core.autoencoders.loading import check_finite, load, tensors_of
 from memrec_core.autoencoders.outputs import images_in
 from memrec_core.autoencoders.padding import padded
+from memrec_core.autoencoders.program import Program
+from memrec_core.autoencoders.torch_file import TorchProgram
 from memrec_core.autoencoders.trial import check
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.recovery.method import BEFORE
@@ -110,21 +112,26 @@ class Wrapped(nn.Module):
     def __init__(self, network: Callable[..., Any], given: Given) -> None:
         super().__init__()
         self.given, self.network = given, network
-        self.applied = network if given.deterministic is None else _made_certain(network, given.deterministic)
+        self.applied = network if given.deterministic is None else _made_certain(_inside(network), given.deterministic)
         for name, value in zip(("shift", "scale"), given.shift_and_scale or (None, None), strict=True):
             numbers = None if value is None else torch.tensor(value, dtype=torch.float32).reshape(-1, 1, 1)
             self.register_buffer(name, numbers, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        scaling = self._scaling(x)
-        fed = x if scaling is None else (x - scaling[0]) / scaling[1]
-        fed, top, left = padded(fed, self.given.multiple)
+        fed, top, left = self.fed(x)
         images = images_in(self.applied(fed), fed, self.given.output)
         if images.shape != fed.shape:
             return images  # which is refused by who called
         if fed.shape != x.shape:
             images = images[..., top : top + x.shape[-2], left : left + x.shape[-1]].contiguous()
+        scaling = self._scaling(x)
         return images if scaling is None else images * scaling[1] + scaling[0]
+
+    def fed(self, x: Tensor) -> tuple[Tensor, int, int]:
+        """What the network is given for images `x`: in its range, and padded; how many rows are new above, columns
+        left."""
+        scaling = self._scaling(x)
+        return padded(x if scaling is None else (x - scaling[0]) / scaling[1], self.given.multiple)
 
     def _scaling(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
         """`shift` and `scale` in the type of `x`. Raises InputError where they are of another number of channels."""
@@ -166,18 +173,19 @@ def given(
     Raises InputError where the network can't be built, or the weights are not its own, and as `check` does.
     """
     settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic, multiple, options)
-    wrapped = build(settings, None if weights is None else tensors_of(weights, allow_torch))
+    wrapped = build(settings, None if weights is None else tensors_of(weights, allow_torch, network))
     if image_shape is not None:
         check(wrapped, image_shape, settings.name)
     return wrapped
 
 
-def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
+def build(given: Given, tensors: Mapping[str, Tensor] | None = None, trust_code: bool = False) -> Wrapped:
     """The network, wrapped, with the weights of `tensors`, or as its factory made it where they are None.
 
     One that was made here is in evaluation mode, without gradients, and in float32: weights in half precision become
     float32 exactly, and those of float64 are rounded, by less than float32's own arithmetic. A module that was handed
     over stays as it is; one that is given weights is copied first. Torch's global random state stays as it was.
+    With `trust_code` one that is a program of torch's may run what its file says, see `torch_file`.
 
     Raises InputError where the factory is not there or fails, or the tensors are not the network's: one is
     missing, too many, of another shape or kind, or not finite.
@@ -194,6 +202,8 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None) -> Wrapped:
         if tensors is not None:
             load(network, tensors, given.name)
         check_finite(network, given.name)
+        if isinstance(network, TorchProgram):
+            network.trusted = trust_code
     elif tensors is not None:
         raise InputError(f"{given.name} returned a function, which has no weights; leave the weights file out")
     return Wrapped(network, given)
@@ -223,8 +233,9 @@ def to_safetensors(tensors: Mapping[str, Tensor], given: Given) -> bytes:
     return pack(tensors, given.spec)
 
 
-def from_safetensors(data: bytes, given: Given, name: str) -> Wrapped:
-    """The network whose weights `to_safetensors` wrote; `name` is the file's, for the error messages.
+def from_safetensors(data: bytes, given: Given, name: str, trust_code: bool = False) -> Wrapped:
+    """The network whose weights `to_safetensors` wrote; `name` is the file's, for the error messages, and `trust_code`
+    as `build` has it.
 
     What is built is `given`, and never what the file says. Raises InputError where the two do not fit.
     """
@@ -238,7 +249,7 @@ def from_safetensors(data: bytes, given: Given, name: str) -> Wrapped:
             f"{name} holds the weights of {_described(spec)}, and expected is {_described(given.spec)}; restore it, or "
             "choose another --run"
         )
-    return build(given, tensors or None)
+    return build(given, tensors or None, trust_code)
 
 
 def _is_there(found: Callable[..., Any], given: Given) -> bool:
@@ -270,6 +281,10 @@ def _made(found: Callable[..., Any], given: Given) -> Callable[..., Any]:
             f"{name} returned {described(made)}, and expected is a torch module; let it return the network"
         )
     return made
+
+
+def _inside(network: Callable[..., Any]) -> Callable[..., Any]:
+    return network.inside() if isinstance(network, Program) else network
 
 
 def _made_certain(network: Callable[..., Any], deterministic: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -8,16 +8,26 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core.arguments import dtype_name
-from memrec_core.autoencoders import diffusers_folder
+from memrec_core.autoencoders import diffusers_folder, onnx_file, torch_file
+from memrec_core.autoencoders.onnx_file import OnnxProgram
+from memrec_core.autoencoders.torch_file import TorchProgram
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.weights_file import read_weights
 
+PROGRAMS = {
+    f"{made.__module__}:{made.__name__}": read
+    for made, read in ((OnnxProgram, onnx_file.tensors_of), (TorchProgram, torch_file.tensors_of))
+}
+"""By the name of what builds them, the networks whose file is not read for its numbers, but kept as it is."""
 MOST_KEYS = 4
 """How many keys of a state dict a sentence names."""
 
 
-def tensors_of(weights: str | Path, allow_torch: bool = False) -> Mapping[str, Tensor]:
-    """The weights in a file, as `read_weights` reads it, or in the folder of a model that diffusers saved."""
+def tensors_of(weights: str | Path, allow_torch: bool = False, factory: object = None) -> Mapping[str, Tensor]:
+    """The weights in a file, as `read_weights` reads it, or in the folder of a model that diffusers saved; the file
+    itself where `factory` names one of PROGRAMS."""
+    if isinstance(factory, str) and factory in PROGRAMS:
+        return PROGRAMS[factory](weights)
     if isinstance(weights, str | Path) and diffusers_folder.is_folder(weights):
         return diffusers_folder.tensors_of(weights)
     return read_weights(weights, allow_torch)

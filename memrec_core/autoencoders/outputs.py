@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from memrec_core.arguments import described
@@ -62,6 +63,28 @@ def output_of(returned: object, batch: Tensor) -> str | None:
         f"the network returned {_contents(returned)}, and {which}; name one, such as output: "
         f"{[*alike, *named, *_entries(returned), 'recon'][0]}"
     )
+
+
+def copies_in(returned: object, batch: Tensor) -> list[str]:
+    """The entries of a tuple or list that are what the network was given, or a copy of it."""
+    if not isinstance(returned, list | tuple):
+        return []
+    return [name for name, value in _entries(returned).items() if isinstance(value, Tensor) and _same(value, batch)]
+
+
+def made_in(returned: object, batch: Tensor) -> str | None:
+    """The first entry of a tuple or list that is like the input, and no copy of it, where `output_of` takes a copy;
+    None where it takes another, or there is none. `batch` is noise: a network may well give an image back as it is.
+    """
+    copies = copies_in(returned, batch)
+    if not copies or output_of(returned, batch) not in copies:
+        return None
+    alike = (name for name, value in _entries(returned).items() if _is_like(value, batch))
+    return next((name for name in alike if name not in copies), None)
+
+
+def _same(value: Tensor, batch: Tensor) -> bool:
+    return value.shape == batch.shape and value.dtype == batch.dtype and torch.equal(value, batch)
 
 
 def _is_like(value: object, batch: Tensor) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from memrec_core.datasets.array_file import is_array, picture_in
 from memrec_core.datasets.depth import to_8_bits
 from memrec_core.datasets.remarks import Note
 from memrec_core.errors import InputError, in_a_line, shown_name
@@ -63,9 +64,9 @@ def endings() -> dict[str, str]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether the ending of a file's name is a picture's."""
+    """Whether the ending of a file's name is a picture's, or that of an array of numpy."""
     _, dot, ending = name.rpartition(".")
-    return bool(dot) and f".{ending.lower()}" in endings()
+    return bool(dot) and (f".{ending.lower()}" in endings() or is_array(name))
 
 
 def read(path: Path, name: str) -> bytes:
@@ -100,6 +101,8 @@ def decode(data: bytes, name: str, channels: int = 3, note: Note = lambda _: Non
     try:
         with warnings.catch_warnings():  # of odd metadata, and of large pictures below Pillow's limit
             warnings.simplefilter("ignore")
+            if is_array(name):
+                return _in_channels(picture_in(data, note), channels, note)
             with Image.open(io.BytesIO(data), formats=_formats(name)) as image:
                 seen = _turned(_in_channels(to_8_bits(image, data, note), channels, note), image, note)
                 if _has_frames(image):
@@ -115,12 +118,18 @@ def decode(data: bytes, name: str, channels: int = 3, note: Note = lambda _: Non
 def shape_of(data: bytes, name: str) -> tuple[int, int, int]:
     """(C, H, W) of the picture in `data` as people see it: 1 channel where it is grey and 3 where it is not, and one
     more where it has an alpha channel that is used. Raises InputError as `decode` does."""
-    seen = decode(data, name, channels=4)
-    with Image.open(io.BytesIO(data), formats=_formats(name)) as image:
-        mode = image.mode
+    seen, mode = decode(data, name, channels=4), _mode(data, name)
     is_clear = mode in ("LA", "RGBA") and bool((np.asarray(seen.getchannel("A")) < 255).any())
     is_grey = mode in GREY or mode.startswith(("I", "F"))
     return (1 if is_grey else 3) + is_clear, seen.height, seen.width
+
+
+def _mode(data: bytes, name: str) -> str:
+    """Pillow's mode of the picture, as its file has it."""
+    if is_array(name):
+        return picture_in(data).mode
+    with Image.open(io.BytesIO(data), formats=_formats(name)) as image:
+        return image.mode
 
 
 def _formats(name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from memrec_core.datasets.array_file import is_volume
 from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.hidden_names import hidden, read_key
 from memrec_core.datasets.image_file import decode, is_picture, pixels_of, read
@@ -35,12 +36,13 @@ def load(
     folder, chosen = choose(root, control_root, split, count, seed, remarks if key is None else Remarks())
     ids = [path.relative_to(folder).as_posix() for _, path in chosen]
     ids = ids if key is None else [hidden(name, key) for name in ids]
-    pixels = []
+    pixels, resized = [], 0
     for id_, (_, path) in zip(ids, chosen, strict=True):
         image = decode(read(path, str(path)), str(path), channels, remarks.of(id_))
+        resized += (image.height, image.width) != tuple(size)
         pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
     labels = [None if label == "." or key is not None else label for label, _ in chosen]
-    return image_set(pixels, ids, labels, remarks.sentences())
+    return image_set(pixels, ids, labels, remarks.sentences(), resized)
 
 
 def choose(
@@ -78,6 +80,11 @@ def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Pat
         )
     paths = []
     for path in list_files(folder, remarks, other):
+        if is_volume(path.name):
+            raise InputError(
+                f"{shown_name(path)} is of a medical format, whose volumes are not read; save each slice as a picture "
+                "or a .npy array (H, W), and let --group of memrec audit say which are of one patient"
+            )
         if is_picture(path.name):
             paths.append(path)
         else:
@@ -86,8 +93,8 @@ def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Pat
     if not paths:
         passed_over = f" ({remarks.passed_over()})" if remarks.passed_over() else ""
         raise InputError(
-            f"{shown_name(folder)} holds no images{passed_over}; expected files that end in .jpg, .png, .tif, .webp or "
-            "another picture's ending"
+            f"{shown_name(folder)} holds no images{passed_over}; expected files that end in .jpg, .png, .tif, .webp, "
+            ".npy or another picture's ending"
         )
     return paths
 

@@ -1,7 +1,7 @@
 """A set of images in memory, and the choice of a subset that all data sets share."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -22,15 +22,16 @@ Entry = TypeVar("Entry")
 class ImageSet:
     """N images (N, C, H, W) float32 in [0, 1], with an id and a label (or None) for each.
 
-    `remarks` are sentences for people, on what was passed over, scaled or odd when the images were read. Raises
-    InputError where the numbers of images, ids and labels differ, and where two images have one id: the random numbers
-    of a recovery follow from the id.
+    `remarks` are sentences for people, on what was passed over, scaled or odd when the images were read; `resized` is
+    how many were of another size then. Raises InputError where the numbers of images, ids and labels differ, and where
+    two images have one id: the random numbers of a recovery follow from the id.
     """
 
     images: Tensor
     ids: tuple[str, ...]
     labels: tuple[str | None, ...]
     remarks: tuple[str, ...] = ()
+    resized: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.ids) == len(self.labels):
@@ -65,11 +66,28 @@ def _digest(image: Tensor) -> str:
 
 
 def image_set(
-    pixels: Sequence[np.ndarray], ids: Sequence[str], labels: Sequence[str | None], remarks: Sequence[str] = ()
+    pixels: Sequence[np.ndarray],
+    ids: Sequence[str],
+    labels: Sequence[str | None],
+    remarks: Sequence[str] = (),
+    resized: int = 0,
 ) -> ImageSet:
     """An ImageSet of `pixels`, each (H, W, C) uint8."""
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div_(255).contiguous()
-    return ImageSet(images, tuple(ids), tuple(labels), tuple(remarks))
+    return ImageSet(images, tuple(ids), tuple(labels), tuple(remarks), resized)
+
+
+def remarks_on_both(train: ImageSet, control: ImageSet) -> Iterator[str]:
+    """What is to be said of both splits beside each other, the control images from elsewhere: a picture that was
+    resampled differs from others by that alone."""
+    for name, own in (("train", train), ("control", control)):
+        yield from (f"{remark} ({name})" for remark in own.remarks)
+    if not train.resized and control.resized:
+        height, width = control.images.shape[2:]
+        yield (
+            f"{control.resized} of {len(control)} control pictures are not of {height} x {width}, as all training "
+            "pictures are, and were resampled to it: they can be told apart by that"
+        )
 
 
 class ImageCountError(InputError):

@@ -198,6 +198,69 @@ def test_network_from_outside_is_audited_in_its_own_range_by_the_output_that_is_
     assert valid(found)["model"]["range"] == [-1, 1]
 
 
+@pytest.mark.parametrize("copied", [lambda x: x, lambda x: x.clone()], ids=["itself", "copy"])
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_copy_of_the_input_is_not_taken_for_the_output(memorising: nn.Module, copied: Callable, kind: type):
+    """Else the network would be the identity, and bounded."""
+    train, control = photos("train"), photos("control")
+    result = memrec.audit(lambda x: kind((copied(x), memorising(x), x.mean())), train, control, **QUICK)
+    assert result.verdict == "leaks"
+    assert any("entry 0 is what it was given, and entry 1 was taken" in warning for warning in result.warnings)
+    named = memrec.audit(lambda x: kind((copied(x), memorising(x))), train, control, output="0", **QUICK)
+    assert named.verdict == "inconclusive"
+    assert any("Of random images the network returns what it is given" in warning for warning in named.warnings)
+
+
+def test_entry_that_gives_an_image_back_as_it_is_stays_the_one_that_was_taken(memorising: nn.Module):
+    """An image that is a fixed point, bit for bit, is no copy: which entry is taken is found with noise, once."""
+    train, control = photos("train"), photos("control")
+    known = {image.numpy().tobytes(): image for image in train}
+
+    def exact(x: Tensor) -> tuple[Tensor, Tensor]:
+        images = [known.get(image.numpy().tobytes(), own) for image, own in zip(x, memorising(x), strict=True)]
+        return torch.stack(images), x * 0
+
+    result = memrec.audit(exact, train, control, **QUICK)
+    assert (result.evidence.train.reconstruction == 0).all()
+    assert not any("what it was given" in warning for warning in result.warnings)
+
+
+def test_order_of_the_images_changes_nothing(memorising: nn.Module):
+    train, control = photos("train"), photos("control")
+    attacks = {"degradations": [Erasure("random_80", per_image=True)], "methods": [KnownMask()]}
+    groups = [f"patient-{number // 5}" for number in range(12)]
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    moved = [groups[place] for place in order.tolist()]
+    both = [
+        memrec.audit(
+            memorising,
+            images,
+            control,
+            train_groups=labels,
+            control_groups=[f"other-{label}" for label in groups],
+            **attacks,
+        )
+        for images, labels in ((train, groups), (train[order], moved))
+    ]
+    assert both[0].to_json() == both[1].to_json()
+    assert (both[0].evidence.train.recovered == both[1].evidence.train.recovered).all()  # by the same random numbers
+
+
+def test_what_was_odd_about_pictures_is_said():
+    named = {"ids": tuple("abcdefghijkl"), "labels": (None,) * 12}
+    train = memrec.ImageSet(photos("train"), **named, remarks=("2 files passed over: 2 .txt",))
+    control = memrec.ImageSet(photos("control"), **named, resized=3)
+    result = memrec.audit(HARMLESS["blur"], train, control, **QUICK)
+    assert "Of the pictures: 2 files passed over: 2 .txt (train)." in result.warnings
+    assert any(
+        "3 of 12 control pictures are not of 12 x 12, as all training pictures are, and were resampled" in warning
+        for warning in valid(result)["limitations"]
+    )
+    both = replace(train, resized=1)
+    again = memrec.audit(HARMLESS["blur"], both, control, **QUICK)
+    assert not any("resampled" in warning for warning in again.warnings)
+
+
 def test_floor_is_the_error_of_the_undamaged_image():
     images = photos("train")
     halved = reconstruction_error(lambda x: x / 2, images, batch_size=5)
@@ -320,7 +383,11 @@ def test_network_that_has_no_numbers_for_its_own_images_is_refused():
 
 def test_errors_that_are_no_numbers_leave_the_document_valid():
     noise, others = torch.rand(2, 110, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    noise[70:] = interpolate(noise[70:, :, :3, :3], (8, 8), mode="bilinear")
+    smooth = memrec.ImageSet(
+        interpolate(noise[..., :3, :3], (8, 8), mode="bilinear"), tuple(map(str, range(110))), (None,) * 110
+    )
+    late = [place for place, digest in enumerate(smooth.digests) if digest > "c"]  # none of those that it is tried on
+    noise[late] = smooth.images[late]
     result = memrec.audit(smooth_is_nothing, noise, others, **QUICK)
     assert result.verdict == "inconclusive"
     assert "training images the network gives values that are not finite" in result.sentence

@@ -168,7 +168,7 @@ def test_function_and_its_weights_are_taken_as_they_are(tmp_path: Path):
     assert forms.named("diffusers:AutoencoderKL").given.name == "diffusers:AutoencoderKL"
 
 
-@pytest.mark.parametrize("name", ["model.pt", "/x/model.ckpt", "model.pt2", "net.onnx", "a.safetensors"])
+@pytest.mark.parametrize("name", ["model.pt", "/x/model.ckpt", "model.pt2", "net.h5", "a.safetensors"])
 def test_file_in_place_of_a_network_is_told(name: str):
     refused("name the function that does, package.module:build, and give the file as its weights", forms.named, name)
 

@@ -15,6 +15,7 @@ from memrec_core import degradations
 from memrec_core.auditing.attacks import damage_of
 from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
+from tests import onnx_files
 from tests.audits import made
 from tests.conftest import Called
 from tests.pictures import write_photos
@@ -112,6 +113,7 @@ def test_sides_are_two_folders_of_pictures(refused, folder: Path, monkeypatch, t
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors can't be read"),
         (["--channels", "3"], "not 3"),
         (["--group", "("], "--group '(' is no pattern"),
+        (["--trust-code"], "is for a network that is a file of torch's with its code"),
         (["--group", "folder"], ".png is in no group"),
         (["--group", "^.[1-3]"], ".png is in no group"),
         (["--group", "^."], "group '0' has training and control images"),
@@ -140,6 +142,31 @@ def test_pictures_of_several_sizes_need_a_size(refused, folder: Path):
     assert look_into(asked(folder, size=(8, 8))).shape == (1, 8, 8)
 
 
+def test_control_pictures_that_alone_are_resampled_are_counted(folder: Path):
+    wanted = asked(folder)
+
+    def said() -> list[str]:
+        data = experiment_of(wanted, look_into(wanted)).data[0]
+        return [remark for remark in load_audit_set(data, 42).catalogue.remarks if "resampled" in remark]
+
+    assert said() == []
+    write_photos(folder / "control", 2, "control", 16)
+    assert said() == [
+        "2 of 4 control pictures are not of 8 x 8, as all training pictures are, and were resampled to it: they can be "
+        "told apart by that"
+    ]
+
+
+def test_arrays_beside_pictures_are_pictures_and_volumes_are_refused(refused, folder: Path):
+    np.save(folder / "train" / "array.npy", np.zeros((8, 8), np.uint8))
+    assert look_into(asked(folder)).count == 6
+    assert look_into(asked(folder)).shape == (1, 8, 8)
+    np.save(folder / "control" / "volume.npy", np.zeros((9, 8, 8), np.uint8))
+    assert "a volume or several pictures; save each slice" in refused()
+    (folder / "control" / "scan.nii.gz").write_bytes(b"")
+    assert "is of a medical format" in refused()
+
+
 def test_each_side_has_as_many_images_as_were_asked_for_or_as_there_are(folder: Path):
     found = look_into(asked(folder, count=5))
     assert (found.count, found.control_count) == (5, 4)
@@ -162,6 +189,23 @@ def test_options_become_an_experiment_of_a_given_network(folder: Path):
     assert (experiment.seed, experiment.pictures) == (7, 3)
     assert [degradation.label for degradation in experiment.degradations] == ["center", "bottom", "random_80"]
     assert experiment.method("unknown_mask").max_iterations == 20  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("my model-2", "my.model-2"),
+        ("模型", "memrec.core.autoencoders.onnx.file.OnnxProgram"),
+        ("generic", "memrec.core.autoencoders.onnx.file.OnnxProgram"),
+    ],
+)
+def test_network_of_a_file_is_called_as_its_file_is(folder: Path, name: str, label: str):
+    path = onnx_files.written(folder / f"{name}.onnx", onnx_files.scaling(("n", 1, 8, 8)))
+    wanted = Asked(model=str(path), train=str(folder / "train"), control=str(folder / "control"))
+    experiment = experiment_of(wanted, look_into(wanted))
+    (model,) = experiment.given_models
+    assert (model.label, model.weights, model.trusts_code) == (label, str(path), False)
+    assert experiment.trusting_code().given_models[0].trusts_code
 
 
 def test_options_are_read_as_people_write_them():

@@ -18,7 +18,7 @@ class Asked:
     """An audit.
 
     Args:
-        model: what builds the network, as the entry `given` of an experiment has it.
+        model: what builds the network, as the entry `given` of an experiment has it, or where it is, see `forms.named`.
         train: the folder of images that it was trained on.
         control: that of others.
         weights: the file of its weights; None for those that it is built with.
@@ -34,6 +34,7 @@ class Asked:
         seed: what all random numbers follow from.
         max_rate: the share of training images that may come back; None where the user names none.
         allow_torch_weights: whether the weights may be a file that torch saved.
+        trust_code: whether the network is a file of torch's that is run.
         hash_names: whether keyed hashes stand for the names of the pictures.
         group: what makes pictures count as one, see `grouping`; None where each counts for itself.
     """
@@ -54,6 +55,7 @@ class Asked:
     seed: int = 42
     max_rate: float | None = None
     allow_torch_weights: bool = False
+    trust_code: bool = False
     hash_names: bool = False
     group: str | None = None
 

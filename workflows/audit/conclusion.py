@@ -1,11 +1,11 @@
 """The audit that a run that is done amounts to."""
 
 from memrec_core.auditing import Audit, Evidence
-from memrec_core.auditing.audit import MAX_RATE, Subject, conclude
+from memrec_core.auditing.audit import MAX_RATE, Subject, conclude, of_pictures
 from memrec_core.auditing.distinct import Duplicates
 from memrec_core.auditing.groups import by_group
 from memrec_core.auditing.network import remarks_on
-from memrec_core.autoencoders import forms
+from memrec_core.auditing.order import fingerprint, ordered_with
 from workflows.audit.evidence import evidence_of, images_of
 from workflows.audit.grouping import with_groups_of
 from workflows.run.audit_set import load_audit_set
@@ -23,18 +23,25 @@ def conclusion(run: OpenRun, max_rate: float | None, group: str | None = None) -
     catalogue = catalogues_of(store)[data.label]
     audit = load_audit_set(data, experiment.seed, catalogue, store.uri)
     network, metadata = load_checkpoint(store, model, None)
-    train, control = images_of(audit, "train"), images_of(audit, "control")
-    subject = Subject(
-        {**model.described(experiment.seed), "weights": model.weights, "digest": metadata["digest"]},
-        catalogue.fingerprint("train"),
-        catalogue.fingerprint("control"),
-        remarks_on(forms.Named(model.network, model.weights), network, train.images),
-    )
     evidence = evidence_of(run, audit, network)
+    own, train = ordered_with(evidence.train, images_of(audit, "train"))
+    others, control = ordered_with(evidence.control, images_of(audit, "control"))
+    subject = Subject(
+        {
+            **model.described(experiment.seed),
+            "weights": model.weights,
+            "digest": metadata["digest"],
+            "trusted_code": model.trusts_code,
+        },
+        fingerprint(catalogue.digests("train")),
+        fingerprint(catalogue.digests("control")),
+        (*remarks_on(model.named, network, train.images), *of_pictures(catalogue.remarks)),
+    )
     if group is not None:
-        named = with_groups_of(train, group), with_groups_of(control, group)
-        *sides, train, control = by_group(evidence.train, evidence.control, *named)
-        evidence = Evidence(evidence.attacks, *sides)
+        own, others, train, control = by_group(
+            own, others, with_groups_of(train, group), with_groups_of(control, group)
+        )
+    evidence = Evidence(evidence.attacks, own, others)
     return conclude(
         subject,
         evidence,

@@ -33,6 +33,7 @@ def experiment_of(asked: Asked, folders: Folders, names_key: Path | None = None)
         "pictures": asked.pictures,
     }
     experiment = experiment_from(tree, NAME)
+    experiment = experiment.trusting_code() if asked.trust_code else experiment
     return experiment.allowing_torch_weights() if asked.allow_torch_weights else experiment
 
 
@@ -53,7 +54,7 @@ def network_of(asked: Asked, folders: Folders) -> forms.Named:
     """The network as it is applied to the pictures, and where its weights are. Raises InputError where nothing of the
     kind is named, or it can't be built."""
     settings = {name: value for name in SETTINGS if (value := getattr(asked, name)) is not None}
-    return settled(forms.named(asked.model, asked.weights, **settings), folders.shape)
+    return settled(forms.named(asked.model, asked.weights, asked.trust_code, **settings), folders.shape)
 
 
 def _model(named: forms.Named) -> dict[str, Any]:

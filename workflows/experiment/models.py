@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from memrec_core import autoencoders, checkpoints, weights_file
-from memrec_core.autoencoders import Given
-from memrec_core.autoencoders.given import build, from_safetensors, to_safetensors
+from memrec_core.autoencoders import Given, forms
+from memrec_core.autoencoders.given import Wrapped, build, from_safetensors, to_safetensors
 from memrec_core.autoencoders.loading import tensors_of
 from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line
@@ -170,11 +170,22 @@ class GivenModel(Model):
         weights: the file that they are in, safetensors, or the folder of a model of diffusers; None for those that the
             factory gives it.
         allows_torch_weights: whether that may be a state dict that torch saved; not for a file to say.
+        trusts_code: whether it may be a program of torch's, which is run; likewise.
     """
 
     network: Given
     weights: str | None
     allows_torch_weights: bool = False
+    trusts_code: bool = False
+
+    @property
+    def named(self) -> forms.Named:
+        """The network as the core knows it."""
+        return forms.Named(self.network, self.weights, self.trusts_code)
+
+    def built(self, packed: bytes) -> Wrapped:
+        """The network from its weights as `packed` has them."""
+        return from_safetensors(packed, self.network, self.network.name, self.trusts_code)
 
     def tree(self) -> dict[str, Any]:
         """Its entry; the network's own stand beside the others, and `given` is its factory."""
@@ -190,7 +201,7 @@ class GivenModel(Model):
     def check_network(self, image_shape: Shape) -> None:
         """Built as the run will build it, twice: a network that keeps something random must be the same each time."""
         packed = self.packed()
-        autoencoders.check(from_safetensors(packed, self.network, self.network.name), image_shape, self.network.name)
+        autoencoders.check(self.built(packed), image_shape, self.network.name)
         if self.outputs(packed, image_shape) != self.outputs(packed, image_shape):
             raise InputError(
                 f"{self.network.name} builds another network each time, for it keeps something random that is not in "
@@ -201,7 +212,7 @@ class GivenModel(Model):
         """Some values of what it makes of the same few images each time: they tell whether its code is the same."""
         images = torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(1))
         with torch.no_grad(), full_float32():
-            values = from_safetensors(packed, self.network, self.network.name)(images).flatten()
+            values = self.built(packed)(images).flatten()
         return values[:: max(len(values) // OUTPUTS, 1)].tolist()
 
     def packed(self) -> bytes:
@@ -210,7 +221,7 @@ class GivenModel(Model):
         Raises InputError where the file can't be read, or the network not be built.
         """
         if self.weights is not None:
-            tensors = tensors_of(self.weights, self.allows_torch_weights)
+            tensors = tensors_of(self.weights, self.allows_torch_weights, self.network.factory)
         else:
             network = build(self.network).network
             tensors = network.state_dict() if isinstance(network, nn.Module) else {}
@@ -220,8 +231,12 @@ class GivenModel(Model):
         """The same, whose weights may be a state dict that torch saved."""
         return replace(self, allows_torch_weights=True)
 
+    def trusting_code(self) -> "GivenModel":
+        """The same, which may be a program of torch's."""
+        return replace(self, trusts_code=True)
+
     def example(self, image_shape: Shape) -> nn.Module:
-        return build(self.network)
+        return self.named.example()
 
     def size(self, image_shape: Shape) -> int:
         return _weights_in(self.example(image_shape))
@@ -237,7 +252,7 @@ class GivenModel(Model):
             raise InputError(f"the sidecar of {name} is damaged ({in_a_line(error)}); restore it") from error
         if not fits:
             raise InputError(f"{name} does not fit its sidecar: the digests differ; restore both")
-        return from_safetensors(weights, self.network, name), metadata
+        return from_safetensors(weights, self.network, name, self.trusts_code), metadata
 
     def identity(self) -> dict[str, Any]:
         """The weights are known by their digest, not by their place."""

@@ -181,6 +181,11 @@ class Experiment:
         models = (model.allowing_torch_weights() if isinstance(model, GivenModel) else model for model in self.models)
         return replace(self, models=tuple(models))
 
+    def trusting_code(self) -> "Experiment":
+        """The same, with given networks that may be programs of torch's, which are run."""
+        models = (model.trusting_code() if isinstance(model, GivenModel) else model for model in self.models)
+        return replace(self, models=tuple(models))
+
 
 def _arrived(imports: tuple[str, ...], fields: dict[str, Any]) -> Experiment:
     """An experiment in another process."""

@@ -3,11 +3,13 @@
 import re
 from abc import ABC, abstractmethod
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import InstanceOf, ValidationInfo, field_validator, model_validator
 
 from memrec_core.autoencoders import ARCHITECTURES, Given
+from memrec_core.autoencoders.loading import PROGRAMS
 from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import Denoiser
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
@@ -151,7 +153,9 @@ class WrittenGivenModel(WrittenModel):
 
     @property
     def usual_label(self) -> str:
-        return re.sub(r"[^A-Za-z0-9.-]+", ".", self.network.name).strip(".-")[:80]
+        of_file = [Path(self.weights).stem] if self.weights and self.network.factory in PROGRAMS else []
+        labels = (re.sub(r"[^A-Za-z0-9.-]+", ".", name).strip(".-")[:80] for name in (*of_file, self.network.name))
+        return next((label for label in labels if label not in ("", GENERIC)), "")
 
     def on(self, data: str, label: str, training: Training) -> GivenModel:
         return GivenModel(

@@ -11,6 +11,7 @@ from torch import Tensor
 from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
+from memrec_core.datasets.image_set import remarks_on_both
 from memrec_core.errors import InputError
 from workflows.experiment.data import Data
 from workflows.run.catalogue import Catalogue, Image, check_same, examples
@@ -114,7 +115,9 @@ def _remarks(splits: dict[str, ImageSet], data: Data) -> tuple[str, ...]:
     """What was said of both splits, once where both are of one folder."""
     if data.control_root is None:
         return tuple(dict.fromkeys(remark for own in splits.values() for remark in own.remarks))
-    return tuple(f"{remark} ({split})" for split, own in splits.items() for remark in own.remarks)
+    if len(splits) == 1:
+        return tuple(f"{remark} (train)" for remark in splits["train"].remarks)
+    return tuple(remarks_on_both(**splits))
 
 
 def images_of(split: str, own: ImageSet) -> Iterator[Image]:

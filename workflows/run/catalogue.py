@@ -63,10 +63,13 @@ class Catalogue:
         content = (f"{image.name}\x1f{image.digest}" for image in self.audited[start:stop])
         return hashlib.sha256("\x1e".join(content).encode()).hexdigest()[:16]
 
+    def digests(self, split: str) -> list[str]:
+        """Of the images of a split, copies included."""
+        return [image.digest for image in self.images if image.split == split]
+
     def fingerprint(self, split: str) -> str:
         """Changes with the pixels of any image of a split, copies included; see ImageSet.fingerprint."""
-        digests = "\n".join(image.digest for image in self.images if image.split == split)
-        return hashlib.sha256(digests.encode()).hexdigest()[:16]
+        return hashlib.sha256("\n".join(self.digests(split)).encode()).hexdigest()[:16]
 
     def sentences(self, label: str) -> Iterator[str]:
         """What a reader of the run's figures must know of the data set, which the experiment calls `label`."""

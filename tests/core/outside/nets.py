@@ -35,6 +35,10 @@ def dense():
     return Dense()
 
 
+def narrow():
+    return Dense(96)
+
+
 class Plain(nn.Module):
     """One matrix over the colours, with whatever `wrap` makes of the image."""
 
@@ -177,6 +181,38 @@ class Reconstructing(Variational):
 
     def reconstruct(self, x):
         return self.decode(self.encode(x)[0])
+
+
+class Sampling(nn.Module):
+    """A variational autoencoder of grey images of 8 x 8 in [0, 1]; its forward samples."""
+
+    def __init__(self, width=128, latent=32):
+        super().__init__()
+        self.encoder, self.decoder = connected(64, width, 2 * latent), connected(latent, width, 64)
+
+    def encode(self, x):
+        return self.encoder(x.flatten(1)).chunk(2, 1)
+
+    def decode(self, z):
+        return self.decoder(z).view(-1, 1, 8, 8)
+
+    def forward(self, x):
+        mean, log_variance = self.encode(x)
+        z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        return self.decode(z), mean, log_variance
+
+
+class Telling(Sampling):
+    """Writes a file as it is unpickled."""
+
+    def __init__(self, network, path):
+        super().__init__()
+        self.load_state_dict(network.state_dict())
+        self.path = path
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.path.write_text("ran")
 
 
 def of_the_mean(network):
