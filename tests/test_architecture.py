@@ -15,7 +15,7 @@ LAYERS = (
     {"experiment"},
     {"run"},
     {"work"},
-    {"job", "report"},
+    {"job", "report", "querying"},
     {"audit", "forecast", "listing", "status", "train_prior"},
     {"commands"},
     {"cli"},

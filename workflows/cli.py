@@ -212,6 +212,21 @@ def picture(
 
 
 @app.command()
+def query(
+    run: RunArgument,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help='A query of DuckDB\'s, such as "select * from rates".')],
+    format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+) -> None:
+    """Answer a query in SQL over a run's tables: results, rates, thresholds, claims, images, pictures.
+
+    It reads these, and neither changes nor reaches anything else.
+    """
+    from workflows import commands
+
+    commands.query(run, sql, format_)
+
+
+@app.command()
 def status(run: RunArgument, verify: Verify = False) -> None:
     """Say what of a run is done and left, and what failed and why."""
     from workflows import commands

@@ -195,6 +195,14 @@ def picture(run: str, degradation: str | None, image: int, model: str | None) ->
         say(f"picture: {open_.store.show(name)}")
 
 
+def query(run: str, sql: str, format: str) -> None:
+    """Print what a query in SQL answers of a run."""
+    from workflows.querying.asking import ask
+    from workflows.querying.formats import writer_of
+
+    ask(opened(run), sql, writer_of(format))
+
+
 def status(run: str, verify: bool) -> None:
     """Say where a run stands."""
     from workflows.status import print_status
