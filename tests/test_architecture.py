@@ -15,7 +15,7 @@ LAYERS = (
     {"experiment"},
     {"run"},
     {"work"},
-    {"job", "report", "querying"},
+    {"job", "report", "querying", "export"},
     {"audit", "forecast", "listing", "status", "train_prior"},
     {"commands"},
     {"cli"},

@@ -202,13 +202,26 @@ def report(run: RunArgument) -> None:
 def picture(
     run: RunArgument,
     degradation: Annotated[str | None, typer.Option(help="Which of the run's; the first where left out.")] = None,
-    image: Annotated[int, typer.Option(min=0, help="Which image of the run, training images first.")] = 0,
+    image: Annotated[
+        str, typer.Option(help="Which image of the run: its id, split/id, or its number, training images first.")
+    ] = "0",
     model: Annotated[str | None, typer.Option(help="Which of the run's networks; the first where left out.")] = None,
 ) -> None:
     """Draw the course of one recovery, with the estimates of the mask."""
     from workflows import commands
 
     commands.picture(run, degradation, image, model)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    pictures: Annotated[str, typer.Option(help="A new folder for them, a file for each picture, and a CSV.")],
+) -> None:
+    """Write the pictures that a run has kept as PNG files, named by the images' ids."""
+    from workflows import commands
+
+    commands.export(run, pictures)
 
 
 @app.command()

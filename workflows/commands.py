@@ -186,13 +186,21 @@ def report(run: str) -> None:
     say(f"page: {open_.store.show(REPORT)}")
 
 
-def picture(run: str, degradation: str | None, image: int, model: str | None) -> None:
+def picture(run: str, degradation: str | None, image: str, model: str | None) -> None:
     """Draw the course of one recovery of a run."""
     from workflows.report.course import draw_course
 
     open_ = opened(run)
     for name in draw_course(open_, degradation, image, model):
         say(f"picture: {open_.store.show(name)}")
+
+
+def export(run: str, pictures: str) -> None:
+    """Write the pictures of a run as files."""
+    from workflows.export import LIST, export_pictures
+
+    files, images = export_pictures(opened(run), pictures)
+    say(f"pictures: {files:,} files of {images:,} images in {pictures}; {pictures}/{LIST} says what each is")
 
 
 def query(run: str, sql: str, format: str) -> None:

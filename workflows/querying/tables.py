@@ -1,11 +1,11 @@
 """The tables that a query may name: their columns, and how their rows come."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow.dataset import Dataset, FileSystemDataset, field
+from pyarrow.dataset import Dataset, field
 
 from workflows.run.images import COLUMNS as IMAGES_SCHEMA
 from workflows.run.opened import OpenRun
@@ -13,7 +13,8 @@ from workflows.run.rates_schema import CLAIMS_SCHEMA, RATES_SCHEMA, THRESHOLDS_S
 from workflows.run.schema import PICTURE, SCHEMA
 from workflows.run.store import IMAGES
 
-Rows = pa.Table | Dataset
+Rows = Any
+"""A table or a dataset of Arrow's."""
 _PICTURES = [column.name for column in SCHEMA if column.type == PICTURE]
 RESULTS_SCHEMA = pa.schema([column for column in SCHEMA if column.name not in _PICTURES])
 
@@ -31,7 +32,7 @@ def _of(schema: pa.Schema, frame: Callable[[OpenRun], pd.DataFrame]) -> Table:
 
 
 def _results(_: OpenRun, scanned: Dataset | None) -> Rows:
-    assert isinstance(scanned, FileSystemDataset)
+    assert scanned is not None
     return scanned.replace_schema(RESULTS_SCHEMA)
 
 

@@ -17,6 +17,7 @@ from memrec_core.errors import InputError, unknown
 from memrec_core.recovery import Denoiser, Problem
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
+from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.run import Run
@@ -32,13 +33,13 @@ class Course(NamedTuple):
     masks: list[Tensor]
 
 
-def draw_course(run: Run, degradation: str | None = None, image: int = 0, model: str | None = None) -> list[str]:
+def draw_course(run: Run, degradation: str | None = None, image: int | str = 0, model: str | None = None) -> list[str]:
     """Recover one image at the lowest training loss and draw how; returns the files' names.
 
     Args:
         run: whose networks and images they are; the pictures go to its folder.
         degradation: the label of one; the first where left out.
-        image: its number in the audit set, training images first.
+        image: its number in the audit set, training images first, or its id, or split/id where both splits have it.
         model: the label of one; the first where left out.
 
     Raises InputError for a degradation, model or image that the run does not have, a missing checkpoint, and where none
@@ -49,12 +50,9 @@ def draw_course(run: Run, degradation: str | None = None, image: int = 0, model:
     described = _named(experiment.models, model, "model")
     kept = kept_catalogues(store, [])
     audit = load_audit_set(experiment.data_set(described.data), experiment.seed, kept.get(described.data), store.uri)
-    if image >= len(audit):
-        raise InputError(
-            f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
-        )
+    place = _place(audit.catalogue, str(image), described.data)
     network, _ = load_checkpoint(store, described, described.ladder(experiment.training.targets)[-1])
-    original, ids = audit.images(slice(image, image + 1)), [audit.catalogue.audited[image].name]
+    original, ids = audit.images(slice(place, place + 1)), [audit.catalogue.audited[place].name]
     problem = Problem(
         degraded=chosen.degrade(original, ids, experiment.seed, Pictures(audit)),
         operator=chosen.operator(audit.image_shape, ids, experiment.seed),
@@ -63,7 +61,7 @@ def draw_course(run: Run, degradation: str | None = None, image: int = 0, model:
         seed=experiment.seed,
     )
     courses = _courses(experiment, Denoiser(network, described.gamma, described.first_mask), problem, chosen)
-    name, degraded = f"{described.label}-{chosen.label}-{image}", problem.degraded
+    name, degraded = f"{described.label}-{chosen.label}-{place}", problem.degraded
     rows = {title: _captioned(course.images, original) for title, course in courses.items()}
     drawn = {f"report/iterates-{name}.png": _draw(rows, {"degraded": degraded, "original": original})}
     mask = problem.operator.kept
@@ -77,6 +75,19 @@ def draw_course(run: Run, degradation: str | None = None, image: int = 0, model:
     for file, picture in drawn.items():
         store.write(file, picture)
     return list(drawn)
+
+
+def _place(known: Catalogue, image: str, data_set: str) -> int:
+    """The number of an image in the audit set."""
+    place = known.place_of(image)
+    if place is not None:
+        return place
+    twice = [own.name for own in known.audited if own.id == image]
+    if twice:
+        raise InputError(f"{data_set} has several images {image}; choose --image {' or '.join(twice)}")
+    if image.isdecimal():  # a number that no image has
+        raise InputError(f"the run has images 0 to {len(known) - 1} of {data_set}, not {image}; choose another --image")
+    raise unknown(f"image of {data_set}", image, [own.id for own in known.audited])
 
 
 def _named(entries: Sequence, label: str | None, what: str):
