@@ -15,7 +15,7 @@ LAYERS = (
     {"experiment"},
     {"run"},
     {"work"},
-    {"job", "report", "querying", "export"},
+    {"job", "report", "querying", "export", "comparison"},
     {"audit", "forecast", "listing", "status", "train_prior"},
     {"commands"},
     {"cli"},

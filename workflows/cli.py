@@ -214,6 +214,24 @@ def picture(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN ...", help="The runs' folders; the first is A.")],
+    json: Annotated[str | None, typer.Option(help="A file for all of it as JSON; - for standard output.")] = None,
+    csv: Annotated[str | None, typer.Option(help="A file for the rates and differences as CSV; likewise.")] = None,
+    changed: Annotated[str | None, typer.Option(help="A CSV file for the images that changed sides.")] = None,
+    page: Annotated[str | None, typer.Option(help="A file for a page of it, such as compared.html.")] = None,
+) -> None:
+    """Put the rates of runs side by side: the differences with their intervals, and the images that changed sides.
+
+    Such as two activations, a network before and after a defence, or two versions of it.
+    """
+    from workflows import commands
+    from workflows.comparison.answers import Answers
+
+    commands.compare(runs, Answers(json, csv, changed, page))
+
+
+@app.command()
 def export(
     run: RunArgument,
     pictures: Annotated[str, typer.Option(help="A new folder for them, a file for each picture, and a CSV.")],

@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workflows.audit.answers import Answers
     from workflows.audit.asked import Asked
     from workflows.audit.ending import Ending
+    from workflows.comparison.answers import Answers as ComparisonAnswers
     from workflows.job.state import Outcome
 
 ATTEMPTS = 4
@@ -201,6 +202,18 @@ def export(run: str, pictures: str) -> None:
 
     files, images = export_pictures(opened(run), pictures)
     say(f"pictures: {files:,} files of {images:,} images in {pictures}; {pictures}/{LIST} says what each is")
+
+
+def compare(runs: Sequence[str], answers: "ComparisonAnswers") -> None:
+    """Say how the rates of runs differ from those of the first."""
+    from workflows.comparison.compared import compare
+    from workflows.comparison.printing import print_comparison
+
+    found = compare([*map(opened, runs)])
+    if not answers.is_printed:
+        print_comparison(found)
+    for line in answers.write(found):
+        say(line)
 
 
 def query(run: str, sql: str, format: str) -> None:
