@@ -16,7 +16,7 @@ LAYERS = (
     {"run"},
     {"work"},
     {"job", "report", "querying", "export", "comparison"},
-    {"audit", "forecast", "listing", "status", "train_prior"},
+    {"audit", "figures", "forecast", "listing", "status", "train_prior"},
     {"commands"},
     {"cli"},
     {"entry"},

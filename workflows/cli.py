@@ -243,6 +243,19 @@ def export(
 
 
 @app.command()
+def figures(
+    run: RunArgument,
+    out: Annotated[str, typer.Option(help="A folder for them.")],
+    width: Annotated[float, typer.Option(min=40, max=300, help="Of the figures, in mm: a column's.")] = 85,
+    image: Annotated[str, typer.Option(help="Of figures 1 and 2: an id, split/id, or a number.")] = "0",
+) -> None:
+    """Draw the paper's figures of a run as PDF, SVG and PNG, and write its tables as LaTeX, Markdown and CSV."""
+    from workflows import commands
+
+    commands.figures(run, out, width, image)
+
+
+@app.command()
 def query(
     run: RunArgument,
     sql: Annotated[str, typer.Argument(metavar="SQL", help='A query of DuckDB\'s, such as "select * from rates".')],

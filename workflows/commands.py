@@ -216,6 +216,14 @@ def compare(runs: Sequence[str], answers: "ComparisonAnswers") -> None:
         say(line)
 
 
+def figures(run: str, folder: str, width: float, image: str) -> None:
+    """Draw the paper's figures of a run, and write its tables."""
+    from workflows.figures.writing import write_figures
+
+    for line in write_figures(opened(run), folder, width, image):
+        say(line)
+
+
 def query(run: str, sql: str, format: str) -> None:
     """Print what a query in SQL answers of a run."""
     from workflows.querying.asking import ask

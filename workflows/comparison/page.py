@@ -18,7 +18,7 @@ from workflows.comparison.words import (
 )
 
 TEMPLATE = "page.html.j2"
-WIDTH, HEIGHT, MARGIN = 200, 16, 4
+WIDTH, HEIGHT, MARGIN = 140, 16, 4
 """Of the drawing of a difference, in pixels: from -100 to 100 points."""
 
 

@@ -33,6 +33,15 @@ class Course(NamedTuple):
     masks: list[Tensor]
 
 
+class Walk(NamedTuple):
+    """How methods went from one degraded image: the courses by the methods' titles, and what the image is called."""
+
+    name: str
+    original: Tensor
+    problem: Problem
+    courses: dict[str, Course]
+
+
 def draw_course(run: Run, degradation: str | None = None, image: int | str = 0, model: str | None = None) -> list[str]:
     """Recover one image at the lowest training loss and draw how; returns the files' names.
 
@@ -45,6 +54,25 @@ def draw_course(run: Run, degradation: str | None = None, image: int | str = 0, 
     Raises InputError for a degradation, model or image that the run does not have, a missing checkpoint, and where none
     of the experiment's methods has a course.
     """
+    name, original, problem, courses = walk_of(run, degradation, image, model)
+    degraded = problem.degraded
+    rows = {title: _captioned(course.images, original) for title, course in courses.items()}
+    drawn = {f"report/iterates-{name}.png": _draw(rows, {"degraded": degraded, "original": original})}
+    mask = problem.operator.kept
+    masks = {
+        title: _captioned_masks(course.masks, mask)
+        for title, course in courses.items()
+        if course.masks and mask is not None
+    }
+    if masks and mask is not None:
+        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": opaque(mask)})
+    for file, picture in drawn.items():
+        run.store.write(file, picture)
+    return list(drawn)
+
+
+def walk_of(run: Run, degradation: str | None = None, image: int | str = 0, model: str | None = None) -> Walk:
+    """Recover one image at the lowest training loss, and keep how; arguments and errors are those of `draw_course`."""
     experiment, store = run.experiment, run.store
     chosen = _named(experiment.degradations, degradation, "degradation")
     described = _named(experiment.models, model, "model")
@@ -61,20 +89,7 @@ def draw_course(run: Run, degradation: str | None = None, image: int | str = 0, 
         seed=experiment.seed,
     )
     courses = _courses(experiment, Denoiser(network, described.gamma, described.first_mask), problem, chosen)
-    name, degraded = f"{described.label}-{chosen.label}-{place}", problem.degraded
-    rows = {title: _captioned(course.images, original) for title, course in courses.items()}
-    drawn = {f"report/iterates-{name}.png": _draw(rows, {"degraded": degraded, "original": original})}
-    mask = problem.operator.kept
-    masks = {
-        title: _captioned_masks(course.masks, mask)
-        for title, course in courses.items()
-        if course.masks and mask is not None
-    }
-    if masks and mask is not None:
-        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": _opaque(mask)})
-    for file, picture in drawn.items():
-        store.write(file, picture)
-    return list(drawn)
+    return Walk(f"{described.label}-{chosen.label}-{place}", original, problem, courses)
 
 
 def _place(known: Catalogue, image: str, data_set: str) -> int:
@@ -123,22 +138,22 @@ def _keep(course: Course, image: Tensor, mask: Tensor | None) -> None:
         course.masks.append(mask.clone())
 
 
-def _moments(count: int) -> list[int]:
-    """At most COLUMNS numbers from 1 to `count`, dense at the start, the last one among them."""
-    return sorted({round(t) for t in np.geomspace(1, count, COLUMNS)})
+def moments(count: int, columns: int = COLUMNS) -> list[int]:
+    """At most `columns` numbers from 1 to `count`, dense at the start, the last one among them."""
+    return sorted({round(t) for t in np.geomspace(1, count, columns)})
 
 
 def _captioned(iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tensor]]:
     return [
         (f"t = {t}\n{metrics.psnr(metrics.mse(iterates[t - 1], original)).item():.1f} dB", iterates[t - 1])
-        for t in _moments(len(iterates))
+        for t in moments(len(iterates))
     ]
 
 
 def _captioned_masks(masks: list[Tensor], true: Tensor) -> list[tuple[str, Tensor]]:
     return [
-        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", _opaque(masks[t - 1]))
-        for t in _moments(len(masks))
+        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", opaque(masks[t - 1]))
+        for t in moments(len(masks))
     ]
 
 
@@ -153,7 +168,7 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
             axis.axis("off")
         placed = [(first, start), *pictures]
         for axis, (caption, picture) in [*zip(line, placed, strict=False), (line[-1], (last, end))]:
-            axis.imshow(_drawable(picture[0]), interpolation="nearest")
+            axis.imshow(drawable(picture[0]), interpolation="nearest")
             axis.set_title(caption, fontsize=9)
         line[0].text(-0.12, 0.5, title, transform=line[0].transAxes, rotation=90, va="center", ha="right", fontsize=10)
     buffer = io.BytesIO()
@@ -161,12 +176,12 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
     return buffer.getvalue()
 
 
-def _opaque(masks: Tensor) -> Tensor:
+def opaque(masks: Tensor) -> Tensor:
     """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
     return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
 
 
-def _drawable(picture: Tensor) -> np.ndarray:
+def drawable(picture: Tensor) -> np.ndarray:
     """A picture (C, H, W) as matplotlib shows it, (H, W, 3) or with alpha (H, W, 4): it has no grey with alpha, and
     stretches grey to what the picture holds of it."""
     colours = picture if picture.shape[0] > 2 else torch.cat([picture[:1].expand(3, -1, -1), picture[1:]])
