@@ -15,7 +15,7 @@ LAYERS = (
     {"experiment"},
     {"run"},
     {"work"},
-    {"job", "report", "querying", "export", "comparison"},
+    {"job", "report", "querying", "export", "comparison", "live"},
     {"audit", "figures", "forecast", "listing", "status", "train_prior"},
     {"commands"},
     {"cli"},

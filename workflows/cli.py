@@ -271,11 +271,21 @@ def query(
 
 
 @app.command()
-def status(run: RunArgument, verify: Verify = False) -> None:
+def status(
+    run: RunArgument,
+    verify: Verify = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show losses and rates as the job goes on, until it ends.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks, with --watch.")] = 3.0,
+) -> None:
     """Say what of a run is done and left, and what failed and why."""
     from workflows import commands
 
-    commands.status(run, verify)
+    if watch:
+        _end(commands.watch(run, every))
+    else:
+        commands.status(run, verify)
 
 
 @app.command()

@@ -239,6 +239,15 @@ def status(run: str, verify: bool) -> None:
     print_status(opened(run), verify)
 
 
+def watch(run: str, every: float) -> bool:
+    """Show how a run goes on, and at the end where it stands. Returns whether its last driver came to its end."""
+    from workflows.live.watching import watch
+
+    ended_well = watch(store_at(run), every)
+    status(run, verify=False)
+    return ended_well
+
+
 def _sum_up(run: Run) -> None:
     _aggregate(run)
     _write_page(run)

@@ -57,7 +57,7 @@ def test_every_figure_is_there_in_three_formats_or_a_line_says_why_not(drawn):
         stem = line.partition(": ")[2].removesuffix(".{pdf,svg,png}")
         assert Path(f"{stem}.pdf").read_bytes().startswith(b"%PDF")
         assert ET.parse(f"{stem}.svg").getroot().tag.endswith("svg")
-        assert Image.open(f"{stem}.png").size[0] == pytest.approx(85 / 25.4 * 600, abs=2)
+        assert Image.open(f"{stem}.png").size[0] == pytest.approx(85 / 25.4 * 300, abs=2)
     assert sorted(path.name for path in out.glob("figure3*.svg")) == [f"figure3-{MODEL}.svg"]
     assert [path.name for path in out.glob("figureG1*.svg")] == [f"figureG1-{MODEL}-center-noise_0.02.svg"]
 
@@ -73,8 +73,11 @@ def test_same_run_gives_the_same_bytes_and_no_date(run: Path, drawn, tmp_path: P
 
 def test_drawing_leaves_matplotlib_as_it_was(run: Path, tmp_path: Path):
     before = dict(matplotlib.rcParams)
-    [*write_figures(open_run(run), str(tmp_path), 120)]
+    lines = write_figures(open_run(run), str(tmp_path), 120)
+    while not next(lines).startswith("figure 3"):
+        pass
     assert dict(matplotlib.rcParams) == before
+    assert Image.open(tmp_path / f"figure3-{MODEL}.png").size[0] == pytest.approx(120 / 25.4 * 300, abs=2)
 
 
 def test_lines_are_the_rates_of_training_images(run: Path):

@@ -42,7 +42,7 @@ SETTINGS: Any = {
     "lines.markersize": 2.8,
     "pdf.fonttype": 42,
     "svg.hashsalt": "memrec",
-    "savefig.dpi": 600,
+    "savefig.dpi": 300,
 }
 FORMATS: dict[str, dict[str, Any]] = {
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
