@@ -76,7 +76,8 @@ def _pair(
     """The remarks, differences, changed images, what one alone has, and that in words."""
     labels = labels_between(base.experiment, other.experiment)
     of_other = labels.rates(other.rates())
-    both, sides = matched(of_base, of_other), sides_of(base, other, labels)
+    both = matched(of_base, of_other)
+    sides = sides_of(base, other, labels, both[KEY])
     both = both.merge(sides.counts, "left", on=KEY).fillna({"common": 0})
     differences = pd.concat([_difference(both, kind) for kind in KINDS])
     order = differences.index

@@ -18,30 +18,39 @@ from workflows.run.scan import scan_rows
 KINDS = {"accurate": ACCURATE, "approximate": APPROXIMATE}
 """Of each kind of recovery the MSE under which an image is back."""
 _ROWS = f"""
-    SELECT labels.as_data_set AS data_set, labels.as_model AS model, target_loss, degradation, method, split, image_id,
-           digest, {", ".join(f"mse < {threshold} AS {kind}" for kind, threshold in KINDS.items())}
+    SELECT keys.number AS number, images.picture AS picture,
+           {", ".join(f"mse < {threshold} AS {kind}" for kind, threshold in KINDS.items())}
     FROM results JOIN images USING (data_set, split, image_id) JOIN labels USING (data_set, model)
+    JOIN keys ON keys.data_set = labels.as_data_set AND keys.model = labels.as_model AND keys.split = results.split
+    AND {" AND ".join(f"keys.{name} IS NOT DISTINCT FROM results.{name}" for name in KEY[2:5])}
 """
-_SAME = " AND ".join(f"base.{column} IS NOT DISTINCT FROM other.{column}" for column in [*KEY, "digest"])
-_PAIRS = f"""
-    SELECT {", ".join(f"base.{column} AS {column}" for column in KEY)}, base.image_id AS image_id,
-           other.image_id AS image_id_other,
-           {", ".join(f"base.{kind} AS {kind}, other.{kind} AS {kind}_other" for kind in KINDS)}
-    FROM base JOIN other ON {_SAME}
-"""
+"""Numbers in place of names: runs have millions of rows."""
 
 
 def _counted(kind: str) -> str:
-    fits = {"both": "{0} AND {0}_other", "base": "{0} AND NOT {0}_other", "other": "NOT {0} AND {0}_other"}
+    fits = {
+        "both": "base.{0} AND other.{0}",
+        "base": "base.{0} AND NOT other.{0}",
+        "other": "NOT base.{0} AND other.{0}",
+    }
     return ", ".join(f"count(*) FILTER ({rows.format(kind)}) AS {kind}_{name}" for name, rows in fits.items())
 
 
-_COUNTS = f"SELECT {', '.join(KEY)}, count(*) AS common, {', '.join(map(_counted, KINDS))} FROM pairs GROUP BY ALL"
+_COUNTS = f"""
+    SELECT number, count(*) AS common, {", ".join(map(_counted, KINDS))}
+    FROM base JOIN other USING (number, picture) GROUP BY number
+"""
 _CHANGED = " UNION ALL ".join(
-    f"SELECT {', '.join(KEY)}, '{kind}' AS kind, image_id, image_id_other, {kind}_other AS only_in_other "
-    f"FROM pairs WHERE {kind} <> {kind}_other"
+    f"SELECT number, picture, '{kind}' AS kind, other.{kind} AS only_in_other "
+    f"FROM base JOIN other USING (number, picture) WHERE base.{kind} <> other.{kind}"
     for kind in KINDS
 )
+_NAMED = f"""
+    SELECT {", ".join(f"keys.{name}" for name in KEY)}, kind, images_base.image_id AS image_id,
+           images_other.image_id AS image_id_other, only_in_other
+    FROM ({_CHANGED}) JOIN keys USING (number) JOIN images_base USING (picture) JOIN images_other USING (picture)
+    ORDER BY {", ".join(f"keys.{name}" for name in KEY)}, kind, image_id
+"""
 
 
 class Sides(NamedTuple):
@@ -52,39 +61,46 @@ class Sides(NamedTuple):
     changed: pd.DataFrame
 
 
-def sides_of(base: OpenRun, other: OpenRun, labels: Labels) -> Sides:
-    """What became of the images that both runs have; `labels` says what the other's are called in the first."""
-    return scan_rows(base, lambda rows: scan_rows(other, partial(_sides, base, other, labels, rows)))
+def sides_of(base: OpenRun, other: OpenRun, labels: Labels, keys: pd.DataFrame) -> Sides:
+    """What became of the images that both runs have, in the groups of the `keys`; `labels` says what the other's are
+    called in the first."""
+    return scan_rows(base, lambda rows: scan_rows(other, partial(_sides, base, other, labels, keys, rows)))
 
 
-def _sides(base: OpenRun, other: OpenRun, labels: Labels, of_base: Dataset, of_other: Dataset) -> Sides:
+def _sides(
+    base: OpenRun, other: OpenRun, labels: Labels, keys: pd.DataFrame, of_base: Dataset, of_other: Dataset
+) -> Sides:
+    numbered = keys[KEY].reset_index(drop=True).assign(number=range(len(keys)))
+    pictures: dict[tuple[str, str, str], int] = {}
     with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
+        database.register("keys", pa.Table.from_pandas(numbered, preserve_index=False))
         try:
             for name, run, rows, called in (("base", base, of_base, Labels()), ("other", other, of_other, labels)):
                 database.register("results", rows)
-                database.register("images", _images(run))
+                database.register(f"images_{name}", _images(run, called, pictures))
                 database.register("labels", _labels(run, called))
-                database.execute(f"CREATE TEMP TABLE {name} AS {_ROWS}")
-            database.execute(f"CREATE TEMP TABLE pairs AS {_PAIRS}")
-            order = f"{', '.join(KEY)}, kind, image_id"
-            return Sides(database.execute(_COUNTS).df(), database.execute(f"{_CHANGED} ORDER BY {order}").df())
+                select = _ROWS.replace("JOIN images USING", f"JOIN images_{name} AS images USING")
+                database.execute(f"CREATE TEMP TABLE {name} AS {select}")
+            counts = numbered.merge(database.execute(_COUNTS).df(), "left", on="number").drop(columns="number")
+            return Sides(counts, database.execute(_NAMED).df())
         except RuntimeError as error:
             if "interrupted" in str(error).lower():  # what DuckDB makes of Ctrl-C
                 raise KeyboardInterrupt from error
             raise
 
 
-def _images(run: OpenRun) -> pa.Table:
-    """The audited images, with what identifies their pixels."""
-    rows = [
-        (label, image.split, image.id, image.digest)
-        for label, known in catalogues_of(run.store).items()
-        for image in known.audited
-    ]
-    names = ("data_set", "split", "image_id", "digest")
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
+def _images(run: OpenRun, called: Labels, pictures: dict[tuple[str, str, str], int]) -> pa.Table:
+    """The audited images, with a number that the same pixels have in both runs: `pictures` has those given so far."""
+    rows = []
+    for label, known in catalogues_of(run.store).items():
+        for image in known.audited:
+            pixels = (called.of_data_set(label), image.split, image.digest)
+            rows.append((label, image.split, image.id, pictures.setdefault(pixels, len(pictures))))
+    names = ("data_set", "split", "image_id", "picture")
+    kinds = (pa.string(), pa.string(), pa.string(), pa.int32())
+    columns = [*zip(*rows, strict=True)] or [()] * len(names)
+    return pa.table({name: pa.array(own, kind) for name, own, kind in zip(names, columns, kinds, strict=True)})
 
 
 def _labels(run: OpenRun, called: Labels) -> pa.Table:
