@@ -144,6 +144,14 @@ def test_run_that_has_lost_its_pictures_has_all_figures_but_the_courses(run: Pat
     assert [line for line in lines if line.startswith("figure 3: ")]
 
 
+def test_run_without_a_network_says_so_of_each_figure(tmp_path: Path):
+    written = EXPERIMENT.replace("unknown_mask, known_mask, autoencoder_iterations, ", "").replace("1e-2, 1e-4", "0.1")
+    make_run(experiments.parse(written, "generic"), tmp_path / "run", lambda kind: Size(100, 8))
+    lines = [*write_figures(open_run(tmp_path / "run"), str(tmp_path / "out"), 85)]
+    assert len(lines) == len(FIGURES)
+    assert all(" is not drawn: " in line for line in lines)
+
+
 def test_mistakes_are_answered_in_a_sentence(run: Path, tmp_path: Path, memrec):
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "x", "s3://bucket/x", ""):

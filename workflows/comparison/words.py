@@ -49,7 +49,8 @@ def worth_a_line(differences: pd.DataFrame) -> pd.DataFrame:
 def quiet_words(differences: pd.DataFrame) -> str:
     """A sentence for the rows that are left out; empty where none are."""
     quiet = len(differences) - len(worth_a_line(differences))
-    return f"In {quiet} more rows, of control images, none came back in either run." if quiet else ""
+    rows = "row" if quiet == 1 else "rows"
+    return f"In {quiet} more {rows}, of control images, none came back in either run." if quiet else ""
 
 
 def groups_of(comparison: Comparison, kind: str) -> Iterator[Group]:

@@ -14,9 +14,7 @@ def _under_masks(name: str, measure: Measure, source: Source) -> Iterator[Drawin
     labels = source.degradations(noisy=False)
     if not labels:
         raise NothingToDrawError("all degradations of the run have noise")
-    if not source.run.experiment.trained_models:
-        raise NothingToDrawError("the run's networks were not trained here, so there is no course of their loss")
-    for model in _trained(source):
+    for model in source.models_to_draw(trained=True):
         rows = source.of_training_images(source.rates, model)
         parts = [Panel(label, measure, rows[rows["degradation"] == label]) for label in labels]
         yield Drawing(
@@ -29,20 +27,13 @@ def _under_noise(source: Source) -> Iterator[Drawing]:
     labels = source.degradations(noisy=True)
     if not labels:
         raise NothingToDrawError("no degradation of the run has noise (figureG1 is the experiment of it)")
-    if not source.run.experiment.trained_models:
-        raise NothingToDrawError("the run's networks were not trained here, so there is no course of their loss")
-    for model in _trained(source):
+    for model in source.models_to_draw(trained=True):
         rows = source.of_training_images(source.rates, model)
         for label in labels:
             own = rows[rows["degradation"] == label]
             if len(own):
                 parts = [Panel("", measure, own) for measure in (ACCURATE, APPROXIMATE, PSNR)]
                 yield Drawing(f"figureG1-{model}-{label}", panels(source, parts, "target_loss", LOSS))
-
-
-def _trained(source: Source) -> list[str]:
-    trained = {model.label for model in source.run.experiment.trained_models}
-    return [label for label in source.models() if label in trained]
 
 
 figure_3 = partial(_under_masks, "figure3", ACCURATE)

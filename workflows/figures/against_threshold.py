@@ -10,7 +10,7 @@ def figure_f4(source: Source) -> Iterator[Drawing]:
     labels = source.degradations(noisy=False)
     if not labels:
         raise NothingToDrawError("all degradations of the run have noise")
-    for model in source.models():
+    for model in source.models_to_draw():
         rows = source.of_training_images(source.thresholds, model)
         rows = rows[(rows["target_loss"] == rows["target_loss"].min()) | rows["target_loss"].isna()]
         parts = [Panel(label, RECOVERY, rows[rows["degradation"] == label]) for label in labels]

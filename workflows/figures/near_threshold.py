@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
@@ -35,7 +36,7 @@ def figure_f1(source: Source) -> Iterator[Drawing]:
 def _near(source: Source, dataset: Dataset) -> pd.DataFrame:
     networked = [entry.label for entry in source.run.experiment.networked]
     fits = (field("mse") >= NEAR[-1]) & (field("mse") < APPROXIMATE) & (field("split") == "train")
-    fits = fits & field("original").is_valid() & field("method").isin(networked)
+    fits = fits & field("original").is_valid() & field("method").isin(pa.array(networked, pa.string()))
     rows = dataset.to_table(columns=COLUMNS, filter=fits).to_pandas()
     rows = rows.sort_values(["mse", "image_id", "method"], ascending=[False, True, True], kind="stable")
     for nearest in NEAR:

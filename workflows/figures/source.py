@@ -55,6 +55,16 @@ class Source:
         there = set(self.rates["model"])
         return [model.label for model in self.run.experiment.models if model.label in there]
 
+    def models_to_draw(self, trained: bool = False) -> list[str]:
+        """The same; of those that were `trained` here alone. Raises NothingToDrawError where there are none."""
+        own = {model.label for model in self.run.experiment.trained_models}
+        labels = [label for label in self.models() if not trained or label in own]
+        if trained and not own:
+            raise NothingToDrawError("the run's networks were not trained here, so there is no course of their loss")
+        if not labels:
+            raise NothingToDrawError("no network of the run has rates")
+        return labels
+
 
 @dataclass(frozen=True)
 class Drawing:

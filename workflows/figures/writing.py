@@ -47,13 +47,15 @@ def write_figures(run: OpenRun, folder: str, width_mm: float, image: str = "0") 
         yield f"table: {place / _plain(table.name)}.{{{','.join(WRITTEN)}}}"
 
 
-def _write_figure(place: Path, source: Source, draw: Callable[[Source], Iterator[Drawing]]) -> Iterator[str]:
+def _write_figure(place: Path, source: Source, draw: Callable[[Source], Iterator[Drawing]]) -> list[str]:
+    """The names of its files, without their endings."""
+    names = []
     with styled():
         for drawing in draw(source):
-            name = _plain(drawing.name)
+            names.append(_plain(drawing.name))
             for format_, data in drawn(drawing.figure).items():
-                _write(place / f"{name}.{format_}", data)
-            yield name
+                _write(place / f"{names[-1]}.{format_}", data)
+    return names
 
 
 def _plain(name: str) -> str:
