@@ -202,7 +202,9 @@ def report(run: RunArgument) -> None:
 def picture(
     run: RunArgument,
     degradation: Annotated[str | None, typer.Option(help="Which of the run's; the first where left out.")] = None,
-    image: Annotated[int, typer.Option(min=0, help="Which image of the run, training images first.")] = 0,
+    image: Annotated[
+        str, typer.Option(help="Which image of the run: its id, split/id, or its number, training images first.")
+    ] = "0",
     model: Annotated[str | None, typer.Option(help="Which of the run's networks; the first where left out.")] = None,
 ) -> None:
     """Draw the course of one recovery, with the estimates of the mask."""
@@ -212,11 +214,78 @@ def picture(
 
 
 @app.command()
-def status(run: RunArgument, verify: Verify = False) -> None:
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN ...", help="The runs' folders; the first is A.")],
+    json: Annotated[str | None, typer.Option(help="A file for all of it as JSON; - for standard output.")] = None,
+    csv: Annotated[str | None, typer.Option(help="A file for the rates and differences as CSV; likewise.")] = None,
+    changed: Annotated[str | None, typer.Option(help="A CSV file for the images that changed sides.")] = None,
+    page: Annotated[str | None, typer.Option(help="A file for a page of it, such as compared.html.")] = None,
+) -> None:
+    """Put the rates of runs side by side: the differences with their intervals, and the images that changed sides.
+
+    Such as two activations, a network before and after a defence, or two versions of it.
+    """
+    from workflows import commands
+    from workflows.comparison.answers import Answers
+
+    commands.compare(runs, Answers(json, csv, changed, page))
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    pictures: Annotated[str, typer.Option(help="A new folder for them, a file for each picture, and a CSV.")],
+) -> None:
+    """Write the pictures that a run has kept as PNG files, named by the images' ids."""
+    from workflows import commands
+
+    commands.export(run, pictures)
+
+
+@app.command()
+def figures(
+    run: RunArgument,
+    out: Annotated[str, typer.Option(help="A folder for them.")],
+    width: Annotated[float, typer.Option(min=40, max=300, help="Of the figures, in mm: a column's.")] = 85,
+    image: Annotated[str, typer.Option(help="Of figures 1 and 2: an id, split/id, or a number.")] = "0",
+) -> None:
+    """Draw the paper's figures of a run as PDF, SVG and PNG, and write its tables as LaTeX, Markdown and CSV."""
+    from workflows import commands
+
+    commands.figures(run, out, width, image)
+
+
+@app.command()
+def query(
+    run: RunArgument,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help='A query of DuckDB\'s, such as "select * from rates".')],
+    format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+) -> None:
+    """Answer a query in SQL over a run's tables: results, rates, thresholds, claims, images, pictures.
+
+    It reads these, and neither changes nor reaches anything else.
+    """
+    from workflows import commands
+
+    commands.query(run, sql, format_)
+
+
+@app.command()
+def status(
+    run: RunArgument,
+    verify: Verify = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show losses and rates as the job goes on, until it ends.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks, with --watch.")] = 3.0,
+) -> None:
     """Say what of a run is done and left, and what failed and why."""
     from workflows import commands
 
-    commands.status(run, verify)
+    if watch:
+        _end(commands.watch(run, every))
+    else:
+        commands.status(run, verify)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workflows.audit.answers import Answers
     from workflows.audit.asked import Asked
     from workflows.audit.ending import Ending
+    from workflows.comparison.answers import Answers as ComparisonAnswers
     from workflows.job.state import Outcome
 
 ATTEMPTS = 4
@@ -186,7 +187,7 @@ def report(run: str) -> None:
     say(f"page: {open_.store.show(REPORT)}")
 
 
-def picture(run: str, degradation: str | None, image: int, model: str | None) -> None:
+def picture(run: str, degradation: str | None, image: str, model: str | None) -> None:
     """Draw the course of one recovery of a run."""
     from workflows.report.course import draw_course
 
@@ -195,11 +196,56 @@ def picture(run: str, degradation: str | None, image: int, model: str | None) ->
         say(f"picture: {open_.store.show(name)}")
 
 
+def export(run: str, pictures: str) -> None:
+    """Write the pictures of a run as files."""
+    from workflows.export import LIST, export_pictures
+
+    files, images = export_pictures(opened(run), pictures)
+    say(f"pictures: {files:,} files of {images:,} images in {pictures}; {pictures}/{LIST} says what each is")
+
+
+def compare(runs: Sequence[str], answers: "ComparisonAnswers") -> None:
+    """Say how the rates of runs differ from those of the first."""
+    from workflows.comparison.compared import compare
+    from workflows.comparison.printing import print_comparison
+
+    found = compare([*map(opened, runs)])
+    if not answers.is_printed:
+        print_comparison(found)
+    for line in answers.write(found):
+        say(line)
+
+
+def figures(run: str, folder: str, width: float, image: str) -> None:
+    """Draw the paper's figures of a run, and write its tables."""
+    from workflows.figures.writing import write_figures
+
+    for line in write_figures(opened(run), folder, width, image):
+        say(line)
+
+
+def query(run: str, sql: str, format: str) -> None:
+    """Print what a query in SQL answers of a run."""
+    from workflows.querying.asking import ask
+    from workflows.querying.formats import writer_of
+
+    ask(opened(run), sql, writer_of(format))
+
+
 def status(run: str, verify: bool) -> None:
     """Say where a run stands."""
     from workflows.status import print_status
 
     print_status(opened(run), verify)
+
+
+def watch(run: str, every: float) -> bool:
+    """Show how a run goes on, and at the end where it stands. Returns whether its last driver came to its end."""
+    from workflows.live.watching import watch
+
+    ended_well = watch(store_at(run), every)
+    status(run, verify=False)
+    return ended_well
 
 
 def _sum_up(run: Run) -> None:

@@ -78,7 +78,12 @@ console = Console(file=cast(IO[str], _Output()), markup=False, emoji=False, high
 
 def say(line: str) -> None:
     """Print a line as it is: names of files are no markup, and no terminal's width breaks them."""
-    console.print(line.translate(_CONTROLS), soft_wrap=True)
+    console.print(plain(line), soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """The text, with what would steer a terminal made visible."""
+    return text.translate(_CONTROLS)
 
 
 def print_whole(table: Table, narrowest: int) -> None:

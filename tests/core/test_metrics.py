@@ -69,6 +69,23 @@ def test_difference_of_rates_is_newcombes():
     assert metrics.rate_difference(10, 10, 0, 10) == pytest.approx((1.0, 0.6075, 1.0), abs=5e-5)
 
 
+def test_difference_of_pairs_is_newcombes():
+    """His example (1998, Statistics in Medicine 17, 2635-2650, method 10); where nothing varies together it is that of
+    independent rates."""
+    assert metrics.paired_difference(36, 12, 2, 0) == pytest.approx((0.2, 0.0569, 0.3404), abs=5e-5)
+    assert metrics.paired_difference(0, 5, 0, 5) == pytest.approx(metrics.rate_difference(5, 10, 0, 10))
+    assert np.isnan(metrics.paired_difference(0, 0, 0, 0)).all()
+
+
+def test_difference_of_pairs_is_covered_nineteen_times_in_twenty_and_is_shorter_than_of_independent_images():
+    random, count, outcomes = np.random.default_rng(0), 60, [0.55, 0.15, 0.05, 0.25]
+    both, first, second, neither = random.multinomial(count, outcomes, size=20_000).T
+    _, low, high = metrics.paired_difference(both, first, second, neither)
+    assert 0.94 < ((low <= 0.1) & (high >= 0.1)).mean() < 0.97
+    _, low_apart, high_apart = metrics.rate_difference(both + first, [count] * 20_000, both + second, [count] * 20_000)
+    assert ((high - low) < (high_apart - low_apart)).mean() > 0.99
+
+
 def test_threshold_curve_counts_what_lies_under_each():
     rates = metrics.threshold_curve([5e-4, 5e-6, 5e-9], [1e-3, 1e-5, 1e-8, 1e-9])
     assert [round(rate.value * rate.count) for rate in rates] == [3, 2, 1, 0]

@@ -177,6 +177,7 @@ class JobState:
             seconds_left=None if left is None or not crew.ready else left / crew.ready,
             actors=crew.ready,
             failed=len(self.failures),
+            trainings={name: [*training.course] for name, training in self.trainings.items()},
         )
 
     def outcome(self, now: float, failures: str = "") -> Outcome:

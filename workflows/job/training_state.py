@@ -8,8 +8,8 @@ from memrec_core.training import expected_step
 
 ATTEMPTS = 5
 """How often a training may break off without having got further, before it is given up."""
-LONGEST_COURSE = 1000
-"""So many looks at the loss are kept; then every second one goes."""
+CLOSENESS = 17 / 16
+"""How much further on the course of a training has its next step."""
 
 
 class TrainingStanding(NamedTuple):
@@ -25,7 +25,8 @@ STARTING = TrainingStanding(0, math.inf)
 @dataclass
 class TrainingState:
     """A training that is under way: where its process stood when it answered last, how often it broke off since it last
-    got further, the last step that any of its processes has told of, and the course of its loss."""
+    got further, and the last step that any of its processes has told of. `course` has steps and losses on the way, the
+    closer the earlier: some two hundred in the longest training."""
 
     standing: TrainingStanding = STARTING
     breaks: int = 0
@@ -44,11 +45,10 @@ class TrainingState:
     def note(self, standing: TrainingStanding) -> None:
         """It stands there now; once it is further than ever, no break before that counts."""
         self.standing = standing
+        if standing.step >= (self.course[-1][0] * CLOSENESS if self.course else 1):
+            self.course.append((standing.step, standing.loss))
         if standing.step > self.furthest:
             self.breaks, self.furthest = 0, standing.step
-            self.course.append((standing.step, standing.loss))
-            if len(self.course) > LONGEST_COURSE:
-                del self.course[1::2]
 
     def break_off(self, reason: str) -> str | None:
         """Its process has died. Another goes on from its last state, unless it is given up: returns why."""

@@ -17,6 +17,7 @@ from memrec_core.errors import InputError, unknown
 from memrec_core.recovery import Denoiser, Problem
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
+from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.run import Run
@@ -32,38 +33,29 @@ class Course(NamedTuple):
     masks: list[Tensor]
 
 
-def draw_course(run: Run, degradation: str | None = None, image: int = 0, model: str | None = None) -> list[str]:
+class Walk(NamedTuple):
+    """How methods went from one degraded image: the courses by the methods' titles, and what the image is called."""
+
+    name: str
+    original: Tensor
+    problem: Problem
+    courses: dict[str, Course]
+
+
+def draw_course(run: Run, degradation: str | None = None, image: int | str = 0, model: str | None = None) -> list[str]:
     """Recover one image at the lowest training loss and draw how; returns the files' names.
 
     Args:
         run: whose networks and images they are; the pictures go to its folder.
         degradation: the label of one; the first where left out.
-        image: its number in the audit set, training images first.
+        image: its number in the audit set, training images first, or its id, or split/id where both splits have it.
         model: the label of one; the first where left out.
 
     Raises InputError for a degradation, model or image that the run does not have, a missing checkpoint, and where none
     of the experiment's methods has a course.
     """
-    experiment, store = run.experiment, run.store
-    chosen = _named(experiment.degradations, degradation, "degradation")
-    described = _named(experiment.models, model, "model")
-    kept = kept_catalogues(store, [])
-    audit = load_audit_set(experiment.data_set(described.data), experiment.seed, kept.get(described.data), store.uri)
-    if image >= len(audit):
-        raise InputError(
-            f"the run has images 0 to {len(audit) - 1} of {described.data}, not {image}; choose another --image"
-        )
-    network, _ = load_checkpoint(store, described, described.ladder(experiment.training.targets)[-1])
-    original, ids = audit.images(slice(image, image + 1)), [audit.catalogue.audited[image].name]
-    problem = Problem(
-        degraded=chosen.degrade(original, ids, experiment.seed, Pictures(audit)),
-        operator=chosen.operator(audit.image_shape, ids, experiment.seed),
-        noise_std=[chosen.noise_std],
-        ids=ids,
-        seed=experiment.seed,
-    )
-    courses = _courses(experiment, Denoiser(network, described.gamma, described.first_mask), problem, chosen)
-    name, degraded = f"{described.label}-{chosen.label}-{image}", problem.degraded
+    name, original, problem, courses = walk_of(run, degradation, image, model)
+    degraded = problem.degraded
     rows = {title: _captioned(course.images, original) for title, course in courses.items()}
     drawn = {f"report/iterates-{name}.png": _draw(rows, {"degraded": degraded, "original": original})}
     mask = problem.operator.kept
@@ -73,10 +65,44 @@ def draw_course(run: Run, degradation: str | None = None, image: int = 0, model:
         if course.masks and mask is not None
     }
     if masks and mask is not None:
-        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": _opaque(mask)})
+        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": opaque(mask)})
     for file, picture in drawn.items():
-        store.write(file, picture)
+        run.store.write(file, picture)
     return list(drawn)
+
+
+def walk_of(run: Run, degradation: str | None = None, image: int | str = 0, model: str | None = None) -> Walk:
+    """Recover one image at the lowest training loss, and keep how; arguments and errors are those of `draw_course`."""
+    experiment, store = run.experiment, run.store
+    chosen = _named(experiment.degradations, degradation, "degradation")
+    described = _named(experiment.models, model, "model")
+    kept = kept_catalogues(store, [])
+    audit = load_audit_set(experiment.data_set(described.data), experiment.seed, kept.get(described.data), store.uri)
+    place = _place(audit.catalogue, str(image), described.data)
+    network, _ = load_checkpoint(store, described, described.ladder(experiment.training.targets)[-1])
+    original, ids = audit.images(slice(place, place + 1)), [audit.catalogue.audited[place].name]
+    problem = Problem(
+        degraded=chosen.degrade(original, ids, experiment.seed, Pictures(audit)),
+        operator=chosen.operator(audit.image_shape, ids, experiment.seed),
+        noise_std=[chosen.noise_std],
+        ids=ids,
+        seed=experiment.seed,
+    )
+    courses = _courses(experiment, Denoiser(network, described.gamma, described.first_mask), problem, chosen)
+    return Walk(f"{described.label}-{chosen.label}-{place}", original, problem, courses)
+
+
+def _place(known: Catalogue, image: str, data_set: str) -> int:
+    """The number of an image in the audit set."""
+    place = known.place_of(image)
+    if place is not None:
+        return place
+    twice = [own.name for own in known.audited if own.id == image]
+    if twice:
+        raise InputError(f"{data_set} has several images {image}; choose --image {' or '.join(twice)}")
+    if image.isdecimal():  # a number that no image has
+        raise InputError(f"the run has images 0 to {len(known) - 1} of {data_set}, not {image}; choose another --image")
+    raise unknown(f"image of {data_set}", image, [own.id for own in known.audited])
 
 
 def _named(entries: Sequence, label: str | None, what: str):
@@ -112,22 +138,22 @@ def _keep(course: Course, image: Tensor, mask: Tensor | None) -> None:
         course.masks.append(mask.clone())
 
 
-def _moments(count: int) -> list[int]:
-    """At most COLUMNS numbers from 1 to `count`, dense at the start, the last one among them."""
-    return sorted({round(t) for t in np.geomspace(1, count, COLUMNS)})
+def moments(count: int, columns: int = COLUMNS) -> list[int]:
+    """At most `columns` numbers from 1 to `count`, dense at the start, the last one among them."""
+    return sorted({round(t) for t in np.geomspace(1, count, columns)})
 
 
 def _captioned(iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tensor]]:
     return [
         (f"t = {t}\n{metrics.psnr(metrics.mse(iterates[t - 1], original)).item():.1f} dB", iterates[t - 1])
-        for t in _moments(len(iterates))
+        for t in moments(len(iterates))
     ]
 
 
 def _captioned_masks(masks: list[Tensor], true: Tensor) -> list[tuple[str, Tensor]]:
     return [
-        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", _opaque(masks[t - 1]))
-        for t in _moments(len(masks))
+        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", opaque(masks[t - 1]))
+        for t in moments(len(masks))
     ]
 
 
@@ -142,7 +168,7 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
             axis.axis("off")
         placed = [(first, start), *pictures]
         for axis, (caption, picture) in [*zip(line, placed, strict=False), (line[-1], (last, end))]:
-            axis.imshow(_drawable(picture[0]), interpolation="nearest")
+            axis.imshow(drawable(picture[0]), interpolation="nearest")
             axis.set_title(caption, fontsize=9)
         line[0].text(-0.12, 0.5, title, transform=line[0].transAxes, rotation=90, va="center", ha="right", fontsize=10)
     buffer = io.BytesIO()
@@ -150,12 +176,12 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
     return buffer.getvalue()
 
 
-def _opaque(masks: Tensor) -> Tensor:
+def opaque(masks: Tensor) -> Tensor:
     """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
     return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
 
 
-def _drawable(picture: Tensor) -> np.ndarray:
+def drawable(picture: Tensor) -> np.ndarray:
     """A picture (C, H, W) as matplotlib shows it, (H, W, 3) or with alpha (H, W, 4): it has no grey with alpha, and
     stretches grey to what the picture holds of it."""
     colours = picture if picture.shape[0] > 2 else torch.cat([picture[:1].expand(3, -1, -1), picture[1:]])

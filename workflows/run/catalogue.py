@@ -1,6 +1,7 @@
 """What a run knows of the images of a data set: which there are, by their pixels, and which of them are audited."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,14 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.audited)
+
+    def place_of(self, asked: str) -> int | None:
+        """The place of the audited image that is asked for by its number, its id, or its split and id; None where there
+        is none, or several."""
+        if re.fullmatch(r"[0-9]{1,9}", asked):
+            return int(asked) if int(asked) < len(self) else None
+        found = [place for place, image in enumerate(self.audited) if asked in (image.id, image.name)]
+        return found[0] if len(found) == 1 else None
 
     @cached_property
     def multiplicities(self) -> tuple[int, ...]:

@@ -59,10 +59,10 @@ def continued(experiment: Experiment, store: Store) -> Experiment:
         return experiment
     experiment = _labelled_as(then, experiment)
     _check_shared(store, then, experiment)
-    for difference in _differences(then, experiment):
+    for where, old, new in differences(then, experiment):
         raise InputError(
-            f"run folder {store.uri} belongs to another experiment ({difference}): a run's experiment may grow, but "
-            "what is there keeps its values; restore it, or choose another --run"
+            f"run folder {store.uri} belongs to another experiment ({where} is {old} there, and {new} here): a run's "
+            "experiment may grow, but what is there keeps its values; restore it, or choose another --run"
         )
     return experiment
 
@@ -136,8 +136,8 @@ def _entries(experiment: Experiment, kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _differences(then: Experiment, now: Experiment) -> Iterator[str]:
-    """What both experiments have, and has another value by now: the entry, and its values."""
+def differences(then: Experiment, now: Experiment) -> Iterator[tuple[str, str, str]]:
+    """What both experiments have, and has another value by now: the entry, and its values in words."""
     for kind in ENTRIES:
         were, are = _entries(then, kind), _entries(now, kind)
         for label in were.keys() & are.keys():
@@ -152,9 +152,9 @@ def _differences(then: Experiment, now: Experiment) -> Iterator[str]:
         yield from _compared(section, were, are)
 
 
-def _compared(where: str, then: Any, now: Any) -> Iterator[str]:
+def _compared(where: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
     if isinstance(then, dict) and isinstance(now, dict):
         for key in {**then, **now}:
             yield from _compared(f"{where}.{key}".strip("."), then.get(key), now.get(key))
     elif then != now:
-        yield f"{where} is {shown(then)} there, and {shown(now)} here"
+        yield where, shown(then), shown(now)

@@ -56,6 +56,12 @@ class OpenRun(Run):
 
         return rates_of(self)
 
+    def thresholds(self) -> "pd.DataFrame":
+        """The recovery rates at all of metrics.THRESHOLDS, a row a threshold, likewise."""
+        from workflows.run.rates import thresholds_of
+
+        return thresholds_of(self)
+
     def claims(self) -> "pd.DataFrame":
         """How right the methods that judge their results are about them: precision and recall of their claims, a row a
         (checkpoint, degradation, method), as `rates` are of what is there; without rows where no method does."""

@@ -116,6 +116,14 @@ def claims_of(run: Run) -> pd.DataFrame:
     return _tables_of_units(run, units).claims if _current_rates(run, units) is None else kept_claims(run.store)
 
 
+def thresholds_of(run: Run) -> pd.DataFrame:
+    """The rates at all thresholds, likewise."""
+    units = _units_of(run)
+    if _current_rates(run, units) is None or not run.store.exists(THRESHOLDS_FILE):
+        return _tables_of_units(run, units).thresholds
+    return run.store.read_table(THRESHOLDS_FILE).to_pandas()
+
+
 class _Units(NamedTuple):
     """Those of a run's plan, and those of them that are there."""
 

@@ -23,7 +23,7 @@ from workflows.run.survey import survey
 from workflows.run.unit import Unit
 
 PICTURES = ["original", "degraded", "recovered"]
-_PARTS = f"""
+PARTS = f"""
     SELECT {FILE}, {", ".join(Part._fields)}, count(*) AS images, {CHECKSUM} AS checksum FROM results GROUP BY ALL
 """
 
@@ -76,7 +76,7 @@ def _chosen(known: dict[str, Catalogue], columns: list[str], fits: Expression, p
         found.append(rows.filter(fits).select(columns))
 
     with duckdb.connect() as database:
-        count_parts(database, _PARTS, pieces, known, keep)
+        count_parts(database, PARTS, pieces, known, keep)
     return pa.concat_tables(found).to_pandas()
 
 

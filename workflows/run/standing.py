@@ -1,13 +1,14 @@
 """Where a job stands, and how that is said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workflows.duration import duration
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a job stands. `doing` says what it is at before it recovers, `waiting` what it lacks an actor for."""
+    """Where a job stands. `doing` says what it is at before it recovers, `waiting` what it lacks an actor for;
+    `trainings` has by the networks that are trained the course of each, its steps with their losses."""
 
     doing: str = ""
     waiting: str = ""
@@ -18,6 +19,7 @@ class Standing:
     seconds_left: float | None = None
     actors: int = 0
     failed: int = 0
+    trainings: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
 
 def in_words(standing: Standing) -> str:

@@ -1,0 +1,1 @@
+"""Runs side by side: what changed from the first to each of the others. memrec compare."""

@@ -1,0 +1,74 @@
+"""A comparison as a page: one file, without a script, that opens offline."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from workflows.comparison.compared import INTERVALS, PAIRED, Comparison
+from workflows.comparison.sides import KINDS
+from workflows.comparison.words import (
+    difference_words,
+    groups_of,
+    loss_words,
+    named,
+    quiet_words,
+    rate_words,
+    worth_a_line,
+)
+
+TEMPLATE = "page.html.j2"
+WIDTH, HEIGHT, MARGIN = 140, 16, 4
+"""Of the drawing of a difference, in pixels: from -100 to 100 points."""
+
+
+def page_of(comparison: Comparison) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    used = comparison.differences["interval"].unique()
+    return environment.get_template(TEMPLATE).render(
+        comparison=comparison,
+        sections=[_section(comparison, name, kind) for name in [*comparison.runs][1:] for kind in KINDS],
+        changed=[(kind, [*groups_of(comparison, kind)]) for kind in KINDS],
+        named=named,
+        intervals={interval: words for interval, words in INTERVALS.items() if interval in used},
+        paired=PAIRED,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+
+
+def _section(comparison: Comparison, name: str, kind: str) -> dict[str, Any]:
+    """The table of a run and a kind of recovery."""
+    rows = comparison.differences
+    rows = rows[(rows["run"] == name) & (rows["kind"] == kind)]
+    entries = [
+        {
+            "key": [
+                row["model"],
+                loss_words(row["target_loss"]),
+                row["degradation"],
+                comparison.titles[row["method"]],
+                row["split"],
+            ],
+            "base": rate_words(row),
+            "other": rate_words(row, "_other"),
+            "difference": difference_words(row),
+            "drawn": [_place(row[f"difference{end}"]) for end in ("_low", "", "_high")],
+            "sure": row["difference_low"] > 0 or row["difference_high"] < 0,
+            "came": row["came"] if row["common"] else "–",
+            "went": row["went"] if row["common"] else "–",
+        }
+        for row in worth_a_line(rows).to_dict("records")
+    ]
+    return {"name": name, "kind": kind, "threshold": f"{KINDS[kind]:g}", "rows": entries, "quiet": quiet_words(rows)}
+
+
+def _place(difference: float) -> float:
+    """Where a difference of rates is drawn."""
+    return round(MARGIN + (WIDTH - 2 * MARGIN) * (difference + 1) / 2, 1)

@@ -1,0 +1,76 @@
+"""A comparison's figures in words, the same for the terminal and the page."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from workflows.comparison.compared import PAIRED, Comparison
+from workflows.comparison.matching import KEY
+
+Row = Mapping[Hashable, Any]
+EXAMPLES = 8
+"""How many images that changed sides are named of a group."""
+
+
+class Group(NamedTuple):
+    """The images of a group that changed sides, from A to a run; the first EXAMPLES of each kind by their ids."""
+
+    title: str
+    run: str
+    came: list[str]
+    went: list[str]
+    came_count: int
+    went_count: int
+
+
+def loss_words(loss: float) -> str:
+    return "-" if pd.isna(loss) else f"{loss:.0e}"
+
+
+def rate_words(row: Row, ending: str = "") -> str:
+    """The count, and the rate with its interval, in %."""
+    rate, low, high = (100 * row[f"{name}{ending}"] for name in ("rate", "low", "high"))
+    return f"{row[f'count{ending}']}/{row[f'images{ending}']}: {rate:.0f} ({low:.0f} to {high:.0f})"
+
+
+def difference_words(row: Row) -> str:
+    """The difference in percentage points, with its interval; a star where it is not of pairs."""
+    difference, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+    star = "" if row["interval"] == PAIRED else "*"
+    return f"{difference:+.0f} ({low:+.0f} to {high:+.0f}){star}"
+
+
+def worth_a_line(differences: pd.DataFrame) -> pd.DataFrame:
+    """The rows of training images, and those of control images of which any came back."""
+    return differences[(differences["split"] == "train") | (differences[["count", "count_other"]].max(axis=1) > 0)]
+
+
+def quiet_words(differences: pd.DataFrame) -> str:
+    """A sentence for the rows that are left out; empty where none are."""
+    quiet = len(differences) - len(worth_a_line(differences))
+    rows = "row" if quiet == 1 else "rows"
+    return f"In {quiet} more {rows}, of control images, none came back in either run." if quiet else ""
+
+
+def groups_of(comparison: Comparison, kind: str) -> Iterator[Group]:
+    """The images that changed sides, by run and group, from the lowest training loss up."""
+    changed = comparison.changed[comparison.changed["kind"] == kind]
+    for (run, *key), rows in changed.groupby(["run", *KEY], sort=False, dropna=False):
+        row: dict[str, Any] = dict(zip(KEY, key, strict=True))
+        came, went = rows[rows["only_in_other"]], rows[~rows["only_in_other"]]
+        title = ", ".join(
+            [
+                row["model"],
+                loss_words(row["target_loss"]),
+                row["degradation"],
+                comparison.titles[row["method"]],
+                row["split"],
+            ]
+        )
+        ids, ids_of_base = (some.head(EXAMPLES).tolist() for some in (came["image_id_other"], went["image_id"]))
+        yield Group(title, str(run), ids, ids_of_base, len(came), len(went))
+
+
+def named(ids: list[str], count: int) -> str:
+    return ", ".join(ids) + (f" and {count - len(ids):,} more" if count > len(ids) else "")

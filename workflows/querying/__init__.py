@@ -1,0 +1,1 @@
+"""Questions in SQL to a run: memrec query."""
