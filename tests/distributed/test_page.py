@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from workflows.report.pictures import rows_of
 
 from tests.audits import ATTACKS, made
-from workflows.report.pictures import rows_of
 
 FLAGS = [
     "--headless",

@@ -52,6 +52,10 @@ def run_of(experiment: Experiment, folder: Path) -> tuple[pd.DataFrame, pd.DataF
     return pd.read_parquet(folder / "recovery"), rates, store
 
 
+def opened(picture: dict[str, bytes]) -> Image.Image:
+    return Image.open(io.BytesIO(picture["bytes"]))
+
+
 def png(picture: dict[str, bytes]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture["bytes"])))
 
@@ -68,9 +72,13 @@ def test_whole_run_on_pictures_of_any_channels(tmp_path: Path, channels: int, mo
         for picture in kept[name]:
             image = Image.open(io.BytesIO(picture["bytes"]))
             assert (image.mode, image.size) == (mode, (20, 28))
-    uris = re.findall(r"<img src=\"data:image/png;base64,([^\"]+)", (tmp_path / "report" / "index.html").read_text())
-    assert len(uris) >= len(kept)
-    assert {Image.open(io.BytesIO(base64.b64decode(uri))).size for uri in uris} == {(20, 28)}
+    page = (tmp_path / "report" / "index.html").read_text()
+    sheets = re.findall(r"--sheet:url\(data:image/webp;base64,([^)]+)\);--ratio:20/28", page)
+    assert len(sheets) == len(kept[["split", "image_id"]].drop_duplicates()) == 4
+    for sheet in sheets:
+        tiles = Image.open(io.BytesIO(base64.b64decode(sheet)))
+        first = np.asarray(tiles.crop((0, 0, 20, 28)))
+        assert any((np.asarray(opened(own).convert(tiles.mode)) == first).all() for own in kept["original"])
     for drawn in draw_course(Run(experiment, store)):
         assert Image.open(tmp_path / drawn).size > (100, 100)
 

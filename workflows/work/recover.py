@@ -147,11 +147,16 @@ def recover_unit(
     columns |= _as_attractors(posed, held, problem) if asked else dict.fromkeys(ATTRACTORS, [None] * count)
     wanted = experiment.pictures if unit.pictures is None else unit.pictures
     keeps = pictured(audit.catalogue, unit, wanted)
-    pictures = {"original": posed.images, "degraded": posed.degraded, "recovered": found.images}
+    pictures = {
+        "original": posed.images,
+        "degraded": posed.degraded,
+        "recovered": found.images,
+        "estimated_mask": None if method.told else found.mask,
+    }
+    places = [*range(unit.start, unit.stop)] * times
     for name, images in pictures.items():
         columns[name] = [
-            _png(image) if place in keeps else None
-            for image, place in zip(images, [*range(unit.start, unit.stop)] * times, strict=True)
+            None if images is None or place not in keeps else _png(images[row]) for row, place in enumerate(places)
         ]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
     return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images, _made_by(method, device)))
