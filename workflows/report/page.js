@@ -226,7 +226,9 @@ function course(card) {
     return make("tr", own === card ? "here" : "", name, ...own.results.map((one) => make("td", outcome(one.mse), tile(own, one.tile), make("small", "", `${OUTCOMES[outcome(one.mse)]} ${power(one.mse)}`))));
   });
   const table = make("table", "course", make("caption", "", "The same image at other training losses"), make("thead", "", head), make("tbody", "", ...rows));
-  return [make("div", "scroll", table)];
+  const around = make("div", "scroll", table);
+  around.tabIndex = 0;
+  return [around];
 }
 
 // What the address says, now and when it changes.

@@ -86,7 +86,7 @@ def style(gallery: Gallery | None) -> str:
     lines = [f":root{{--rows:{100 * rows}%}}"]
     for number, image in enumerate(gallery.images):
         drawn = image.sheet.drawn(rows)
-        lines.append(f".s{number}{{--sheet:url({drawn.uri});--ratio:{drawn.width}/{drawn.height}}}")
+        lines.append(f".s{number}{{--sheet:url({drawn.uri});--ratio:{drawn.width}/{drawn.height};--w:{drawn.width}}}")
     most = max(len(image.sheet.tiles) for image in gallery.images)
     lines += [f".p{tile}{{--at:{tile % 16 / 0.15:.4g}% {_down(tile // 16, rows)}%}}" for tile in range(most)]
     return "\n".join(lines)

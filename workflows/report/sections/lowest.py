@@ -32,12 +32,12 @@ TEMPLATE = """
 {% for line in lines %}
 <tr{% if line.first %} class="first"{% endif %}>
 <th scope="row">{{ line.degradation }}</th><th scope="row">{{ key(line) }}{{ line.method }}</th>
-<td>{% if line.train %}{{ ui.bar(line.train, kind, "c" ~ line.colour) }}
+<td data-title="{{ columns[2] }}">{% if line.train %}{{ ui.bar(line.train, kind, "c" ~ line.colour) }}
 <b>{{ line.percent(kind) }} %</b> <small>{{ line.counted("train", kind) }}</small>{% endif %}</td>
 {% if control %}
-<td>{% if line.control %}{{ ui.bar(line.control, kind, "c" ~ line.colour, true) }}
+<td data-title="{{ columns[3] }}">{% if line.control %}{{ ui.bar(line.control, kind, "c" ~ line.colour, true) }}
 <small>{{ line.counted("control", kind) }}</small>{% endif %}</td>
-<td>{{ line.difference(kind) }}</td>
+<td data-title="{{ columns[4] }}">{{ line.difference(kind) }}</td>
 {% endif %}
 </tr>
 {% endfor %}

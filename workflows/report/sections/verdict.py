@@ -120,7 +120,7 @@ def _sentence(facts: Facts, worst: pd.Series, beside: Row | None, kind: str) -> 
     if beside is None:
         return f"{said}; there are no control images to compare with."
     others = between(beside[f"{kind}_low"], beside[f"{kind}_high"])
-    return f"{said}, and {count(beside, kind)} images that it was not trained on ({others})."
+    return f"{said}, and {count(beside, kind)} others ({others})."
 
 
 def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
