@@ -83,13 +83,14 @@ def train_model(
     torch.manual_seed(experiment.seed)
     network = autoencoders.build(model.architecture, audit.image_shape, **model.options).to(images.device)
     state = StoredState(run, model, trained_on)
+    timed = began if not store.exists(state.file) else None  # what was trained before was not timed
     try:
         history = training.train(
             network,
             images,
             settings.targets,
             experiment.seed,
-            lambda network, reached: _keep(run, model, network, reached, trained_on),
+            lambda network, reached: _keep(run, model, network, reached, trained_on, timed),
             optimiser=model.optimiser,
             learning_rate=model.learning_rate,
             batch_size=settings.batch_size,
@@ -121,14 +122,17 @@ def _keep(
     network: nn.Module,
     reached: training.Reached,
     trained_on: str,
+    began: float | None,
 ) -> None:
-    """Write a checkpoint; `trained_on` identifies the pixels of the training images."""
+    """Write a checkpoint; `trained_on` identifies the pixels of the training images, and the training `began` then,
+    where it did so in this process."""
     name, experiment = checkpoint_file(model.label, reached.target), run.experiment
     metadata = {
         "model": model.label,
         "target": reached.target,
         "loss": reached.loss,
         "step": reached.step,
+        **({} if began is None else {"seconds": round(time.monotonic() - began, 1)}),
         "seed": experiment.seed,
         "trained_on": trained_on,
         "data_set": experiment.data_set(model.data).tree(),
