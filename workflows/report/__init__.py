@@ -48,7 +48,7 @@ def _write_pictures(facts: Facts) -> list[str]:
     for gallery in all_pictures(Sources(facts.run, facts.done, dict(facts.catalogues), facts.rows)):
         name, title = f"{PICTURES}/{len(names) + 1:04}.html", f"{facts.experiment.name}, pictures {len(names) + 1}"
         stated = f"Page {len(names) + 1} of all pictures: {len(gallery.images):,} of {gallery.kept:,} images."
-        html = pictures.shown(facts, gallery, [("../index.html", "the run's page")], stated)
+        html = pictures.shown(facts, gallery, stated, "Back to", [("../index.html", "the run's page")])
         section = Part(pictures.SECTION.name, pictures.SECTION.title, html)
         facts.store.write(name, page(facts, [section], pictures.style(gallery), title))
         names.append(name)

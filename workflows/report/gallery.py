@@ -26,7 +26,7 @@ from workflows.run.unit import Unit
 
 PICTURE_BYTES = 1_000_000
 """Of a page's pictures, about."""
-READ_AT_ONCE, MOST_LEVELS = 200, 6
+READ_AT_ONCE, MOST_LEVELS = 100, 6
 """Of so many images the pictures are read together; and at so many training losses of each network, at most."""
 FIGURES = ["mse", "psnr", "status", "outer_iterations", "evaluations", "mask_error", "claimed"]
 PICTURES = ["original", "degraded", "recovered", "estimated_mask"]

@@ -101,6 +101,7 @@ if (data) {
   if (!data.cards.some((card) => card.split === "train")) define("split", "");
   define("find", "");
   define("image", "");
+  define("under", "");
   $("#filters").addEventListener("submit", (event) => event.preventDefault());
   $("#filters").addEventListener("input", (event) => { state[event.target.name] = event.target.value; visible = STEP; show(); remember(); });
   $("#more").addEventListener("click", () => {
@@ -140,7 +141,7 @@ function drawn(card, number) {
   }
   const made = make("button", "card", strip, make("span", "name", `${card.id} `, make("small", "", about(card))));
   made.type = "button";
-  made.addEventListener("click", () => open(number));
+  made.addEventListener("click", () => enlarge(number));
   return made;
 }
 function show() {
@@ -176,18 +177,18 @@ function viewer() {
     if (by) { event.preventDefault(); step(by); }
   });
   dialog.addEventListener("close", () => {
-    state.image = "";
+    state.image = state.under = "";
     remember();
     while (opened >= visible) visible += STEP;
     show();
     all(".card", $("#grid"))[opened]?.focus();
   });
 }
-function step(by) { if (chosen[opened + by]) open(opened + by); }
-function open(number) {
+function step(by) { if (chosen[opened + by]) enlarge(opened + by); }
+function enlarge(number) {
   const card = chosen[number], dialog = $("#viewer");
   opened = number;
-  state.image = card.key;
+  [state.image, state.under] = [card.key, card.mask];
   remember();
   $("#viewer-title").textContent = `${card.id}: ${card.mask}`;
   $("#viewer-body").replaceChildren(...large(card));
@@ -234,7 +235,7 @@ function course(card) {
 // What the address says, now and when it changes.
 function follow() {
   const said = recall();
-  const image = state.image;
+  const { image, under } = state;
   switches.forEach(turn);
   slide();
   if (!data) return;
@@ -242,8 +243,8 @@ function follow() {
   visible = STEP;
   show();
   if (!image) { if ($("#viewer").open) $("#viewer").close(); if (said) $("#gallery").scrollIntoView(); return; }
-  const number = chosen.findIndex((card) => card.key === image);
-  if (number >= 0) open(number);
+  const same = chosen.filter((card) => card.key === image);
+  if (same.length) enlarge(chosen.indexOf(same.find((card) => card.mask === under) ?? same[0]));
 }
 function chosenFor(image) { return data.cards.some((card) => card.key === image && fits(card)); }
 addEventListener("hashchange", follow);

@@ -18,7 +18,7 @@ OUTCOMES = {"accurate": "✓ exact", "approximate": "≈ near", "failed": "✗ n
 TEMPLATE = """
 <p class="note">{{ stated }} A frame tells the outcome: <span class="key accurate">✓</span> exact (MSE under 10⁻⁷),
 <span class="key approximate">≈</span> near (under 5·10⁻⁴), <span class="key failed">✗</span> no.
-{% if pages %}All pictures:
+{% if pages %}{{ lead }}
 {% for link, words in pages %}<a href="{{ link }}">{{ words }}</a>{{ ", " if not loop.last else "." }}{% endfor %}
 {% endif %}</p>
 <form class="filters js" id="filters">
@@ -59,18 +59,22 @@ SPLITS = {"train": "training", "control": "control"}
 
 
 def _body(facts: Facts) -> Markup | None:
-    return None if facts.gallery is None else shown(facts, facts.gallery, facts.pages, _stated(facts.gallery))
+    if facts.gallery is None:
+        return None
+    return shown(facts, facts.gallery, _stated(facts.gallery), "All pictures, page", facts.pages)
 
 
 SECTION = Section("gallery", "Pictures", _body)
 
 
-def shown(facts: Facts, gallery: Gallery, pages: list[tuple[str, str]], stated: str) -> Markup:
-    """The gallery's markup; its sheets are in the page's style."""
+def shown(facts: Facts, gallery: Gallery, stated: str, lead: str, pages: list[tuple[str, str]]) -> Markup:
+    """The gallery's markup; its sheets are in the page's style. `stated` says which pictures are here, `lead` what the
+    links to the other `pages` lead to."""
     lists = _lists(facts, gallery)
     return filled(
         TEMPLATE,
         stated=stated,
+        lead=lead,
         pages=pages,
         filters=_filters(gallery, lists),
         cards=[_static(facts, gallery, card) for card in _first(gallery)],
