@@ -20,7 +20,7 @@ from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.run import Run
-from workflows.work.recover import Pictures
+from workflows.work.recover import Pictures, opaque
 
 COLUMNS = 8
 
@@ -73,7 +73,7 @@ def draw_course(run: Run, degradation: str | None = None, image: int = 0, model:
         if course.masks and mask is not None
     }
     if masks and mask is not None:
-        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": _opaque(mask)})
+        drawn[f"report/mask-{name}.png"] = _draw(masks, {"degraded": degraded, "true mask": opaque(mask)})
     for file, picture in drawn.items():
         store.write(file, picture)
     return list(drawn)
@@ -126,7 +126,7 @@ def _captioned(iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tens
 
 def _captioned_masks(masks: list[Tensor], true: Tensor) -> list[tuple[str, Tensor]]:
     return [
-        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", _opaque(masks[t - 1]))
+        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", opaque(masks[t - 1]))
         for t in _moments(len(masks))
     ]
 
@@ -148,11 +148,6 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
-
-
-def _opaque(masks: Tensor) -> Tensor:
-    """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
-    return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
 
 
 def _drawable(picture: Tensor) -> np.ndarray:

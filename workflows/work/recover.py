@@ -151,7 +151,7 @@ def recover_unit(
         "original": posed.images,
         "degraded": posed.degraded,
         "recovered": found.images,
-        "estimated_mask": None if method.told else found.mask,
+        "estimated_mask": None if method.told or found.mask is None else opaque(found.mask),
     }
     places = [*range(unit.start, unit.stop)] * times
     for name, images in pictures.items():
@@ -244,6 +244,11 @@ def _of_masks(images: Tensor, found: Tensor, kept: Tensor, estimate: Tensor | No
         "mse_missing": metrics.missing_mse(found, images, kept).tolist(),
     }
     return columns if estimate is None else columns | {"mask_error": metrics.mask_error(estimate, kept).tolist()}
+
+
+def opaque(masks: Tensor) -> Tensor:
+    """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
+    return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
 
 
 def _png(image: Tensor) -> dict[str, Any]:

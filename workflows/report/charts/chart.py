@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -11,6 +12,8 @@ from workflows.report.charts.panel import Curve, Point, panel
 from workflows.report.tabular import Table
 from workflows.report.words import share
 
+MOST_COLUMNS = 16
+"""Of a table beside a chart; of more values, so many are in it."""
 SPLITS = {"train": "training images", "control": "control images"}
 
 
@@ -109,6 +112,8 @@ class Plot:
             {point.x for curves in drawn.values() for curve in curves for point in curve.points},
             reverse=self.axis.falling,
         )
+        if len(places) > MOST_COLUMNS:
+            places = [places[round(place)] for place in np.linspace(0, len(places) - 1, MOST_COLUMNS)]
         rows = []
         for label, curves in drawn.items():
             for curve in sorted(curves, key=lambda curve: (curve.place, curve.control)):
