@@ -129,7 +129,7 @@ def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
     chosen = f"the most of {tried} combinations of network, training loss, degradation and method" if tried > 1 else ""
     return [
         f"By the method “{facts.titles[worst['method']]}” from {worst['model']}{loss}"
-        f"{f', {chosen}' if chosen else ''}. {degradation.label} is: {described(degradation)}.",
+        f"{f', {chosen}' if chosen else ''}. “{degradation.label}”: {described(degradation)}.",
         f"“{KINDS[kind].capitalize()}” is {THRESHOLDS[kind]}. Each interval is of its own rate alone"
         f"{', and does not allow for the choice of the most' if chosen else ''}.",
         _of_control(facts),
