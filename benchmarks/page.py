@@ -1,5 +1,6 @@
 """The page of a run of 25,000 images under 6 masks at 5 checkpoints: its time, its size, and how soon it opens."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,10 @@ def _opened(page: Path) -> float:
     options = webdriver.ChromeOptions()
     for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
         options.add_argument(flag)
-    browser = webdriver.Chrome(options)
+    chromium = shutil.which("chromium")
+    if chromium is not None:
+        options.binary_location = chromium
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         times = []
         for _ in range(3):

@@ -180,9 +180,9 @@ def _kept(sources: Sources) -> dict[tuple[str, str], list[Key]]:
     found: dict[tuple[str, str], list[Key]] = {}
     for data_set, pictures in asked.items():
         for image in sources.known[data_set].audited:
-            own = found.setdefault((data_set, image.split), [])
-            if len(own) < pictures:
-                own.append(Key(data_set, image.split, image.id))
+            queue = found.setdefault((data_set, image.split), [])
+            if len(queue) < pictures:
+                queue.append(Key(data_set, image.split, image.id))
     return found
 
 
@@ -196,7 +196,7 @@ class _Read(NamedTuple):
 
 def _read(sources: Sources, keys: Sequence[Key], most_levels: int | None) -> _Read:
     """What the results have of the images, at some training losses of each network."""
-    losses = {model: _spread(own, most_levels) for model, own in sources.ladders().items()}
+    losses = {model: _spread(ladder, most_levels) for model, ladder in sources.ladders().items()}
     if not keys:
         return _Read([], {}, losses)
     wanted = [unit for unit in sources.done if not unit.uses_network or unit.target_loss in losses[unit.model]]
@@ -230,7 +230,7 @@ def _spread(losses: list[float | None], most: int | None) -> list[float | None]:
 
 def _fitting(read: _Read, levels: int) -> list[Key]:
     """How many of the images fit on a page at so many training losses, one at least."""
-    losses = {model: set(_spread(own, levels)) for model, own in read.losses.items()}
+    losses = {model: set(_spread(ladder, levels)) for model, ladder in read.losses.items()}
     room, taken = float(PICTURE_BYTES), 0
     for key in read.keys:
         sheet = Sheet()
@@ -247,7 +247,7 @@ def _fitting(read: _Read, levels: int) -> list[Key]:
 
 def _built(sources: Sources, read: _Read, keys: list[Key], levels: int, kept: int) -> Gallery:
     """The gallery of some of the images, at so many training losses of each network."""
-    losses = {model: _spread(own, levels) for model, own in read.losses.items()}
+    losses = {model: _spread(ladder, levels) for model, ladder in read.losses.items()}
     images, cards = [], []
     for number, key in enumerate(keys):
         records = read.records[key]
@@ -268,8 +268,8 @@ def _cards(
 ) -> Iterator[Card]:
     """The cards of one image. What a method without a network found stands beside what each network gave."""
     found = {(row["model"], row["target_loss"], row["degradation"], row["method"]): row for row in records}
-    for model, own in losses.items():
-        for loss, degradation in product(own, experiment.degradations):
+    for model, ladder in losses.items():
+        for loss, degradation in product(ladder, experiment.degradations):
             places: tuple[tuple[str, float | None], ...] = ((model, loss), (GENERIC, None))
             tried = product(experiment.titles, dict.fromkeys(places))
             rows = [found.get((name, at, degradation.label, method)) for method, (name, at) in tried]

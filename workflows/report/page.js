@@ -30,7 +30,7 @@ function check(name) {
 }
 
 // Switches: of the things with data-<name>, those with the chosen value are seen.
-const switches = all("[data-switch]").map((own) => own.dataset.switch);
+const switches = all("[data-switch]").map((element) => element.dataset.switch);
 for (const name of switches) {
   define(name, $(`[data-switch="${name}"] input:checked`).value);
   $(`[data-switch="${name}"]`).addEventListener("change", (event) => { state[name] = event.target.value; turn(name); remember(); });
@@ -39,7 +39,7 @@ function turn(name) {
   const known = all(`[data-switch="${name}"] input`).some((radio) => radio.value === state[name]);
   if (!known) state[name] = beginning[name];
   check(name);
-  for (const own of all(`[data-${name}]`)) own.hidden = own.getAttribute(`data-${name}`) !== state[name];
+  for (const element of all(`[data-${name}]`)) element.hidden = element.getAttribute(`data-${name}`) !== state[name];
 }
 
 // The slider: the rates at each threshold, and the line in the charts.
@@ -69,7 +69,7 @@ for (const table of all("table.sortable")) {
       const falling = head.getAttribute("aria-sort") === "ascending";
       for (const other of all("thead th", table)) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-      const value = (row) => { const own = row.cells[column]; return own.dataset.sort ?? own.textContent; };
+      const value = (row) => { const cell = row.cells[column]; return cell.dataset.sort ?? cell.textContent; };
       const rows = all("tbody tr", table), body = $("tbody", table);
       rows.sort((a, b) => compare(value(a), value(b)) * (falling ? -1 : 1));
       body.append(...rows);
@@ -120,8 +120,8 @@ function power(value) {
   const raised = [...String(Number(exponent))].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("");
   return `${mantissa === "1" ? "" : `${mantissa}·`}10${raised}`;
 }
-function asked(card) { return state.method ? card.results.filter((own) => own.method === state.method) : card.results; }
-function best(card) { return Math.min(...asked(card).map((own) => own.mse ?? Infinity)); }
+function asked(card) { return state.method ? card.results.filter((result) => result.method === state.method) : card.results; }
+function best(card) { return Math.min(...asked(card).map((result) => result.mse ?? Infinity)); }
 function fits(card) {
   const same = ["model", "mask", "split"].every((name) => !state[name] || card[name] === state[name]);
   const level = card.loss === state.loss || !data.cards.some((other) => other.model === card.model && other.loss === state.loss);
@@ -135,9 +135,9 @@ function thumb(card, place, words, classes = "") { return make("span", classes, 
 function about(card) { return [`${SPLITS[card.split] ?? card.split} image`, card.label, card.lossWords && `loss ${card.lossWords}`].filter(Boolean).join(", "); }
 function drawn(card, number) {
   const strip = make("span", "strip", thumb(card, 0, ["original"]), thumb(card, card.degraded, [card.mask]));
-  for (const own of asked(card)) {
-    const how = outcome(own.mse);
-    strip.append(thumb(card, own.tile, [own.title, `${OUTCOMES[how][0]} ${power(own.mse)}`], how));
+  for (const result of asked(card)) {
+    const how = outcome(result.mse);
+    strip.append(thumb(card, result.tile, [result.title, `${OUTCOMES[how][0]} ${power(result.mse)}`], how));
   }
   const made = make("button", "card", strip, make("span", "name", `${card.id} `, make("small", "", about(card))));
   made.type = "button";
@@ -198,33 +198,33 @@ function enlarge(number) {
 }
 function large(card) {
   const pair = make("div", "pair", thumb(card, 0, ["original"]), thumb(card, card.degraded, [`degraded: ${card.mask}`]));
-  const rows = card.results.map((own) => {
-    const how = outcome(own.mse), row = make("div", "found");
-    row.append(make("h4", "", own.title, " ", make("span", `key ${how}`, OUTCOMES[how])));
-    const pictures = make("div", "pair", thumb(card, own.tile, ["recovered"], how), make("span", "", tile(card, own.tile, " error"), make("small", "", "error, 8 times")));
-    if (own.maskTile >= 0) pictures.append(thumb(card, own.maskTile, ["estimated mask"]));
-    row.append(pictures, listed(own));
+  const rows = card.results.map((result) => {
+    const how = outcome(result.mse), row = make("div", "found");
+    row.append(make("h4", "", result.title, " ", make("span", `key ${how}`, OUTCOMES[how])));
+    const pictures = make("div", "pair", thumb(card, result.tile, ["recovered"], how), make("span", "", tile(card, result.tile, " error"), make("small", "", "error, 8 times")));
+    if (result.maskTile >= 0) pictures.append(thumb(card, result.maskTile, ["estimated mask"]));
+    row.append(pictures, listed(result));
     return row;
   });
   return [make("p", "note", about(card), `, network ${card.model}`), pair, make("div", "founds", ...rows), ...course(card)];
 }
-function listed(own) {
-  const lines = [["MSE", own.mse === null ? "not finite" : own.mse.toExponential(2)], ["PSNR", own.psnr === null ? "" : `${own.psnr.toFixed(1)} dB`],
-    ["ended", own.status], ["iterations", own.outer_iterations], ["evaluations", own.evaluations],
-    ["mask wrong", own.mask_error === null ? "" : `${(100 * own.mask_error).toFixed(2)} %`], ["claimed", own.claimed === null ? "" : own.claimed ? "yes" : "no"]];
+function listed(result) {
+  const lines = [["MSE", result.mse === null ? "not finite" : result.mse.toExponential(2)], ["PSNR", result.psnr === null ? "" : `${result.psnr.toFixed(1)} dB`],
+    ["ended", result.status], ["iterations", result.outer_iterations], ["evaluations", result.evaluations],
+    ["mask wrong", result.mask_error === null ? "" : `${(100 * result.mask_error).toFixed(2)} %`], ["claimed", result.claimed === null ? "" : result.claimed ? "yes" : "no"]];
   const list = make("dl", "figures");
   for (const [name, value] of lines) if (value !== "" && value !== null) list.append(make("div", "", make("dt", "", name), make("dd", "", String(value))));
   return list;
 }
 function course(card) {
-  const same = data.cards.filter((own) => own.key === card.key && own.model === card.model && own.mask === card.mask);
+  const same = data.cards.filter((other) => other.key === card.key && other.model === card.model && other.mask === card.mask);
   if (same.length < 2) return [];
   same.sort((a, b) => b.rank - a.rank);
-  const head = make("tr", "", ...["training loss", ...card.results.map((own) => own.title)].map((words) => { const cell = make("th", "", words); cell.scope = "col"; return cell; }));
-  const rows = same.map((own) => {
-    const name = make("th", "", own.lossWords);
+  const head = make("tr", "", ...["training loss", ...card.results.map((result) => result.title)].map((words) => { const cell = make("th", "", words); cell.scope = "col"; return cell; }));
+  const rows = same.map((other) => {
+    const name = make("th", "", other.lossWords);
     name.scope = "row";
-    return make("tr", own === card ? "here" : "", name, ...own.results.map((one) => make("td", outcome(one.mse), tile(own, one.tile), make("small", "", `${OUTCOMES[outcome(one.mse)]} ${power(one.mse)}`))));
+    return make("tr", other === card ? "here" : "", name, ...other.results.map((result) => make("td", outcome(result.mse), tile(other, result.tile), make("small", "", `${OUTCOMES[outcome(result.mse)]} ${power(result.mse)}`))));
   });
   const table = make("table", "course", make("caption", "", "The same image at other training losses"), make("thead", "", head), make("tbody", "", ...rows));
   const around = make("div", "scroll", table);

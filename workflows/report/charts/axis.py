@@ -20,8 +20,8 @@ class Axis:
 
     def share(self, value: float) -> float:
         """Where a value lies between its ends, from 0 to 1; beyond them, at the nearer end."""
-        low, high, own = (math.log10(v) for v in (self.low, self.high, value)) if self.log else self._plain(value)
-        share = min(max((own - low) / (high - low), 0.0), 1.0)
+        low, high, at = (math.log10(v) for v in (self.low, self.high, value)) if self.log else self._plain(value)
+        share = min(max((at - low) / (high - low), 0.0), 1.0)
         return 1 - share if self.falling else share
 
     def _plain(self, value: float) -> tuple[float, float, float]:

@@ -101,8 +101,8 @@ class Plot:
         curves = []
         for split in ("control", "train"):  # training images lie over the others
             for place, (method, title) in enumerate(self.titles.items()):
-                own = rates[(rates["split"] == split) & (rates["method"] == method)].sort_values(self.x)
-                points = tuple(measure.point(row[self.x], row) for _, row in own.iterrows() if pd.notna(row[self.x]))
+                among = rates[(rates["split"] == split) & (rates["method"] == method)].sort_values(self.x)
+                points = tuple(measure.point(row[self.x], row) for _, row in among.iterrows() if pd.notna(row[self.x]))
                 points = tuple(point for point in points if abs(point.y) < float("inf"))
                 curves += [Curve(title, place, split == "control", points)] if points else []
         return curves

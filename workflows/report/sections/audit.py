@@ -43,7 +43,7 @@ SECTION = Section("audit", "The audit in detail", _body)
 
 
 def _filled(found: Document) -> Markup:
-    reasons = [own["reason"] for own in found["membership"].values() if own["reason"] is not None]
+    reasons = [score["reason"] for score in found["membership"].values() if score["reason"] is not None]
     return filled(
         TEMPLATE,
         limitations=[*map(str, found["limitations"])],
@@ -55,16 +55,16 @@ def _filled(found: Document) -> Markup:
 
 
 def _attacks(found: Document) -> Table:
-    rows = [_attack(own, f"{own['method']}, {own['degradation']}") for own in found["attacks"]]
+    rows = [_attack(attack, f"{attack['method']}, {attack['degradation']}") for attack in found["attacks"]]
     rows.append(_attack(found["any_attack"], "any of them"))
     columns = [f"{how}: {what}" for how in KINDS.values() for what in ("train", "control", "difference", "p")]
     return Table("Images that came back, by attack", ["attack", *columns], rows, name="attacks")
 
 
 def _membership(found: Document) -> Table:
-    known = {name: own for name, own in found["membership"].items() if own["reason"] is None}
+    known = {name: score for name, score in found["membership"].items() if score["reason"] is None}
     columns = ["error of", "AUC (95 %)", "true positives at 1 % false ones (95 %)"]
-    return Table("Membership", columns, [_member(name, own) for name, own in known.items()], name="membership")
+    return Table("Membership", columns, [_member(name, score) for name, score in known.items()], name="membership")
 
 
 def _facts(found: Document) -> Iterator[tuple[str, str]]:

@@ -24,9 +24,9 @@ def _body(facts: Facts) -> Markup:
     for data in facts.experiment.data:
         catalogue = facts.catalogues.get(data.label)
         for split, words in SPLITS.items():
-            if catalogue is not None and (own := [image for image in catalogue.images if image.split == split]):
+            if catalogue is not None and (images := [image for image in catalogue.images if image.split == split]):
                 crossed = len(catalogue.left_out()) if split == "control" else 0
-                counts = (len(own), catalogue.count(split), catalogue.copies(split), crossed)
+                counts = (len(images), catalogue.count(split), catalogue.copies(split), crossed)
                 rows.append([data.label, words, *(f"{count:,}" for count in counts), catalogue.fingerprint(split)])
     columns = ["data set", "split", "read", "audited", "copies of others", "left out, trained on", "fingerprint"]
     return filled(TEMPLATE, table=Table("Images of the run", columns, rows, heads=2), remarks=facts.remarks)

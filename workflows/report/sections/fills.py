@@ -13,7 +13,7 @@ from workflows.report.words import power, rate
 
 TEMPLATE = """
 <p class="note">Training images that came back exactly, by what stands in the place of the erased pixels.</p>
-{% for own in tables %}{{ ui.table(own) }}{% endfor %}
+{% for table in tables %}{{ ui.table(table) }}{% endfor %}
 """
 
 
@@ -23,8 +23,8 @@ def fill_tables(facts: Facts) -> list[Table]:
     rates = facts.rates
     rates = rates[rates["degradation"].isin(varied) & (rates["split"] == "train")]
     tables = []
-    for model, own in by_model(rates):
-        last, loss = last_of(own, rates), own["target_loss"].min()
+    for model, of_model in by_model(rates):
+        last, loss = last_of(of_model, rates), of_model["target_loss"].min()
         shares = {
             (varied[str(row["degradation"])].base, str(row["method"]), varied[str(row["degradation"])].value.label): row
             for row in last.to_dict("records")

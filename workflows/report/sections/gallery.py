@@ -41,7 +41,7 @@ TEMPLATE = """
 {% for card in cards %}
 <article class="card"><div class="strip">
 {{ tile(card, 0, ["original"]) }}{{ tile(card, card.degraded, [card.degradation]) }}
-{% for own in card.results %}{{ tile(card, own.tile, [own.title, own.words], own.outcome) }}{% endfor %}
+{% for result in card.results %}{{ tile(card, result.tile, [result.title, result.words], result.outcome) }}{% endfor %}
 </div>
 <p class="name">{{ card.id }} <small>{{ card.about }}</small></p></article>
 {% endfor %}
@@ -161,8 +161,13 @@ def _data(gallery: Gallery, lists: dict[str, list[Any]]) -> dict[str, Any]:
                 lists["masks"].index(card.degradation),
                 card.degraded,
                 [
-                    [methods.index(own.method), own.tile, own.mask, *(_plain(own.figures[name]) for name in FIGURES)]
-                    for own in card.results
+                    [
+                        methods.index(result.method),
+                        result.tile,
+                        result.mask,
+                        *(_plain(result.figures[name]) for name in FIGURES),
+                    ]
+                    for result in card.results
                 ],
             ]
             for card in gallery.cards
@@ -195,11 +200,11 @@ def _first(gallery: Gallery) -> list[Card]:
 def _static(facts: Facts, gallery: Gallery, card: Card) -> dict[str, Any]:
     image = gallery.images[card.image]
     results = []
-    for own in card.results:
-        mse = own.figures["mse"]
+    for result in card.results:
+        mse = result.figures["mse"]
         outcome = "accurate" if mse < ACCURATE else "approximate" if mse < APPROXIMATE else "failed"
         words = f"{OUTCOMES[outcome][0]} {power(float(f'{mse:.1g}'))}"
-        results.append({"tile": own.tile, "title": facts.titles[own.method], "outcome": outcome, "words": words})
+        results.append({"tile": result.tile, "title": facts.titles[result.method], "outcome": outcome, "words": words})
     about = [
         f"{SPLITS[image.key.split]} image",
         image.label,

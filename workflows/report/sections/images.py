@@ -34,20 +34,20 @@ def _body(facts: Facts) -> Markup | None:
     if table.empty:
         return None
     models = []
-    for model, own in table.groupby("model", sort=False):
-        back = own[own["approximate"] > 0]
-        models.append((model, _sentences(own), _table(facts, str(model), back.head(MOST)), max(len(back) - MOST, 0)))
+    for model, images in table.groupby("model", sort=False):
+        back = images[images["approximate"] > 0]
+        models.append((model, _sentences(images), _table(facts, str(model), back.head(MOST)), max(len(back) - MOST, 0)))
     return filled(TEMPLATE, models=models, csv=CSV.rpartition("/")[2])
 
 
 SECTION = Section("images", "Images that came back", _body)
 
 
-def _sentences(own: pd.DataFrame) -> list[str]:
+def _sentences(images: pd.DataFrame) -> list[str]:
     """Of each split how many images came back from at least one of the attacks."""
     sentences = []
     for split, words in SPLITS.items():
-        among = own[own["split"] == split]
+        among = images[images["split"] == split]
         if len(among):
             parts = []
             for kind, how in (("accurate", "exactly"), ("approximate", "at least approximately")):

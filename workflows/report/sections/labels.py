@@ -16,7 +16,7 @@ MOST = 250
 TEMPLATE = """
 <p class="note">Training images that came back exactly under at least one degradation, with the 95 % interval of their
 share, at the lowest training loss of each network. Of few images an interval is wide.</p>
-{% for own in tables %}{{ ui.table(own) }}{% endfor %}
+{% for table in tables %}{{ ui.table(table) }}{% endfor %}
 """
 _QUERY = f"""
     SELECT model, label, method, count(*) AS images, count(*) FILTER (mse < {ACCURATE}) AS found
@@ -34,7 +34,10 @@ def label_tables(facts: Facts) -> list[Table]:
         database.register("recoveries", facts.rows)
         found = database.execute(_QUERY).df()
     labelled = facts.images[facts.images["label"].notna() & (facts.images["split"] == "train")]
-    return [_table(facts, str(model), own, found[found["model"] == model]) for model, own in labelled.groupby("model")]
+    return [
+        _table(facts, str(model), of_model, found[found["model"] == model])
+        for model, of_model in labelled.groupby("model")
+    ]
 
 
 def _table(facts: Facts, model: str, images: pd.DataFrame, by_method: pd.DataFrame) -> Table:
@@ -42,8 +45,8 @@ def _table(facts: Facts, model: str, images: pd.DataFrame, by_method: pd.DataFra
     rows = by_method.to_dict("records")
     counts = {(row["label"], row["method"]): (int(row["found"]), int(row["images"])) for row in rows}
     lines = []
-    for label, own in images.groupby("label"):
-        back, total = int((own["accurate"] > 0).sum()), len(own)
+    for label, labelled in images.groupby("label"):
+        back, total = int((labelled["accurate"] > 0).sum()), len(labelled)
         cells = [_cell(*counts.get((label, method), (0, 0))) for method in methods]
         lines.append((-back / total, [str(label), Cell(f"{total:,}", total), _cell(back, total), *cells]))
     lines.sort(key=lambda line: line[0])

@@ -16,7 +16,7 @@ control images; bands are 95 % intervals (Clopper-Pearson). Of the mean PSNR the
 {{ ui.switch("measure", "Show", measures) }}
 {% for model, charts in models %}
 <h3>{{ model }}</h3>
-{% for own in charts %}{{ ui.chart(own, true) }}{% endfor %}
+{% for chart in charts %}{{ ui.chart(chart, true) }}{% endfor %}
 {% endfor %}
 """
 SWITCH = (("accurate", "exact"), ("approximate", "approximate"), ("psnr", "mean PSNR"))
@@ -24,13 +24,13 @@ SWITCH = (("accurate", "exact"), ("approximate", "approximate"), ("psnr", "mean 
 
 def _body(facts: Facts) -> Markup | None:
     models = []
-    for model, own in by_model(facts.rates[facts.rates["target_loss"].notna()]):
-        losses = own["target_loss"].unique()
+    for model, of_model in by_model(facts.rates[facts.rates["target_loss"].notna()]):
+        losses = of_model["target_loss"].unique()
         if len(losses) < 2:
             continue
         # what methods without a network do is the same at every training loss
-        generic = generic_beside(own, facts.rates).drop(columns="target_loss")
-        rates = pd.concat([own, generic.merge(pd.DataFrame({"target_loss": losses}), "cross")])
+        generic = generic_beside(of_model, facts.rates).drop(columns="target_loss")
+        rates = pd.concat([of_model, generic.merge(pd.DataFrame({"target_loss": losses}), "cross")])
         plot = Plot("target_loss", powers("training loss (MSE)", losses), facts.titles)
         charts = [plot.chart(measure.title, rates, facts.degradations, measure) for measure in MEASURES]
         models.append((model, charts))

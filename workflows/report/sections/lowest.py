@@ -86,12 +86,14 @@ class Line:
 
 def _body(facts: Facts) -> Markup:
     models = []
-    for model, own in by_model(facts.rates):
-        loss = own["target_loss"].min()
+    for model, of_model in by_model(facts.rates):
+        loss = of_model["target_loss"].min()
         title = model if pd.isna(loss) else f"{model} at a training loss of {power(loss)}"
-        models.append((title, _lines(facts, last_of(own, facts.rates))))
+        models.append((title, _lines(facts, last_of(of_model, facts.rates))))
     if not models:  # methods without a network alone
-        models = [(data_set, _lines(facts, own)) for data_set, own in facts.rates.groupby("data_set", sort=False)]
+        models = [
+            (data_set, _lines(facts, of_data)) for data_set, of_data in facts.rates.groupby("data_set", sort=False)
+        ]
     columns = COLUMNS if facts.has_control else COLUMNS[:3]
     return filled(TEMPLATE, models=models, kinds=KINDS, control=facts.has_control, columns=columns)
 
@@ -103,8 +105,8 @@ def _lines(facts: Facts, rates: pd.DataFrame) -> list[Line]:
     lines: list[Line] = []
     for degradation in facts.degradations:
         for method, title in facts.titles.items():
-            own = rates[(rates["degradation"] == degradation) & (rates["method"] == method)]
-            sides: dict[str, Row] = {str(row["split"]): row for row in own.to_dict("records")}
+            tried = rates[(rates["degradation"] == degradation) & (rates["method"] == method)]
+            sides: dict[str, Row] = {str(row["split"]): row for row in tried.to_dict("records")}
             if sides:
                 first = not lines or lines[-1].degradation != degradation
                 lines.append(Line(degradation, title, facts.places[method], sides, first))

@@ -15,7 +15,7 @@ TEMPLATE = """
 loss.</p>
 {% for model, charts in models %}
 <h3>{{ model }}</h3>
-{% for own in charts %}{{ ui.chart(own) }}{% endfor %}
+{% for chart in charts %}{{ ui.chart(chart) }}{% endfor %}
 {% endfor %}
 """
 
@@ -29,8 +29,8 @@ def noise_charts(facts: Facts) -> list[tuple[str, list[Chart]]]:
     axis = numbers("standard deviation of the noise", [float(one.value) for one in varied.values()])
     plot, labels = Plot("noise_std", axis, facts.titles), list(dict.fromkeys(bases.values()))
     return [
-        (model, [plot.chart(kind.title, last_of(own, rates), labels, kind) for kind in (ACCURATE, APPROXIMATE)])
-        for model, own in by_model(rates)
+        (model, [plot.chart(kind.title, last_of(of_model, rates), labels, kind) for kind in (ACCURATE, APPROXIMATE)])
+        for model, of_model in by_model(rates)
     ]
 
 

@@ -28,7 +28,7 @@ def _body(facts: Facts) -> Markup:
     experiment = facts.experiment
     return filled(
         TEMPLATE,
-        degradations=[(own.label, described(own)) for own in experiment.degradations],
+        degradations=[(degradation.label, described(degradation)) for degradation in experiment.degradations],
         methods=[(facts.titles[entry.label], entry.method.does) for entry in experiment.methods],
         left_out=experiment.left_out(),
         prior=prior_words(experiment),

@@ -40,8 +40,8 @@ def _body(facts: Facts) -> Markup | None:
         return None
     start = min(range(len(values)), key=lambda place: abs(values[place] - ACCURATE))
     axis, models, rates = powers("MSE threshold", values), [], {}
-    for number, (model, own) in enumerate(networks):
-        last = last_of(own, thresholds)
+    for number, (model, of_model) in enumerate(networks):
+        last = last_of(of_model, thresholds)
         chart = Plot("threshold", axis, facts.titles, True).chart(RECOVERY.title, last, facts.degradations, RECOVERY)
         table, found = _table(facts, last, values, start, f"t{number}")
         rates |= found
@@ -60,17 +60,17 @@ def _table(
     """The rates at the threshold that the slider is at, and by the keys of its cells those at all thresholds."""
     splits = [split for split in SPLITS if (last["split"] == split).any()]
     rows, found = [], {}
-    known = {tuple(key): own for key, own in last.groupby(["degradation", "method", "split"], sort=False)}
+    known = {tuple(key): curve for key, curve in last.groupby(["degradation", "method", "split"], sort=False)}
     for degradation in facts.degradations:
         for method, title in facts.titles.items():
             cells = []
             for split in splits:
-                own = known.get((degradation, method, split))
-                if own is None:
+                curve = known.get((degradation, method, split))
+                if curve is None:
                     cells.append(Cell(""))
                     continue
                 key = f"{name}-{len(found)}"
-                found[key] = _texts(own, values)
+                found[key] = _texts(curve, values)
                 cells.append(Cell(found[key][start], key=key))
             if any(cell.key for cell in cells):
                 rows.append([degradation, title, *cells])
@@ -78,6 +78,6 @@ def _table(
     return Table("Share with an error under the threshold", ["degradation", "method", *titles], rows, heads=2), found
 
 
-def _texts(own: pd.DataFrame, values: Sequence[float]) -> list[str]:
-    at = own.set_index("threshold")
+def _texts(curve: pd.DataFrame, values: Sequence[float]) -> list[str]:
+    at = curve.set_index("threshold")
     return [rate(dict(at.loc[value]), "recovery") for value in values]

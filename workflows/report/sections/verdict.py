@@ -19,15 +19,15 @@ THRESHOLDS = {
     "approximate": "with a mean squared error under 5·10⁻⁴, pixels in [0, 1]: hardly a difference that one could see",
 }
 TEMPLATE = """
-{% if own.word %}<p class="word {{ own.word }}">{{ own.word }}</p>{% endif %}
-<p class="sentence">{{ own.sentence }}</p>
+{% if verdict.word %}<p class="word {{ verdict.word }}">{{ verdict.word }}</p>{% endif %}
+<p class="sentence">{{ verdict.sentence }}</p>
 <div class="bars">
-{% for name, row in own.bars %}
-<div><span class="of">{{ name }}</span>{{ ui.bar(row, own.kind, "c0" if loop.first else "c5", not loop.first) }}
-<span>{{ own.counts[loop.index0] }}</span></div>
+{% for name, row in verdict.bars %}
+<div><span class="of">{{ name }}</span>{{ ui.bar(row, verdict.kind, "c0" if loop.first else "c5", not loop.first) }}
+<span>{{ verdict.counts[loop.index0] }}</span></div>
 {% endfor %}
 </div>
-{% for words in own.notes %}<p class="note">{{ words }}</p>
+{% for words in verdict.notes %}<p class="note">{{ words }}</p>
 {% endfor %}
 """
 
@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
 
 
 def _body(facts: Facts) -> Markup:
-    return filled(TEMPLATE, own=of_run(facts) if facts.audit is None else of_audit(facts))
+    return filled(TEMPLATE, verdict=of_run(facts) if facts.audit is None else of_audit(facts))
 
 
 SECTION = Section("verdict", "Verdict", _body)
@@ -88,9 +88,9 @@ def _row(side: Mapping[str, Any], kind: str) -> Row:
 def of_run(facts: Facts) -> Verdict:
     """The most that came back of training images by one method that uses a network, under one degradation, at one
     training loss: exactly, or where nothing did, approximately."""
-    own = facts.rates[facts.rates["model"] != GENERIC]
-    own = facts.rates if own.empty else own
-    trained, control = own[own["split"] == "train"], own[own["split"] == "control"]
+    rates = facts.rates[facts.rates["model"] != GENERIC]
+    rates = facts.rates if rates.empty else rates
+    trained, control = rates[rates["split"] == "train"], rates[rates["split"] == "control"]
     if trained.empty:
         return Verdict("", "No training image has been tried yet.", "accurate", [], [])
     kind = "accurate" if trained["accurate_count"].any() or not trained["approximate_count"].any() else "approximate"
