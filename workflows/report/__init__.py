@@ -31,8 +31,8 @@ def write_report(run: Run, pictured: bool = False) -> list[str]:
         written = _write_pictures(facts)
         links = [(name.removeprefix("report/"), str(number)) for number, name in enumerate(written, 1)]
         facts = replace(facts, pages=links)
-    run.store.write(CSV, as_csv(facts.images))
     run.store.write(REPORT, page(facts, parts(facts), pictures.style(facts.gallery), run.experiment.name))
+    run.store.write(CSV, as_csv(facts.images))
     return [REPORT, CSV, *written]
 
 
