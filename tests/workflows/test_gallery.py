@@ -1,6 +1,7 @@
 """Which pictures of a run its page has: a sample that fits and says what it is, or all of them on several pages."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from workflows.experiment import loading as experiments
 from workflows.report import gallery, write_report
 from workflows.report.facts import facts_of
 from workflows.report.gallery import Sources, all_pictures, gallery_of
+from workflows.report.sections.making import trainings
 from workflows.report.sheets import MOST_SIDE, Sheet
 from workflows.run.opened import OpenRun
 from workflows.run.planning import Size
@@ -121,3 +123,11 @@ def test_same_picture_is_on_a_sheet_once_and_a_large_one_is_smaller():
     assert sheet.place(None) == -1
     drawn = sheet.drawn(sheet.rows)
     assert (drawn.width, drawn.height) == (MOST_SIDE, MOST_SIDE)
+
+
+def test_page_says_in_how_many_steps_and_seconds_each_network_was_trained(run: OpenRun):
+    table = trainings(facts_of(run))
+    kept = [json.loads(run.store.read(f"checkpoints/fc10-leaky_relu/{loss}.json")) for loss in ("0.01", "0.001")]
+    assert [str(row[3]) for row in table.rows] == [f"{sidecar['step']:,}" for sidecar in kept]
+    assert 0 <= kept[0]["seconds"] <= kept[1]["seconds"]
+    assert "not recorded" not in {str(row[4]) for row in table.rows}

@@ -48,7 +48,7 @@ def _body(facts: Facts) -> Markup:
     return filled(
         TEMPLATE,
         facts=list(_facts(facts)),
-        trainings=_trainings(facts),
+        trainings=trainings(facts),
         files=files,
         results=store.show(RESULTS),
         experiment=facts.experiment.to_yaml(),
@@ -74,7 +74,7 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Given up", f"{what}: {reason}"
 
 
-def _trainings(facts: Facts) -> Table:
+def trainings(facts: Facts) -> Table:
     """Each checkpoint of a network that was trained here."""
     rows = []
     for sidecar in facts.sidecars:
