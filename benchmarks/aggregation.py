@@ -1,5 +1,6 @@
 """Aggregating 75 million rows, of 25,000 images x 6 masks x 3 methods x 167 checkpoints."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,14 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image as Pixels
 
 from benchmarks.rows import Row
 from workflows.experiment.loading import experiment_from
+from workflows.run import planning
 from workflows.run.catalogue import Catalogue, Image
 from workflows.run.checkpoint_files import checkpoint_file, sidecar_file
 from workflows.run.images import keep_catalogues
 from workflows.run.plan import Plan, save_plan, with_checkpoints
 from workflows.run.planning import Size, make_plan
+from workflows.run.results import PICTURES
 from workflows.run.run import Run
 from workflows.run.schema import SCHEMA, schema_of
 from workflows.run.store import EXPERIMENT, Store
@@ -23,12 +27,15 @@ from workflows.run.unit import Unit
 
 
 class Shape(NamedTuple):
-    """How large a synthetic run is, of three methods; a unit holds so many `recoveries`."""
+    """How large a synthetic run is, of three methods; a unit holds so many `recoveries`. `control` images and
+    `pictures` of images of each split are beside, where they are asked for."""
 
     images: int
     masks: int
     checkpoints: int
     recoveries: int
+    control: int = 0
+    pictures: int = 0
 
 
 LARGE = Shape(25_000, 6, 167, 25_000)
@@ -69,16 +76,18 @@ def write_run(store: Store, shape: Shape = LARGE) -> int:
                 "root": "elsewhere",
                 "size": 64,
                 "count": shape.images,
-                "control_count": 0,
+                "control_count": shape.control,
             },
             "models": [{"architecture": "fc10"}],
             "training": {"targets": np.geomspace(1e-3, 1e-8, shape.checkpoints).tolist()},
             "degradations": [{"mask": number} for number in range(1, shape.masks + 1)],
+            "pictures": shape.pictures,
         }
     )
     store.write(EXPERIMENT, experiment.to_yaml().encode())
-    ids = tuple(f"image_{i:05}" for i in range(shape.images))
-    catalogue = Catalogue(tuple(Image("train", id_, None, id_) for id_ in ids))
+    splits = ["train"] * shape.images + ["control"] * shape.control
+    images = [Image(split, f"image_{i:05}", f"class {i % 200}", f"{i}") for i, split in enumerate(splits)]
+    catalogue = Catalogue(tuple(images))
     catalogues = {experiment.data[0].label: catalogue}
     keep_catalogues(store, catalogues)
     plan = save_plan(
@@ -95,11 +104,17 @@ def write_run(store: Store, shape: Shape = LARGE) -> int:
     units, _ = with_checkpoints(plan.units, digests)
     random = np.random.default_rng(42)
     for unit in units:
-        store.write_table(unit.file, table(unit, ids[unit.start : unit.stop], random))
+        store.write_table(unit.file, table(unit, images[unit.start : unit.stop], random, pictured(catalogue, unit)))
     return sum(map(len, units))
 
 
-def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.Table:
+def pictured(catalogue: Catalogue, unit: Unit) -> list[bool]:
+    """Of which of the unit's images pictures are kept."""
+    keeps = planning.pictured(catalogue, unit, unit.pictures or 0)
+    return [place in keeps for place in range(unit.start, unit.stop)]
+
+
+def table(unit: Unit, images: list[Image], random: np.random.Generator, keeps: list[bool]) -> pa.Table:
     count = len(unit)
     mse = 10 ** random.uniform(-9, -1, count)
     columns = {
@@ -108,8 +123,9 @@ def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.T
         "target_loss": unit.target_loss,
         "train_loss": unit.target_loss,
         "data_set": unit.data_set,
-        "split": "train",
-        "image_id": ids,
+        "split": [image.split for image in images],
+        "image_id": [image.id for image in images],
+        "label": [image.label for image in images],
         "degradation": unit.degradations[0],
         "fraction_missing": 0.25,
         "noise_std": 0.0,
@@ -124,6 +140,7 @@ def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.T
         "evaluations": random.integers(39, 2000, count),
         "mask_error": random.random(count),
         "seconds": 0.1,
+        **{name: [_noise(random) if kept else None for kept in keeps] for name in PICTURES if any(keeps)},
     }
     arrays = []
     for field in SCHEMA:
@@ -131,3 +148,11 @@ def table(unit: Unit, ids: tuple[str, ...], random: np.random.Generator) -> pa.T
         constant = value is None or isinstance(value, str | int | float)
         arrays.append(pa.array([value] * count if constant else value, field.type))
     return pa.Table.from_arrays(arrays, schema=schema_of(unit.name, unit.images))
+
+
+def _noise(random: np.random.Generator) -> dict[str, bytes | None]:
+    """A picture of 64 x 64 that no compression makes small."""
+    buffer = io.BytesIO()
+    pixels = random.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Pixels.fromarray(pixels).save(buffer, format="PNG")
+    return {"bytes": buffer.getvalue(), "path": None}

@@ -73,6 +73,10 @@ AllowTorchWeights = Annotated[
 Verify = Annotated[
     bool, typer.Option("--verify", help="Look into each file of the results that is there, not at its name alone.")
 ]
+AllPictures = Annotated[
+    bool,
+    typer.Option("--all-pictures", help="Write all pictures that the results keep too, to pages in report/pictures."),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Take up again what was given up.")]
 
 
@@ -191,11 +195,11 @@ def aggregate(run: RunArgument) -> None:
 
 
 @app.command()
-def report(run: RunArgument) -> None:
+def report(run: RunArgument, all_pictures: AllPictures = False) -> None:
     """Write the page of a run, report/index.html."""
     from workflows import commands
 
-    commands.report(run)
+    commands.report(run, all_pictures)
 
 
 @app.command()

@@ -172,19 +172,20 @@ def aggregate(run: str) -> None:
     _aggregate(opened(run))
 
 
-def report(run: str) -> None:
-    """Write the page of a run; its rates are printed where it can't be written."""
+def report(run: str, all_pictures: bool) -> None:
+    """Write the page of a run, and of all its pictures; its rates are printed where it can't be written."""
     from workflows.report import write_report
     from workflows.run.claims import kept_claims
 
     open_ = opened(run)
     try:
-        write_report(open_)
+        written = write_report(open_, all_pictures)
     except StoreError:
         if open_.store.exists(RATES):  # who may only read the run has its figures all the same
             _show_rates(open_, open_.store.read_table(RATES).to_pandas(), kept_claims(open_.store))
         raise
-    say(f"page: {open_.store.show(REPORT)}")
+    for name in written:
+        say(f"{'page' if name == REPORT else 'file'}: {open_.store.show(name)}")
 
 
 def picture(run: str, degradation: str | None, image: str, model: str | None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from memrec_core.arguments import described
 from memrec_core.degradations.degradation import checked_ids, shape_of
 from memrec_core.degradations.fills import Fill, Others, Zeros
-from memrec_core.degradations.masks import is_random, mask, mask_name
+from memrec_core.degradations.masks import hole, is_random, mask, mask_name
 from memrec_core.degradations.noise import add_noise, check_noise_std, noise_label
 from memrec_core.degradations.operator import Masking, Shape
 from memrec_core.errors import InputError
@@ -58,6 +58,12 @@ class Erasure:
         own = "-per_image" if self.per_image else ""
         fill = "" if self.fill == Zeros() else f"-fill_{self.fill.label}"
         return f"{self.name}{own}{fill}{noise_label(self.noise_std)}"
+
+    @property
+    def hidden(self) -> str:
+        """How its images are hidden, in words: "behind a centred square"."""
+        noise = f" and noise of {self.noise_std:g}" if self.noise_std else ""
+        return f"behind {hole(self.name)}{noise}"
 
     @property
     def erases(self) -> bool:

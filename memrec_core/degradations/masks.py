@@ -95,6 +95,18 @@ PATTERNS = Registry[Callable[[int, int], Tensor]](
 """The patterns: a function of height and width that returns a plane (H, W) of 1 where a pixel is kept and 0 where it is
 missing. Its docstring's first sentence says what it leaves out."""
 
+HOLES = {
+    "center": "a centred square",
+    "bottom": "the lower half",
+    "border": "a wide border",
+    "stripes": "stripes",
+    "checkerboard": "a checkerboard",
+    "rectangle": "a rectangle",
+    "disc": "a disc",
+    "left_third": "the left third",
+}
+"""What hides an image where a pattern's pixels are missing, in words; a pattern from outside may add its own."""
+
 _RANDOM = re.compile(r"random_(\d{1,2})")
 
 MASKS = {1: "center", 2: "bottom", 3: "random_80", 4: "border", 5: "stripes", 6: "checkerboard"}
@@ -158,6 +170,12 @@ def _plane(name: str, height: int, width: int) -> Tensor:
     if not torch.equal(plane, again):
         raise InputError(f"the function of mask {name!r} returns another one each time; let it return one mask a size")
     return plane.float()
+
+
+def hole(name: str) -> str:
+    """What hides an image behind a mask: "a centred square"; the mask's name where it has no words."""
+    random = _RANDOM.fullmatch(name)
+    return f"random pixels, {int(random[1])} % of them" if random else HOLES.get(name, f"the mask {name}")
 
 
 def descriptions() -> dict[str, str]:

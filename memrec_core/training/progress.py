@@ -34,7 +34,7 @@ class History:
 @dataclass
 class Progress:
     """What resuming needs beside the tensors. `of` identifies the batches, `ladder` has the targets, `loss` is the
-    running mean at the last look, `seconds` what all steps took."""
+    running mean at the last look, `seconds` what all steps took, None where that is not known."""
 
     of: str = ""
     ladder: list[float] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Progress:
     best: float = math.inf
     best_step: int = 0
     loss: float = math.inf
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     history: History = field(default_factory=History)
 
     def leads_to(self, targets: Sequence[float]) -> bool:
@@ -65,7 +65,8 @@ class Progress:
     def count_seconds(self, since: float) -> float:
         """Add the time since then, by the monotonic clock; returns what it shows now."""
         now = time.monotonic()
-        self.seconds += now - since
+        if self.seconds is not None:
+            self.seconds += now - since
         return now
 
     def check_prospects(self, target: float, max_steps: int) -> None:

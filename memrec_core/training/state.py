@@ -135,7 +135,9 @@ def _restore(data: bytes, name: str, course: Course) -> None:
         course.optimiser.load_state_dict({**course.optimiser.state_dict(), "state": slots})
         history = saved.pop("history")
         reached = [Reached(**entry) for entry in history["reached"]]
-        course.progress = Progress(**saved, history=History(reached, [tuple(pair) for pair in history["losses"]]))
+        course.progress = Progress(
+            **{"seconds": None, **saved}, history=History(reached, [tuple(pair) for pair in history["losses"]])
+        )
     except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"{name} is not the state of this training ({in_a_line(error)}); remove it to train afresh"

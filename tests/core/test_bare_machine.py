@@ -6,7 +6,7 @@ import sys
 SCRIPT = """
 import sys
 for name in ("ray", "workflows", "pandas", "pyarrow", "pydantic", "scipy", "skimage", "duckdb", "torchvision", "PIL",
-             "safetensors", "fsspec", "yaml", "rich", "typer", "plotly", "jinja2"):
+             "safetensors", "fsspec", "yaml", "rich", "typer", "jinja2"):
     sys.modules[name] = None  # its import fails as that of a package that is not installed
 import torch
 from memrec_core import autoencoders, degradations, metrics, recovery, training

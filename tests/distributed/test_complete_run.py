@@ -129,5 +129,5 @@ def test_several_data_sets_in_one_run_give_what_each_gives_alone(run_small, tmp_
         }
         assert trained == name
     page = (tmp_path / "both/report/index.html").read_text()
-    for words in ("fc10-leaky_relu-small, center", "Generic inpainting of large", "fc10-leaky_relu-large, center"):
+    for words in ("small at a training loss of", "biharmonic", "fc10-leaky_relu-large at a training loss of"):
         assert words in page

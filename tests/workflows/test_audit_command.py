@@ -26,9 +26,7 @@ from workflows.audit.ending import Outcome, ending
 from workflows.audit.experiment import experiment_of
 from workflows.audit.folders import look_into, too_few
 from workflows.audit.junit import junit
-from workflows.report.verdict import verdict_of
 from workflows.run.audit_set import load_audit_set
-from workflows.run.store import AUDIT, Store
 
 SMALL = "tests.core.outside.nets:Grey"
 
@@ -284,20 +282,6 @@ def test_answers_go_to_files_and_json_to_standard_output_alone(tmp_path: Path, c
     answers.write(found, end)
     answers.print(found)
     assert json.loads(capsys.readouterr().out)["verdict"] == "leaks"
-
-
-def test_answer_that_is_damaged_is_named(tmp_path: Path):
-    store = Store(str(tmp_path))
-    assert verdict_of(store) is None
-    store.write(AUDIT, made(50).to_json().encode())
-    shown = verdict_of(store)
-    assert shown is not None
-    assert (shown.word, len(shown.attacks)) == ("leaks", 3)
-    assert shown.attacks[0].cells[0] == "50/100: 50 (39.8 – 60.2)"
-    for data in (b"{", b"[]", b"{}"):
-        store.write(AUDIT, data)
-        with pytest.raises(InputError, match="is not the answer of an audit"):
-            verdict_of(store)
 
 
 def test_damage_is_computed_again_as_the_run_has_done_it(folder: Path, monkeypatch):

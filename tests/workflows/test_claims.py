@@ -20,6 +20,7 @@ from tests.conftest import SMALL, make_run, results
 from workflows.experiment import loading as experiments
 from workflows.report import write_report
 from workflows.report.tables import print_claims
+from workflows.report.words import percent
 from workflows.run.opened import OpenRun
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
@@ -207,19 +208,19 @@ def test_page_says_how_right_the_claims_are(run: OpenRun):
     write_report(run)
     page = (folder_of(run) / "report" / "index.html").read_text()
     assert "What the method believed" in page
-    [table] = re.findall(r'<table id="claims">.*?</table>', page, re.S)
-    rows = re.findall(r"<tr>(<td>.*?)</tr>", table, re.S)
+    [table] = re.findall(r'<table id="claims-table".*?</table>', page, re.S)
+    rows = re.findall(r"<tr>(<th.*?)</tr>", table.partition("<tbody>")[2], re.S)
     claims = run.claims().to_dict("records")
     assert len(rows) == len(claims) == 4
     for row, claim in zip(rows, claims, strict=True):
-        cells = [cell.strip() for cell in re.findall(r"<td>(.*?)</td>", row, re.S)]
+        cells = [cell.strip() for cell in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.S)]
         trained = claim["claimed"] - claim["claimed_control"]
         assert cells[3:7] == [claim["degradation"], "claimant", f"{trained}/6", f"{claim['claimed_control']}/6"]
         right, total = claim["approximate_right"], claim["claimed"]
         shown = cells[9]
         assert (shown == "") == (total == 0)
         if total:
-            assert shown.startswith(f"{100 * right / total:.1f} (")
+            assert shown.startswith(f"{percent(right / total)}\u00a0% (")
             assert shown.endswith(f"), {right}/{total}")
 
 

@@ -10,7 +10,7 @@ from memrec_core.torchvision_import import import_torchvision
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
 from workflows.experiment.loading import parse
-from workflows.report.findings import prior_words
+from workflows.report.sections.terms import prior_words
 
 
 @pytest.fixture(scope="module")

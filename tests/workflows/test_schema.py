@@ -117,7 +117,7 @@ def test_columns_that_the_rates_and_the_page_read_are_all_required(run: Path, me
     assert memrec("aggregate", run).status == memrec("report", run).status == 0
     now, then = (pd.read_parquet(folder / "rates.parquet") for folder in (run, WHOLE))
     pd.testing.assert_frame_equal(now.drop(columns=NEWER), then)
-    assert '<img src="data:image/png' in (run / "report/index.html").read_text()
+    assert "--sheet:url(data:image/webp" in (run / "report/index.html").read_text()
 
 
 @pytest.mark.parametrize(("name", "schema"), [("rates", RATES_SCHEMA), ("thresholds", THRESHOLDS_SCHEMA)])

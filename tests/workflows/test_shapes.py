@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from memrec_core import datasets
+from memrec_core import datasets, degradations
 from memrec_core.datasets import DATA_SETS, DataSet, ImageSet
 from memrec_core.errors import InputError
 from tests.conftest import make_run
@@ -52,6 +52,10 @@ def run_of(experiment: Experiment, folder: Path) -> tuple[pd.DataFrame, pd.DataF
     return pd.read_parquet(folder / "recovery"), rates, store
 
 
+def opened(picture: dict[str, bytes]) -> Image.Image:
+    return Image.open(io.BytesIO(picture["bytes"]))
+
+
 def png(picture: dict[str, bytes]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture["bytes"])))
 
@@ -68,11 +72,32 @@ def test_whole_run_on_pictures_of_any_channels(tmp_path: Path, channels: int, mo
         for picture in kept[name]:
             image = Image.open(io.BytesIO(picture["bytes"]))
             assert (image.mode, image.size) == (mode, (20, 28))
-    uris = re.findall(r"<img src=\"data:image/png;base64,([^\"]+)", (tmp_path / "report" / "index.html").read_text())
-    assert len(uris) >= len(kept)
-    assert {Image.open(io.BytesIO(base64.b64decode(uri))).size for uri in uris} == {(20, 28)}
+    page = (tmp_path / "report" / "index.html").read_text()
+    sheets = re.findall(r"--sheet:url\(data:image/webp;base64,([^)]+)\);--ratio:20/28", page)
+    assert len(sheets) == len(kept[["split", "image_id"]].drop_duplicates()) == 4
+    for sheet in sheets:
+        tiles = Image.open(io.BytesIO(base64.b64decode(sheet)))
+        first = np.asarray(tiles.crop((0, 0, 20, 28)))
+        assert any((np.asarray(opened(own).convert(tiles.mode)) == first).all() for own in kept["original"])
     for drawn in draw_course(Run(experiment, store)):
         assert Image.open(tmp_path / drawn).size > (100, 100)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "L"), (3, "RGB"), (4, "RGB")])
+def test_estimated_masks_are_pictures_that_hide_nothing(tmp_path: Path, channels: int, mode: str):
+    experiment = experiment_with(f"data.channels={channels}", "degradations=[{mask: center}]")
+    make_run(experiment, tmp_path, lambda kind: Size(8, 8))
+    rows = pd.read_parquet(tmp_path / "recovery")
+    masks = rows[rows["estimated_mask"].notna()]
+    assert set(masks["method"]) == {"unknown_mask"}
+    assert len(masks) == 2 * 2  # images of both splits
+    true = degradations.mask("center", (1, 28, 20))[0].numpy() > 0
+    for row in masks.itertuples():
+        estimate = opened(row.estimated_mask)
+        assert estimate.mode == mode
+        if channels in (1, 3):
+            pixels = np.asarray(estimate).reshape(28, 20, channels) > 127
+            assert (pixels != true[:, :, None]).mean() == pytest.approx(row.mask_error)
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -1,8 +1,6 @@
 """A run with the same mask under several noises and fills: what its page has of that."""
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,11 @@ from memrec_core.degradations import Blur, Colour, Degradation, Erasure, Noise
 from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiments
 from workflows.report import write_report
-from workflows.report.curves import noise_curves
+from workflows.report.facts import facts_of
+from workflows.report.sections.fills import fill_tables
+from workflows.report.sections.noise import noise_charts
 from workflows.report.variations import variations
+from workflows.report.words import percent
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
 from workflows.run.run import Run
@@ -23,6 +24,7 @@ from workflows.run.run import Run
 VARIED = """[{mask: center}, {mask: center, noise_std: 0.05}, {mask: center, noise_std: 0.02}, {blur: 1.0},
   {mask: bottom}, {mask: bottom, fill: noise}, {mask: bottom, fill: {colour: [0.8, 0.3, 0.1]}},
   {mask: disc, fill: noise}, {mask: disc, fill: patch}]"""
+TRAIN = "training images"
 METHODS = ("known_mask", "autoencoder_iterations", "biharmonic")
 
 
@@ -58,42 +60,40 @@ def shares(run: Run, method: str) -> dict[str, tuple[float, float]]:
     return {row.degradation: (row.accurate_rate, row.approximate_rate) for row in rates.itertuples()}
 
 
-def lines_of(figure: str) -> Iterator[dict]:
-    """The lines of a figure, as Plotly gets them."""
-    [drawn] = re.findall(r'Plotly\.newPlot\(\s*"[\w-]+",\s*(\[.*?\]),\s*\{"', figure, re.S)
-    yield from json.loads(drawn)
-
-
 def test_rate_is_plotted_against_the_noise_where_a_mask_has_several(varied: tuple[str, Run]):
     page, run = varied
     assert "Rates against the noise" in page
-    rates = run.store.read_table("rates.parquet").to_pandas()
-    figures = noise_curves(rates, run.experiment.degradations, run.experiment.titles)
-    assert [title.split(" (")[0] for title, _ in figures] == ["Accurate recovery", "Approximate recovery"]
-    assert all("at a training loss of 0.001: fc10-leaky_relu" in title for title, _ in figures)
-    for place, (_, figure) in enumerate(figures):
-        assert str(figure) in page
-        lines = {line["name"]: line for line in lines_of(figure)}
-        assert len(lines) == 6  # methods and splits; one panel
+    [(model, charts)] = noise_charts(facts_of(run))
+    assert model == "fc10-leaky_relu"
+    assert [chart.measure for chart in charts] == ["accurate", "approximate"]
+    for place, chart in enumerate(charts):
+        assert all(str(drawing) in page for _, drawing in chart.panels)
+        assert len(chart.table.rows) == 6  # methods and splits; one panel
+        assert chart.table.columns[3:] == ["0", "0.02", "0.05"]
         for method in METHODS:
-            title = run.experiment.titles[method]
-            assert lines[title]["x"] == [0, 0.02, 0.05]
+            [row] = [row for row in chart.table.rows if row[:3] == ["center", run.experiment.titles[method], TRAIN]]
             labels = ("center", "center-noise_0.02", "center-noise_0.05")
-            expected = [round(100 * shares(run, method)[label][place], 4) for label in labels]
-            assert lines[title]["y"] == expected
+            expected = [f"{percent(shares(run, method)[label][place])}\u00a0% (" for label in labels]
+            assert all(str(cell).startswith(words) for cell, words in zip(row[3:], expected, strict=True))
 
 
 def test_what_erased_pixels_hold_is_a_table_of_masks_fills_and_methods(varied: tuple[str, Run]):
     page, run = varied
-    [table] = re.findall(r'<table class="fills">.*?</table>', page, re.S)
-    head, *rows = ([*re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row)] for row in re.findall(r"<tr>.*?</tr>", table))
-    assert head == ["mask", "method", "zeros", "noise", "colour_0.8_0.3_0.1", "patch"]
-    assert [row[0] for row in (rows[0], rows[3])] == ["bottom", "disc"]
-    assert len(rows) == 2 * 3
-    known = {label: f"{100 * rate[0]:.0f}" for label, rate in shares(run, "known_mask").items()}
+    assert "What the erased pixels hold" in page
+    [table] = fill_tables(facts_of(run))
+    assert table.columns == ["mask", "method", "zeros", "noise", "colour_0.8_0.3_0.1", "patch"]
+    assert [row[0] for row in (table.rows[0], table.rows[3])] == ["bottom", "disc"]
+    assert len(table.rows) == 2 * 3
+    known = {label: f"{percent(rate[0])}\u00a0%" for label, rate in shares(run, "known_mask").items()}
     labels = ["bottom", "bottom-fill_noise", "bottom-fill_colour_0.8_0.3_0.1"]
-    assert rows[0] == ["bottom", "known mask", *(known[label] for label in labels), "-"]
-    assert rows[3] == ["disc", "known mask", "-", known["disc-fill_noise"], "-", known["disc-fill_patch"]]
+    assert [str(cell).partition(" (")[0] for cell in table.rows[0]] == [
+        *("bottom", "known mask"),
+        *(known[label] for label in labels),
+        "–",
+    ]
+    assert [str(cell).partition(" (")[0] for cell in table.rows[3]] == [
+        *("disc", "known mask", "–", known["disc-fill_noise"], "–", known["disc-fill_patch"])
+    ]
 
 
 def test_page_has_neither_where_no_mask_has_several(tmp_path: Path):

@@ -11,7 +11,8 @@ from memrec_core.errors import InputError
 from workflows.errors import CheckpointError
 from workflows.figures.source import Drawing, NothingToDrawError, Source
 from workflows.figures.style import MM, show
-from workflows.report.course import Walk, drawable, moments, opaque
+from workflows.report.course import Walk, drawable, moments
+from workflows.work.recover import opaque
 
 MOMENTS = 5
 """How many iterates stand between the degraded image and the original."""

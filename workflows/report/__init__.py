@@ -1,69 +1,56 @@
-"""One HTML page of a run: the rates against the training loss, pictures, and the numbers. Opens without a network."""
+"""One HTML page of a run: the verdict, the rates, the pictures and the numbers. Opens without a network."""
 
-from collections.abc import Hashable
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-import jinja2
-import pandas as pd
-import plotly.offline
-
-from memrec_core.errors import InputError
-from workflows.report.curves import noise_curves, rate_curves, threshold_curves
-from workflows.report.fills import fill_tables
-from workflows.report.findings import findings, prior_words
-from workflows.report.pictures import picture_rows
-from workflows.report.verdict import verdict_of
-from workflows.run.claims import kept_claims
-from workflows.run.images import kept_catalogues, sentences_of
-from workflows.run.plan import planned_units
-from workflows.run.rates import incomplete
+from workflows.report.facts import Facts, facts_of
+from workflows.report.gallery import Sources, all_pictures
+from workflows.report.image_table import CSV, as_csv
+from workflows.report.page import Part, page
+from workflows.report.section import Section
+from workflows.report.sections import SECTIONS
+from workflows.report.sections import gallery as pictures
 from workflows.run.run import Run
-from workflows.run.store import RATES, RECOVERY, REPORT, THRESHOLDS
-from workflows.run.survey import survey
+from workflows.run.store import REPORT
 
-TEMPLATES, PAGE = Path(__file__).parent, "page.html.j2"
-
-
-def write_report(run: Run) -> None:
-    """Write report/index.html from the run's rates and results. Raises InputError where there are no rates yet."""
-    experiment, store = run.experiment, run.store
-    if not store.exists(RATES):
-        raise InputError(f"{store.uri} has no {RATES} yet; memrec aggregate makes it")
-    rates = store.read_table(RATES).to_pandas()
-    if rates.empty:
-        raise InputError(f"{store.uri} has no results yet; memrec recover makes them")
-    units, waiting = planned_units(run)
-    known = kept_catalogues(store, [*units, *waiting])
-    done = survey(store, units, waiting).done
-    degradations = [degradation.label for degradation in experiment.degradations]
-    templates = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(
-        loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template(PAGE).render(
-        experiment=experiment,
-        experiment_yaml=experiment.to_yaml(),
-        verdict=verdict_of(store),
-        incomplete=incomplete(rates, done, len(units) + len(waiting)),
-        findings=findings(rates, experiment.titles),
-        images=sentences_of(run),
-        seen=int(rates["seen"].sum()),
-        curves=rate_curves(rates, degradations, experiment.titles),
-        threshold_curves=threshold_curves(store.read_table(THRESHOLDS).to_pandas(), degradations, experiment.titles),
-        noise_curves=noise_curves(rates, experiment.degradations, experiment.titles),
-        fill_tables=fill_tables(rates, experiment.degradations, experiment.titles),
-        claims=_rows(kept_claims(store), experiment.titles),
-        prior_words=prior_words(experiment),
-        pictures=picture_rows(run, done, known),
-        rates=_rows(rates, experiment.titles),
-        recovery_path=store.show(RECOVERY),
-        plotly_js=plotly.offline.get_plotlyjs(),
-    )
-    store.write(REPORT, page.encode())
+PICTURES = "report/pictures"
 
 
-def _rows(rates: pd.DataFrame, titles: dict[str, str]) -> list[dict[Hashable, Any]]:
-    """The rates, or claims, as the page's table shows them."""
-    titled = rates.assign(method=rates["method"].map(titles)).astype(object)
-    return titled.where(rates.notna(), None).to_dict("records")
+def write_report(run: Run, pictured: bool = False) -> list[str]:
+    """Write report/index.html from the run's rates and results, and report/images.csv beside it.
+
+    Args:
+        run: whose page it is.
+        pictured: whether all pictures that the results keep are written too, to report/pictures.
+
+    Returns the names of the files. Raises InputError where there are no rates yet, and ResultsError where rows can't be
+    read; their files are set aside.
+    """
+    facts, written = facts_of(run), []
+    if pictured:
+        written = _write_pictures(facts)
+        links = [(name.removeprefix("report/"), str(number)) for number, name in enumerate(written, 1)]
+        facts = replace(facts, pages=links)
+    run.store.write(REPORT, page(facts, parts(facts), pictures.style(facts.gallery), run.experiment.name))
+    run.store.write(CSV, as_csv(facts.images))
+    return [REPORT, CSV, *written]
+
+
+def parts(facts: Facts, sections: Sequence[Section] = SECTIONS) -> list[Part]:
+    """Of the sections, those that have something to say, with what they say."""
+    said = ((section, section.body(facts)) for section in sections)
+    return [Part(section.name, section.title, html) for section, html in said if html is not None]
+
+
+def _write_pictures(facts: Facts) -> list[str]:
+    """All pictures, on pages of their own; those of before are replaced."""
+    names = []
+    for gallery in all_pictures(Sources(facts.run, facts.done, dict(facts.catalogues), facts.rows)):
+        name, title = f"{PICTURES}/{len(names) + 1:04}.html", f"{facts.experiment.name}, pictures {len(names) + 1}"
+        stated = f"Page {len(names) + 1} of all pictures: {len(gallery.images):,} of {gallery.kept:,} images."
+        html = pictures.shown(facts, gallery, stated, "Back to", [("../index.html", "the run's page")])
+        section = Part(pictures.SECTION.name, pictures.SECTION.title, html)
+        facts.store.write(name, page(facts, [section], pictures.style(gallery), title))
+        names.append(name)
+    facts.store.remove_all(set(facts.store.names(PICTURES, ".html")) - set(names))
+    return names

@@ -21,7 +21,7 @@ from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.run import Run
-from workflows.work.recover import Pictures
+from workflows.work.recover import Pictures, opaque
 
 COLUMNS = 8
 
@@ -174,11 +174,6 @@ def _draw(rows: dict[str, list[tuple[str, Tensor]]], ends: dict[str, Tensor]) ->
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
-
-
-def opaque(masks: Tensor) -> Tensor:
-    """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
-    return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
 
 
 def drawable(picture: Tensor) -> np.ndarray:

@@ -70,8 +70,8 @@ class OpenRun(Run):
         return claims_of(self)
 
     def pictures(self, **where: Any) -> "pd.DataFrame":
-        """The rows of which pictures were kept, with `original`, `degraded` and `recovered` as PIL images; `where` is
-        that of `results`."""
+        """The rows of which pictures were kept, with `original`, `degraded`, `recovered` and `estimated_mask` (None
+        where a method has none) as PIL images; `where` is that of `results`."""
         from workflows.run.results import pictures_of
 
         return pictures_of(self, where)

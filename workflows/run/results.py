@@ -22,7 +22,7 @@ from workflows.run.store import Store
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
 
-PICTURES = ["original", "degraded", "recovered"]
+PICTURES = ["original", "degraded", "recovered", "estimated_mask"]
 PARTS = f"""
     SELECT {FILE}, {", ".join(Part._fields)}, count(*) AS images, {CHECKSUM} AS checksum FROM results GROUP BY ALL
 """
@@ -87,8 +87,8 @@ def pictures_of(run: Run, where: Mapping[str, Any]) -> pd.DataFrame:
     return rows.assign(**{name: rows[name].map(_image) for name in PICTURES})
 
 
-def _image(picture: Mapping[str, Any]) -> Image.Image:
-    return Image.open(io.BytesIO(picture["bytes"]))
+def _image(picture: Mapping[str, Any] | None) -> Image.Image | None:
+    return None if picture is None else Image.open(io.BytesIO(picture["bytes"]))
 
 
 def _filter(where: Mapping[str, Any]) -> Expression:

@@ -95,6 +95,12 @@ _COLUMNS: list[Column] = [
     ("original", PICTURE, "the image; null unless the experiment asks for pictures"),
     ("degraded", PICTURE, "the degraded image, likewise"),
     ("recovered", PICTURE, "the recovered image, likewise"),
+    (
+        "estimated_mask",
+        PICTURE,
+        "the estimate of the mask, white where a pixel is taken to be kept, likewise; null for a method that is "
+        "told the mask or uses none",
+    ),
 ]
 
 REQUIRED = {

@@ -14,7 +14,9 @@ rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
 claims.parquet                 how right methods are about their results; not there where none says anything of them
 audit.json                     what follows from the results, of an audit's run
-report/index.html
+report/index.html              the page
+report/images.csv              each image, and how often it came back
+report/pictures/               pages of all pictures, where they were asked for
 """
 
 import io

@@ -151,11 +151,16 @@ def recover_unit(
     columns |= _as_attractors(posed, held, problem) if asked else dict.fromkeys(ATTRACTORS, [None] * count)
     wanted = experiment.pictures if unit.pictures is None else unit.pictures
     keeps = pictured(audit.catalogue, unit, wanted)
-    pictures = {"original": posed.images, "degraded": posed.degraded, "recovered": found.images}
+    pictures = {
+        "original": posed.images,
+        "degraded": posed.degraded,
+        "recovered": found.images,
+        "estimated_mask": None if method.told or found.mask is None else opaque(found.mask),
+    }
+    places = [*range(unit.start, unit.stop)] * times
     for name, images in pictures.items():
         columns[name] = [
-            _png(image) if place in keeps else None
-            for image, place in zip(images, [*range(unit.start, unit.stop)] * times, strict=True)
+            None if images is None or place not in keeps else _png(images[row]) for row, place in enumerate(places)
         ]
     columns["seconds"] = [(time.perf_counter() - began) / count] * count
     return pa.Table.from_pydict(columns, schema=schema_of(unit.name, unit.images, _made_by(method, device)))
@@ -251,6 +256,11 @@ def _of_masks(images: Tensor, found: Tensor, kept: Tensor, estimate: Tensor | No
         "mse_missing": metrics.missing_mse(found, images, kept).tolist(),
     }
     return columns if estimate is None else columns | {"mask_error": metrics.mask_error(estimate, kept).tolist()}
+
+
+def opaque(masks: Tensor) -> Tensor:
+    """Masks (N, C, H, W) without that of alpha, which would hide what it says is missing."""
+    return masks[:, :-1] if masks.shape[1] in (2, 4) else masks
 
 
 def _png(image: Tensor) -> dict[str, Any]:

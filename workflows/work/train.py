@@ -131,7 +131,7 @@ def _keep(
         "loss": reached.loss,
         "step": reached.step,
         "recipe": model.recipe,
-        "seconds": reached.seconds,
+        "seconds": None if reached.seconds is None else round(reached.seconds, 1),
         "seed": experiment.seed,
         "trained_on": trained_on,
         "data_set": experiment.data_set(model.data).tree(),

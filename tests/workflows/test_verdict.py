@@ -1,0 +1,106 @@
+"""The sentence on top of a run's page: the most that came back, with its interval, beside the control images."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from memrec_core.degradations import Blur, Erasure
+from memrec_core.metrics import clopper_pearson
+from workflows import open_run
+from workflows.report.facts import Facts, facts_of
+from workflows.report.sections.verdict import Verdict, of_run
+from workflows.report.terms import described, hidden
+from workflows.report.words import between, percent, power
+
+FIXED = Path(__file__).parent / "run_of_fixed_schema"
+IMAGES = 48
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return facts_of(open_run(shutil.copytree(FIXED, tmp_path_factory.mktemp("run") / "fixed")))
+
+
+def verdict(facts: Facts, control: bool = True, **counts: dict[tuple[str, str, str], int]) -> Verdict:
+    """Of rates in which so many images came back, by kind, degradation, method and split; of the others none."""
+    rates = facts.rates.copy()
+    rates["images"] = IMAGES
+    for kind in ("accurate", "approximate"):
+        named = zip(rates["degradation"], rates["method"], rates["split"], strict=True)
+        rates[f"{kind}_count"] = pd.Series([counts.get(kind, {}).get(name, 0) for name in named], rates.index)
+        rates[f"{kind}_rate"] = rates[f"{kind}_count"] / IMAGES
+        rates[f"{kind}_low"], rates[f"{kind}_high"] = clopper_pearson(rates[f"{kind}_count"], rates["images"])
+    return of_run(dataclasses.replace(facts, rates=rates if control else rates[rates["split"] == "train"]))
+
+
+def test_the_attack_that_gave_back_most_is_named_with_the_same_on_control_images(facts: Facts):
+    found = verdict(
+        facts,
+        accurate={
+            ("center", "known_mask", "train"): 40,
+            ("center", "unknown_mask", "train"): 47,
+            ("center", "unknown_mask", "control"): 2,
+            ("center", "known_mask", "control"): 9,
+        },
+    )
+    bounds = between(*map(float, clopper_pearson(47, IMAGES)))
+    assert found.sentence.startswith(
+        f"47 of 48 training images came back exactly from behind a centred square (95\u00a0% interval {bounds})"
+    )
+    assert f", and 2 of 48 others ({between(*map(float, clopper_pearson(2, IMAGES)))})." in found.sentence
+    assert "By the method “unknown mask”" in found.notes[0]
+    assert "combinations of network, training loss, degradation and method" in found.notes[0]
+    assert "does not allow for the choice of the most" in found.notes[1]
+
+
+def test_where_nothing_came_back_exactly_that_is_said_first(facts: Facts):
+    found = verdict(facts, approximate={("center", "known_mask", "train"): 3})
+    assert found.sentence.startswith(
+        "No training image came back exactly. 3 of 48 training images came back approximately from behind"
+    )
+    assert "0 of 48 others (0 to 7.4\u00a0%)" in found.sentence
+
+
+def test_where_nothing_came_back_at_all_the_interval_says_how_much_that_excludes(facts: Facts):
+    found = verdict(facts)
+    assert found.sentence.startswith("0 of 48 training images came back exactly")
+    assert "interval 0 to 7.4\u00a0%" in found.sentence
+
+
+def test_without_control_images_it_says_that_there_are_none(facts: Facts):
+    found = verdict(facts, control=False, accurate={("center", "known_mask", "train"): 48})
+    assert found.sentence.endswith("; there are no control images to compare with.")
+    assert len(found.bars) == 1
+
+
+@pytest.mark.parametrize(
+    ("degradation", "place", "words"),
+    [
+        (Erasure("center"), "behind a centred square", "(the paper's mask 1), filled with zeros"),
+        (Erasure("random_40", noise_std=0.02), "behind random pixels, 40 % of them and noise of 0.02", "40 % of them"),
+        (Erasure("disc"), "behind a disc", "A centred disc of 30 % of the pixels is missing"),
+        (Blur(1.0), "under blur_std_1", "Pixels are blurred"),
+    ],
+)
+def test_degradations_have_words(degradation, place: str, words: str):
+    assert hidden(degradation) == place
+    assert words in described(degradation)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(1.0, "100"), (0.9264, "92.6"), (0.0218, "2.2"), (0.000527, "0.053"), (0.0, "0"), (-0.055, "-5.5")],
+)
+def test_shares_are_rounded_to_what_matters(share: float, words: str):
+    assert percent(share) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(1e-8, "10⁻⁸"), (5e-4, "5·10⁻⁴"), (0.0, "0"), (float("nan"), "–"), (1.0, "10⁰"), (9.999e-9, "10⁻⁸")],
+)
+def test_errors_are_powers_of_ten(value: float, words: str):
+    assert power(value) == words

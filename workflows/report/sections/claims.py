@@ -1,0 +1,49 @@
+"""How right the methods are that say what they believe of their results."""
+
+import pandas as pd
+from markupsafe import Markup
+
+from workflows.report.facts import Facts
+from workflows.report.section import Section
+from workflows.report.tabular import Table
+from workflows.report.templates import filled
+from workflows.report.words import number, share
+
+TEMPLATE = """
+<p class="note">Some methods say of each result, without having seen the original, whether they believe it to be an
+image that the network was trained on: they claim it. Precision: of the images that a method claimed, how many were
+right. Recall: of the training images that came back, how many it claimed. Right is a training image that came back,
+exactly (MSE under 10⁻⁷) or approximately (MSE under 5·10⁻⁴); a claim on a control image is always wrong. In brackets
+are 95 % Clopper-Pearson intervals.</p>
+{{ ui.table(table) }}
+"""
+KINDS = {"accurate": "exactly", "approximate": "approximately"}
+
+
+def _body(facts: Facts) -> Markup | None:
+    if facts.claims.empty:
+        return None
+    rows = []
+    for row in facts.claims.to_dict("records"):
+        trained = row["claimed"] - row["claimed_control"]
+        cells = [
+            _share(row, f"{kind}_{name}", row[f"{kind}_right"], row[total.format(kind)])
+            for kind in KINDS
+            for name, total in (("precision", "claimed"), ("recall", "{}_count"))
+        ]
+        names = [row["data_set"], row["model"], number(row["train_loss"], ".3g"), row["degradation"]]
+        counts = [f"{trained}/{row['images'] - row['control']}", f"{row['claimed_control']}/{row['control']}"]
+        rows.append([*names, facts.titles[row["method"]], *counts, *cells])
+    columns = ["data set", "model", "training loss", "degradation", "method", "train, claimed", "control, claimed"]
+    columns += [f"{how}: {name}" for how in KINDS.values() for name in ("precision", "recall")]
+    return filled(TEMPLATE, table=Table("Claims", columns, rows, heads=5, name="claims-table"))
+
+
+SECTION = Section("claims", "What the method believed", _body)
+
+
+def _share(row: dict, name: str, right: int, total: int) -> str:
+    """A share with its interval, and of how many; nothing where it is of none."""
+    if not total or pd.isna(row[name]):
+        return ""
+    return f"{share(row[name], row[f'{name}_low'], row[f'{name}_high'])}, {right}/{total}"
