@@ -52,9 +52,10 @@ NICENESS = 15
 """That of Ray's workers, which would starve beside tests that have none."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes (`pytest -n 2 --dist loadgroup`) one does all jobs, which take longest, from the start."""
-    if config.pluginmanager.hasplugin("xdist"):
+    if _is_one_of_several():
         items.sort(key=lambda item: not item.nodeid.startswith(JOBS))
         for item in items:
             if item.nodeid.startswith(JOBS):
@@ -63,8 +64,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """The others make room for it."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(JOBS):
+    if _is_one_of_several() and not item.nodeid.startswith(JOBS):
         os.nice(max(0, NICENESS - os.nice(0)))
+
+
+def _is_one_of_several() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 class Called(NamedTuple):

@@ -32,7 +32,10 @@ from workflows.run.store import AUDIT, PROGRESS, RATES, THRESHOLDS, Store
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
 
-COLUMNS = ["data_set", "model", "split", "image_id", "label", "multiplicity", "degradation", "method", "mse"]
+COLUMNS = [
+    *("data_set", "model", "split", "image_id", "label", "multiplicity"),
+    *("degradation", "method", "mse", "train_mse"),
+]
 MADE_BY = 16
 """Of so many files of the results, at most, it is read what made them."""
 

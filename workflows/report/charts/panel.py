@@ -41,7 +41,7 @@ class Curve:
 
 def panel(title: str, description: str, curves: Sequence[Curve], x: Axis, y: Axis, cursor: bool = False) -> Markup:
     """The panel as an SVG element, with its title and description; with a `cursor` that a slider moves."""
-    drawn = [_axes(x, y)]
+    drawn = [axes(x, y)]
     for draw in (_band, _line, _marks):  # lines lie over all bands
         drawn += [draw(curve, x, y) for curve in curves]
     if cursor:
@@ -56,14 +56,14 @@ def across(x: Axis, value: float) -> float:
     return round(LEFT + (WIDTH - LEFT - RIGHT) * x.share(value), 1)
 
 
-def _up(y: Axis, value: float) -> float:
+def up(y: Axis, value: float) -> float:
     return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * y.share(value), 1)
 
 
-def _axes(x: Axis, y: Axis) -> Markup:
+def axes(x: Axis, y: Axis) -> Markup:
     drawn, bottom = [], HEIGHT - BOTTOM
     for value, text in y.ticks:
-        at = _up(y, value)
+        at = up(y, value)
         drawn += [_path("grid", f"M{LEFT} {at}H{WIDTH - RIGHT}"), _text("end", LEFT - 5, at + 4, text)]
     for value, text in x.ticks:
         at = across(x, value)
@@ -74,7 +74,7 @@ def _axes(x: Axis, y: Axis) -> Markup:
 
 def _band(curve: Curve, x: Axis, y: Axis) -> Markup:
     ends = [
-        (across(x, point.x), _up(y, point.high), _up(y, point.low))
+        (across(x, point.x), up(y, point.high), up(y, point.low))
         for point in curve.points
         if point.low is not None and point.high is not None
     ]
@@ -86,7 +86,7 @@ def _band(curve: Curve, x: Axis, y: Axis) -> Markup:
 
 
 def _line(curve: Curve, x: Axis, y: Axis) -> Markup:
-    places = (f"{across(x, point.x)} {_up(y, point.y)}" for point in curve.points)
+    places = (f"{across(x, point.x)} {up(y, point.y)}" for point in curve.points)
     return _path(_classes("line", curve), "M" + "L".join(places)) if curve.points else Markup("")
 
 
@@ -94,7 +94,7 @@ def _marks(curve: Curve, x: Axis, y: Axis) -> Markup:
     if len(curve.points) > MARKED:
         return Markup("")
     uses = [
-        Markup('<use href="#k{}" x="{}" y="{}"/>').format(curve.colour, across(x, point.x), _up(y, point.y))
+        Markup('<use href="#k{}" x="{}" y="{}"/>').format(curve.colour, across(x, point.x), up(y, point.y))
         for point in curve.points
     ]
     return Markup('<g class="{}">{}</g>').format(_classes("mark", curve), Markup("").join(uses))

@@ -87,6 +87,7 @@ def trainings(facts: Facts) -> Table:
                     f"{sidecar['loss']:.3g}",
                     f"{sidecar['step']:,}",
                     "not recorded" if seconds is None or pd.isna(seconds) else duration(seconds),
+                    str(sidecar.get("recipe") or "not recorded"),
                 ]
             )
-    return Table("Trainings", ["model", "target loss", "loss reached", "steps", "time"], rows)
+    return Table("Trainings", ["model", "target loss", "loss reached", "steps", "time", "recipe"], rows)
