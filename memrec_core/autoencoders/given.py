@@ -293,7 +293,7 @@ def _made_certain(network: Callable[..., Any], deterministic: str | Callable[...
         applied = factories.function(deterministic)(network)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"deterministic {name} failed on the network ({type(error).__name__}: {in_a_line(error)}); it must take "
             "the network, and return a function of a batch"

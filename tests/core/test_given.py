@@ -403,6 +403,15 @@ def test_trial_leaves_the_random_state_and_the_mode_alone():
     assert network.training
 
 
+@pytest.mark.parametrize("change", [lambda x: x.numpy().fill(0.5), lambda x: x.data.mul_(0.5)], ids=["numpy", "data"])
+def test_input_that_is_changed_past_torch_is_found_before_it_is_of_the_users(change: Callable):
+    """Else an audit would compare what comes back with what the network left."""
+    images = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
+    before = images.clone()
+    refused("changes its input in place", autoencoders.check, lambda x: (change(x), x.clone())[1], SHAPE, "it", images)
+    assert torch.equal(images, before)
+
+
 def test_image_that_depends_on_its_batch_is_found():
     refused("alone than in a batch", autoencoders.check, nets.Among(), SHAPE)
 
