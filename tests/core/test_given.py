@@ -519,3 +519,35 @@ def test_images_of_any_size_and_of_one_to_four_channels_are_recovered(channels: 
         recovery.iterate_autoencoder(network, degraded, max_iterations=2),
     ):
         assert found.images.shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("factory", "options"),
+    [
+        ("os:system", {"command": "touch {ran}"}),
+        (f"{__name__}:subprocess.getoutput", {"cmd": "touch {ran}"}),
+        ("torch:load", {"f": "{pickle}", "weights_only": False}),
+        ("numpy:load", {"file": "{pickle}", "allow_pickle": True}),
+    ],
+)
+def test_experiments_file_runs_no_program_by_the_name_of_a_function(tmp_path: Path, factory: str, options: dict):
+    ran, pickle = tmp_path / "ran", tmp_path / "x.pt"
+    torch.save(Toucher(ran), pickle, _use_new_zipfile_serialization=False)
+    filled = {
+        name: value.format(ran=ran, pickle=pickle) if isinstance(value, str) else value
+        for name, value in options.items()
+    }
+    refused("which builds no networks, so it was not called", build, Given(factory, options=filled))
+    assert not ran.exists()
+
+
+def test_network_of_torch_is_built_by_its_class():
+    assert torch.equal(build(Given("torch.nn:Dropout", options={"p": 0.5}))(BATCH), BATCH)
+
+
+class Toucher:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
