@@ -134,7 +134,7 @@ def _bounded(counts: Comparison, evidence: Evidence, max_rate: float) -> str:
 def _open(counts: Comparison, evidence: Evidence, max_rate: float, needed: int | None) -> str:
     more = "" if needed is None else f"; {needed:,} training {_units(evidence)} with no larger share would bound it"
     plain = int(evidence.train.plain.sum())
-    asked = f" of the {len(evidence.train) - plain:,} that are not too plain to" if plain else ""
+    asked = f" of the {len(evidence.train) - plain:,} that could have come back" if plain else ""
     return (
         f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}; that is not significantly more than of the control "
         f"images, and the interval{asked} is not under the limit of {_per_cent(max_rate)}{more}."

@@ -241,7 +241,7 @@ def test_images_that_are_had_without_the_network_are_no_evidence_of_a_bound():
     train.damage[:, :200] = 2e-4
     found = verdict(evidence(train, side(0, 100)), 0.01, WORKS)
     assert (found.word, found.needed) == ("inconclusive", 736)
-    assert "the interval of the 200 that are not too plain to is not under the limit of 1 %" in found.sentence
+    assert "the interval of the 200 that could have come back is not under the limit of 1 %" in found.sentence
     train.damage[:] = 2e-4
     found = verdict(evidence(train, side(0, 100)), 0.01, WORKS)
     assert (found.word, found.needed) == ("inconclusive", None)
