@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,12 @@ from torch import nn
 from memrec_core.errors import InputError, in_a_line, shown, unknown
 
 PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
+DOERS = {
+    *(sys.stdlib_module_names - {"test"}),
+    *("torch", "numpy", "pandas", "joblib", "dill", "cloudpickle", "ray", "pip", "setuptools", "pytest", "_pytest"),
+}
+"""Packages whose functions build no network, but run programs, or open files that do."""
 
 
 def check_name(name: object, what: str) -> None:
@@ -45,6 +52,28 @@ def function(name: str | Callable[..., Any]) -> Callable[..., Any]:
     if not callable(found):
         raise InputError(f"{name} is a {type(found).__name__}, not a function; name one")
     return found
+
+
+def builder(name: str | Callable[..., Any]) -> Callable[..., Any]:
+    """As `function`, of what builds a network or is one. Raises InputError too for a function of DOERS, by whatever
+    module it is named: a file that names one, with options to match, is after something else."""
+    found = function(name)
+    if isinstance(name, str) and _home(found, name) in DOERS and not _is_kind_of_network(found):
+        raise InputError(
+            f"{name} is of {_home(found, name)}, which builds no networks, so it was not called; name a function of "
+            "the package that has the network"
+        )
+    return found
+
+
+def _home(found: Callable[..., Any], name: str) -> str:
+    """The package that a function or class was written in; of another object that by which it is named."""
+    own = getattr(found, "__module__", None) if inspect.isroutine(found) or inspect.isclass(found) else None
+    return (own or name.partition(":")[0]).partition(".")[0]
+
+
+def _is_kind_of_network(found: Callable[..., Any]) -> bool:
+    return inspect.isclass(found) and issubclass(found, nn.Module)
 
 
 def name_of(called: str | Callable[..., Any]) -> str:

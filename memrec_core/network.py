@@ -11,6 +11,7 @@ from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError, in_a_line
 
 Network = Callable[[Tensor], Tensor]
+IN_PLACE = "the autoencoder changes its input in place; give lambda x: model(x.clone()) instead"
 
 
 @contextmanager
@@ -53,20 +54,25 @@ def checked(model: Network) -> Network:
         version = None if x.is_inference() else x._version
         try:
             out = model(x)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whatever the user's own code does
             if isinstance(error, InputError) or is_of_the_device(error):
                 raise
+            said = in_a_line(error) if isinstance(error, Exception) else f"SystemExit: {in_a_line(error)}"
             raise InputError(
-                f"the autoencoder can't be applied to {described(x)}{_weights_of(model, x)} ({in_a_line(error)}); "
+                f"the autoencoder can't be applied to {described(x)}{_weights_of(model, x)} ({said}); "
                 "give it images as it was trained on"
             ) from error
-        if not isinstance(out, Tensor) or out.shape != x.shape or out.dtype != x.dtype or out.device != x.device:
+        if not isinstance(out, Tensor) or not _is_like(out, x):
             raise _misfit(out, x)
         if version is not None and x._version != version:
-            raise InputError("the autoencoder changes its input in place; give lambda x: model(x.clone()) instead")
+            raise InputError(IN_PLACE)
         return out.detach() if out.requires_grad and not torch.is_grad_enabled() else out
 
     return applied
+
+
+def _is_like(out: Tensor, x: Tensor) -> bool:
+    return (out.shape, out.dtype, out.device, out.layout) == (x.shape, x.dtype, x.device, x.layout)
 
 
 def _misfit(out: object, x: Tensor) -> InputError:

@@ -20,7 +20,7 @@ from memrec_core.auditing.instrument import Instrument, check_instrument, in_wor
 from memrec_core.auditing.membership import Membership, membership
 from memrec_core.auditing.network import loaded, remarks_on, settled
 from memrec_core.auditing.order import fingerprint, names_of, ordered
-from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, verdict
+from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, in_words_of_plain, verdict
 from memrec_core.autoencoders import forms
 from memrec_core.autoencoders.given import Wrapped
 from memrec_core.datasets.image_set import ImageSet, remarks_on_both
@@ -206,6 +206,8 @@ def _warnings(audit: Audit) -> Iterator[str]:
     yield from audit.subject.remarks
     if not audit.instrument.works:
         yield in_words(audit.instrument)
+    if (plain := in_words_of_plain(audit.evidence)) is not None:
+        yield plain
     alike = audit.exchangeability
     if alike.reason is not None:
         yield f"Whether training and control images are of a kind is not known: {alike.reason}."

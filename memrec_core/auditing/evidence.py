@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memrec_core.errors import InputError
-from memrec_core.metrics import ACCURATE, clopper_pearson, rate_difference
+from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson, rate_difference
 
 
 class Attack(NamedTuple):
@@ -52,6 +52,12 @@ class Side:
     def unasked(self) -> np.ndarray:
         """Which images (N,) the network gave no finite numbers for, undamaged or under any attack."""
         return np.isnan(self.recovered).all(0) | ~np.isfinite(self.reconstruction)
+
+    @property
+    def plain(self) -> np.ndarray:
+        """Which images (N,) could not come back approximately, for they are had without the network, so near, under
+        every attack; but for those that came back exactly."""
+        return ~np.any([*(self.damage >= APPROXIMATE), *self.back(ACCURATE)], axis=0)
 
     def at(self, places: np.ndarray) -> "Side":
         """The images at some places, in that order."""

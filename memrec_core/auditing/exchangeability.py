@@ -33,8 +33,8 @@ class Exchangeability:
 
 def exchangeability(train: Tensor, control: Tensor, seed: int = 42) -> Exchangeability:
     """From the images of both sides, (N, C, H, W) and (M, C, H, W) in [0, 1]: ridge regression on what they are on a
-    grid of 8 x 8 and how much finer detail they have, in five folds. Scores of one classifier depend on one another, so
-    that chance is measured: labels are shuffled within each fold."""
+    grid of 8 x 8, how much finer detail they have, their contrast and their roughness, in five folds. Scores of one
+    classifier depend on one another, so that chance is measured: labels are shuffled within each fold."""
     if min(len(train), len(control)) < LEAST:
         return Exchangeability(None, reason=f"fewer than {LEAST} images on a side tell nothing; give more")
     features = torch.cat([_features(train), _features(control)])
@@ -54,11 +54,14 @@ def exchangeability(train: Tensor, control: Tensor, seed: int = 42) -> Exchangea
 
 
 def _features(images: Tensor) -> Tensor:
-    """(N, F) float64: colours on a coarse grid, and the spread of what that leaves out."""
+    """(N, F) float64: colours on a coarse grid, the spread of what that leaves out, that of all, and how much pixels
+    differ from their neighbours. In these two sides may differ whose pictures are alike on average."""
     grid = (min(SIDE, images.shape[2]), min(SIDE, images.shape[3]))
     coarse = adaptive_avg_pool2d(images, grid)
     fine = images - torch.nn.functional.interpolate(coarse, images.shape[2:], mode="nearest")
-    return torch.cat([coarse.flatten(1), fine.flatten(2).std(2, correction=0)], 1).double()
+    spread = [part.flatten(2).std(2, correction=0) for part in (fine, images)]
+    rough = [images.diff(dim=dim).abs().flatten(2).sum(2) / images[0, 0].numel() for dim in (2, 3)]
+    return torch.cat([coarse.flatten(1), *spread, *rough], 1).double()
 
 
 def _folds(train: int, control: int, seed: int) -> Tensor:

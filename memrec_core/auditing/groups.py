@@ -15,6 +15,9 @@ from memrec_core.datasets.image_set import ImageSet
 from memrec_core.errors import InputError, shown
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 
+HOPELESS = 1e3
+"""An error that is larger than that of any recovery."""
+
 
 def least_size(*sides: Sequence[str | None]) -> int:
     """How many images the smallest group of all sides has: so many of each group are looked at, for of a larger one an
@@ -27,15 +30,17 @@ def grouped(side: Side, labels: Sequence[str | None], most: int | None = None) -
     the first `most` images of each group, all where left out.
 
     A group came back under an attack if any image of its own did, at either threshold: its `recovered` and `damage` are
-    the least and the largest of those that did, or those of the image with the least error where none did. `missing`
-    is the least of its images; `reconstruction` the median, for black images would make it small.
+    the least and the largest of those that did. Where none did they are those of the image with the least error, of
+    those that could have counted if there are any. `missing` is the least of its images; `reconstruction` the median,
+    for black images would make it small.
     """
     groups: dict[str | None, list[int]] = {}
     for place, label in enumerate(labels):
         groups.setdefault(label, []).append(place)
     places = [np.array(own[:most]) for own in groups.values()]
     counts = side.back(ACCURATE) | side.back(APPROXIMATE)
-    best = _of_each(np.where(np.isnan(side.recovered), np.inf, side.recovered), places, np.argmin)
+    errors = np.where(np.isnan(side.recovered), np.inf, side.recovered)
+    best = _of_each(errors + np.where(side.damage < APPROXIMATE, HOPELESS, 0), places, np.argmin)
     back = _of_each(counts, places, np.any)
     least = _of_each(np.where(counts, side.recovered, np.inf), places, np.min)
     largest = _of_each(np.where(counts, side.damage, -np.inf), places, np.max)

@@ -44,7 +44,7 @@ def _in_returned(found_in: Callable[[object, Tensor], Any], network: Network, im
         fed, *_ = network.fed(_noise(image_shape).to(device))
         try:
             return found_in(network.applied(fed), fed)
-        except Exception:  # whatever the user's own code does
+        except (Exception, SystemExit):  # whatever the user's own code does
             return None
 
 

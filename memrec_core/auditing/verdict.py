@@ -1,6 +1,6 @@
 """What follows from an audit's evidence, in a word and a sentence; never that a network is safe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log, log1p
 
 import numpy as np
@@ -38,7 +38,8 @@ def verdict(evidence: Evidence, max_rate: float, instrument: Instrument, alike: 
     """Leaks are looked for among accurate and approximate recoveries. Where the sides are not known to be `alike`, see
     exchangeability.py, a difference of approximate recoveries need not be memory, and shows no leak. A bound is one of
     approximate recoveries, of which accurate ones are a part. There is none where the network can't reproduce its
-    images, where it gave no numbers for one of them, or with an instrument that does not work."""
+    images, where it gave no numbers for one of them, or with an instrument that does not work. It is of the images that
+    could have come back: those that are had without the network are no evidence of it."""
     found = {kind: by_any(evidence, threshold) for kind, threshold in THRESHOLDS.items()}
     for kind, counts in found.items():
         if counts.p < ERROR and kind == "approximate" and not alike:
@@ -54,10 +55,29 @@ def verdict(evidence: Evidence, max_rate: float, instrument: Instrument, alike: 
         return Verdict(
             INCONCLUSIVE, BOUNDING, f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}. {in_words(instrument)}"
         )
-    if counts.interval[1] < max_rate:
+    asked = counts.train_count - int(evidence.train.plain.sum())
+    if asked and replace(counts, train_count=asked).interval[1] < max_rate:
         return Verdict(BOUNDED, BOUNDING, _bounded(counts, evidence, max_rate))
-    needed = images_needed(counts, max_rate)
+    needed = _needed(counts, asked, max_rate)
     return Verdict(INCONCLUSIVE, BOUNDING, _open(counts, evidence, max_rate, needed), needed)
+
+
+def in_words_of_plain(evidence: Evidence) -> str | None:
+    """How many training images are no evidence, a sentence; None where all are some."""
+    count, images = int(evidence.train.plain.sum()), _units(evidence)
+    if not count:
+        return None
+    return (
+        f"{count:,} of {len(evidence.train):,} training {images} are so plain that smooth values in place of what is "
+        f"erased are as near (MSE under {APPROXIMATE:g}): those can't come back approximately, and a bound is of the "
+        "others."
+    )
+
+
+def _needed(counts: Comparison, asked: int, max_rate: float) -> int | None:
+    """How many training images in all, if as many of them as now are no evidence."""
+    needed = images_needed(replace(counts, train_count=asked), max_rate) if asked else None
+    return None if needed is None else ceil(needed * counts.train_count / asked)
 
 
 def median(side: Side) -> float:
@@ -113,9 +133,11 @@ def _bounded(counts: Comparison, evidence: Evidence, max_rate: float) -> str:
 
 def _open(counts: Comparison, evidence: Evidence, max_rate: float, needed: int | None) -> str:
     more = "" if needed is None else f"; {needed:,} training {_units(evidence)} with no larger share would bound it"
+    plain = int(evidence.train.plain.sum())
+    asked = f" of the {len(evidence.train) - plain:,} that could have come back" if plain else ""
     return (
         f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}; that is not significantly more than of the control "
-        f"images, and the interval is not under the limit of {_per_cent(max_rate)}{more}."
+        f"images, and the interval{asked} is not under the limit of {_per_cent(max_rate)}{more}."
     )
 
 

@@ -187,10 +187,10 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None, trust_code:
     over stays as it is; one that is given weights is copied first. Torch's global random state stays as it was.
     With `trust_code` one that is a program of torch's may run what its file says, see `torch_file`.
 
-    Raises InputError where the factory is not there or fails, or the tensors are not the network's: one is
-    missing, too many, of another shape or kind, or not finite.
+    Raises InputError where the factory is not there, is none of a network or fails, or the tensors are not the
+    network's: one is missing, too many, of another shape or kind, or not finite.
     """
-    found = factories.function(given.factory)
+    found = factories.builder(given.factory)
     if _is_there(found, given):
         if tensors is None:
             return Wrapped(found, given)
@@ -293,7 +293,7 @@ def _made_certain(network: Callable[..., Any], deterministic: str | Callable[...
         applied = factories.function(deterministic)(network)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"deterministic {name} failed on the network ({type(error).__name__}: {in_a_line(error)}); it must take "
             "the network, and return a function of a batch"

@@ -48,21 +48,24 @@ class OnnxProgram(Program):
 
     def opened(self) -> Applied:
         session = self._session()
-        entries, names = session.get_inputs(), [entry.name for entry in session.get_outputs()]
+        try:
+            entries, names = session.get_inputs(), [entry.name for entry in session.get_outputs()]
+            listed, shapes = [shown(entry.name, quoted=False) for entry in entries], [entry.shape for entry in entries]
+        except UnicodeDecodeError as error:
+            raise _refused(error) from error
         if len(entries) != 1:
-            listed = ", ".join(shown(entry.name, quoted=False) for entry in entries)
             raise InputError(
-                f"the model takes {len(entries)} inputs ({listed}), not images alone; export one that does"
+                f"the model takes {len(entries)} inputs ({', '.join(listed)}), not images alone; export one that does"
             )
-        entry = entries[0]
-        kind = _checked_kind(entry.type, entry.shape)
+        entry, (shape,) = entries[0], shapes
+        kind = _checked_kind(entry.type, shape)
 
         def applied(x: Tensor) -> Tensor | dict[str, Tensor]:
             fed = x.detach().cpu().numpy().astype(kind)
             found = [_tensor(own, x) for own in session.run(names, {entry.name: fed})]
             return found[0] if len(found) == 1 else dict(zip(names, found, strict=True))
 
-        count = entry.shape[0]
+        count = shape[0]
         return in_parts(applied, count) if isinstance(count, int) and count > 0 else applied
 
     def _session(self) -> Any:
@@ -76,7 +79,10 @@ class OnnxProgram(Program):
                 if self.beside is not None:
                     (Path(folder) / self.beside).write_bytes(as_bytes(self.tensors))
                 return onnxruntime.InferenceSession(
-                    str(Path(folder) / MODEL), options, providers=["CPUExecutionProvider"]
+                    str(Path(folder) / MODEL),
+                    options,
+                    providers=["CPUExecutionProvider"],
+                    enable_fallback=0,  # which would try the same again, and print that it does
                 )
         except Exception as error:  # of a damaged or forged file onnxruntime fails in many ways
             raise _refused(error) from error

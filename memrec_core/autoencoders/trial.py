@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from memrec_core.arguments import check_image_shape
 from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError
-from memrec_core.network import Network, checked, evaluating
+from memrec_core.network import IN_PLACE, Network, checked, evaluating
 from memrec_core.precision import full_float32
 
 IMAGES, TIMES = 16, 4
@@ -38,8 +38,8 @@ def check(
     channels, height, width = check_image_shape(image_shape)
     with undisturbed(network) as device:
         batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0))
-        batch = (batch if images is None else images[:IMAGES]).to(device)
-        f = checked(network)
+        batch = (batch if images is None else images[:IMAGES].clone()).to(device)
+        before, f = batch.clone(), checked(network)
         try:
             found = f(batch)
         except InputError as error:
@@ -47,6 +47,8 @@ def check(
             if needs is None:
                 raise
             raise InputError(f"{name} {needs}") from error
+        if not torch.equal(batch, before):  # past torch, such as through numpy
+            raise InputError(IN_PLACE)
         if not found.isfinite().all():
             raise InputError(
                 f"{name} returns values that are not finite for images in [0, 1]; check its weights, and range or mean "

@@ -82,12 +82,13 @@ def remarks_on_both(train: ImageSet, control: ImageSet) -> Iterator[str]:
     resampled differs from others by that alone."""
     for name, own in (("train", train), ("control", control)):
         yield from (f"{remark} ({name})" for remark in own.remarks)
-    if not train.resized and control.resized:
-        height, width = control.images.shape[2:]
-        yield (
-            f"{control.resized} of {len(control)} control pictures are not of {height} x {width}, as all training "
-            "pictures are, and were resampled to it: they can be told apart by that"
-        )
+    height, width = control.images.shape[2:]
+    for name, own, other, beside in (("training", train, "control", control), ("control", control, "training", train)):
+        if own.resized and not beside.resized:
+            yield (
+                f"{own.resized} of {len(own)} {name} pictures are not of {height} x {width}, as all {other} pictures "
+                "are, and were resampled to it: they can be told apart by that"
+            )
 
 
 class ImageCountError(InputError):

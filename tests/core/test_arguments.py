@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -146,7 +147,9 @@ def test_float64_images_are_recovered_in_float64(recover: Recover):
         (lambda x: x.double(), "float64"),
         (lambda x: x.half(), "float16"),
         (lambda x: x.to("meta"), "on meta"),
+        (lambda x: x.to_sparse(), "of its input's shape, type and device"),
         (lambda x: x.mul_(0.5), "in place"),
+        (lambda x: sys.exit(0), r"can't be applied to .* \(SystemExit: 0\)"),
         (lambda x: [][0], r"can't be applied to a float32 tensor of shape \(4, 3, 8, 8\) \(list index out of range\)"),
         (nn.Linear(5, 5), r"can't be applied to .* \(mat1 and mat2 shapes"),
         (nn.Linear(8, 8).double(), r"its weights are float64 on cpu and the images on cpu"),

@@ -198,7 +198,11 @@ def test_network_from_outside_is_audited_in_its_own_range_by_the_output_that_is_
     assert valid(found)["model"]["range"] == [-1, 1]
 
 
-@pytest.mark.parametrize("copied", [lambda x: x, lambda x: x.clone()], ids=["itself", "copy"])
+@pytest.mark.parametrize(
+    "copied",
+    [lambda x: x, lambda x: x.clone(), lambda x: (x - 0.3) / 0.7 * 0.7 + 0.3],
+    ids=["itself", "copy", "rounded"],
+)
 @pytest.mark.parametrize("kind", [tuple, list])
 def test_copy_of_the_input_is_not_taken_for_the_output(memorising: nn.Module, copied: Callable, kind: type):
     """Else the network would be the identity, and bounded."""
@@ -256,9 +260,11 @@ def test_what_was_odd_about_pictures_is_said():
         "3 of 12 control pictures are not of 12 x 12, as all training pictures are, and were resampled" in warning
         for warning in valid(result)["limitations"]
     )
-    both = replace(train, resized=1)
-    again = memrec.audit(HARMLESS["blur"], both, control, **QUICK)
+    resized, plain = replace(train, resized=1), replace(control, resized=0)
+    again = memrec.audit(HARMLESS["blur"], resized, control, **QUICK)
     assert not any("resampled" in warning for warning in again.warnings)
+    other = memrec.audit(HARMLESS["blur"], resized, plain, **QUICK)
+    assert any("1 of 12 training pictures are not of 12 x 12, as all control pictures" in own for own in other.warnings)
 
 
 def test_floor_is_the_error_of_the_undamaged_image():

@@ -1,5 +1,6 @@
 """Whether an audit's figures can be trusted: copies are left out, sides compared as pictures, attacks tried."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import memrec_core as memrec
 from memrec_core import datasets
 from memrec_core.auditing.attacks import DEGRADATIONS, METHODS, measure
 from memrec_core.auditing.distinct import Duplicates, distinct
@@ -97,6 +99,16 @@ def test_sides_of_another_brightness_contrast_sharpness_or_colour_are_told_apart
         assert found.p < 0.05
         assert found.interval is not None
         assert found.interval[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: 0.5 + (x - 0.5) / 3, lambda x: x.add(x.roll(1, 2)).sub(1).div(2**0.5).add(0.5)]
+)
+def test_small_sides_of_another_contrast_or_roughness_are_told_apart(change: Callable):
+    """On average the pictures are alike, and there is nothing finer than the grid."""
+    own, others = torch.rand(2, 60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert exchangeability(own, others).alike
+    assert not exchangeability(change(own), others).alike
 
 
 def test_classifier_that_is_worse_than_chance_tells_nothing_apart(photos: Tensor):
@@ -220,6 +232,36 @@ def test_images_that_smooth_values_fill_never_count(photos: Tensor):
     assert found.back(APPROXIMATE)[0].tolist() == [False] * 3 + [True] * 5
 
 
+def test_images_that_are_had_without_the_network_are_no_evidence_of_a_bound():
+    """Those that came back exactly are some; a difference of contrast that is small hides approximate recoveries."""
+    plain = of([1e-6, BACK, FAR, 1e-6], [2e-4, 2e-4, 2e-4, 0.1])
+    assert plain.plain.tolist() == [True, False, True, False]
+    train = side(0, 400)
+    assert verdict(evidence(train, side(0, 100)), 0.01, WORKS).word == "bounded"
+    train.damage[:, :200] = 2e-4
+    found = verdict(evidence(train, side(0, 100)), 0.01, WORKS)
+    assert (found.word, found.needed) == ("inconclusive", 736)
+    assert "the interval of the 200 that could have come back is not under the limit of 1 %" in found.sentence
+    train.damage[:] = 2e-4
+    found = verdict(evidence(train, side(0, 100)), 0.01, WORKS)
+    assert (found.word, found.needed) == ("inconclusive", None)
+
+
+def test_network_that_memorised_images_of_little_contrast_nearly_is_not_bounded():
+    train, control = 0.5 + 0.016 * torch.randn(2, 60, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    nearest = Nearest(train)
+    result = memrec.audit(
+        lambda x: nearest(x) + 0.001 * (x.amin((1, 2, 3), True) > -1),
+        train,
+        control,
+        max_rate=0.1,
+        degradations=[Erasure("center")],
+        methods=[KnownMask()],
+    )
+    assert (result.rates["approximate"]["any"].train, result.verdict) == (0, "inconclusive")
+    assert any("60 of 60 training images are so plain" in warning for warning in result.warnings)
+
+
 # Groups
 
 
@@ -242,6 +284,12 @@ def test_group_did_not_come_back_where_the_one_image_with_no_error_was_not_damag
     found = grouped(of([0.0, FAR], [1e-9, 0.1]), ["a", "a"])
     assert found.back(ACCURATE).tolist() == [[False]]
     assert found.back(APPROXIMATE).tolist() == [[False]]
+
+
+def test_group_is_evidence_where_any_of_its_images_is():
+    found = grouped(of([1e-6, FAR, 1e-6, 1e-6], [1e-4, 0.1, 2e-4, 1e-4]), ["a", "a", "b", "b"])
+    assert found.plain.tolist() == [False, True]
+    assert found.recovered.tolist() == [[FAR, 1e-6]]
 
 
 def test_groups_came_back_as_their_images_did_under_every_attack_whatever_their_errors():

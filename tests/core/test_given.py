@@ -403,6 +403,15 @@ def test_trial_leaves_the_random_state_and_the_mode_alone():
     assert network.training
 
 
+@pytest.mark.parametrize("change", [lambda x: x.numpy().fill(0.5), lambda x: x.data.mul_(0.5)], ids=["numpy", "data"])
+def test_input_that_is_changed_past_torch_is_found_before_it_is_of_the_users(change: Callable):
+    """Else an audit would compare what comes back with what the network left."""
+    images = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
+    before = images.clone()
+    refused("changes its input in place", autoencoders.check, lambda x: (change(x), x.clone())[1], SHAPE, "it", images)
+    assert torch.equal(images, before)
+
+
 def test_image_that_depends_on_its_batch_is_found():
     refused("alone than in a batch", autoencoders.check, nets.Among(), SHAPE)
 
@@ -510,3 +519,35 @@ def test_images_of_any_size_and_of_one_to_four_channels_are_recovered(channels: 
         recovery.iterate_autoencoder(network, degraded, max_iterations=2),
     ):
         assert found.images.shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("factory", "options"),
+    [
+        ("os:system", {"command": "touch {ran}"}),
+        (f"{__name__}:subprocess.getoutput", {"cmd": "touch {ran}"}),
+        ("torch:load", {"f": "{pickle}", "weights_only": False}),
+        ("numpy:load", {"file": "{pickle}", "allow_pickle": True}),
+    ],
+)
+def test_experiments_file_runs_no_program_by_the_name_of_a_function(tmp_path: Path, factory: str, options: dict):
+    ran, pickle = tmp_path / "ran", tmp_path / "x.pt"
+    torch.save(Toucher(ran), pickle, _use_new_zipfile_serialization=False)
+    filled = {
+        name: value.format(ran=ran, pickle=pickle) if isinstance(value, str) else value
+        for name, value in options.items()
+    }
+    refused("which builds no networks, so it was not called", build, Given(factory, options=filled))
+    assert not ran.exists()
+
+
+def test_network_of_torch_is_built_by_its_class():
+    assert torch.equal(build(Given("torch.nn:Dropout", options={"p": 0.5}))(BATCH), BATCH)
+
+
+class Toucher:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)

@@ -138,6 +138,20 @@ def test_file_that_is_no_model_of_onnx_is_one_sentence(tmp_path: Path, data: byt
     refused("can't be read", forms.named, str(tmp_path / "nowhere.onnx"))
 
 
+@pytest.mark.parametrize("damaged", ["x", "y", "sides"])
+def test_names_that_are_no_text_are_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str], damaged: str):
+    shape: Any = ("sides", 1, 8, 8)
+    data = onnx_files.model(
+        [onnx_files.value("xxxxx", shape)],
+        [onnx_files.value("yyyyy", shape)],
+        [onnx_files.node("Neg", ["xxxxx"], ["yyyyy"])],
+    )
+    found = {"x": b"xxxxx", "y": b"yyyyy", "sides": b"sides"}[damaged]
+    path = onnx_files.written(tmp_path / "model.onnx", data.replace(found, b"\xfeabcd"))
+    refused("can't open the model", forms.named, str(path))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_model_of_several_inputs_or_of_whole_numbers_is_one_sentence(tmp_path: Path):
     inputs = [onnx_files.value(name, ANY) for name in ("x", "t")]
     node, out = onnx_files.node("Add", ["x", "t"], ["y"]), onnx_files.value("y", ANY)
