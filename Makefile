@@ -31,7 +31,7 @@ demo: setup
 	@$(BIN)/memrec demo
 
 test: setup $(AXE)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 # What the browser's tests look for barriers with; without it they are skipped, with a word.
 $(AXE): $(READY)
@@ -40,7 +40,7 @@ $(AXE): $(READY)
 	    echo "axe-core could not be fetched by npm; the tests that need it are skipped"
 
 test-long: setup $(AXE)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "chaos or long"
+	@$(BIN)/python -m pytest -n 2 -m "chaos or long"
 
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py

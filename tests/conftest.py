@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -52,24 +52,22 @@ NICENESS = 15
 """That of Ray's workers, which would starve beside tests that have none."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes (`pytest -n 2 --dist loadgroup`) one does all jobs, which take longest, from the start."""
-    if _is_one_of_several():
-        items.sort(key=lambda item: not item.nodeid.startswith(JOBS))
-        for item in items:
-            if item.nodeid.startswith(JOBS):
-                item.add_marker(pytest.mark.xdist_group("jobs"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of several processes (`pytest -n 2`) one does all jobs, which take longest, from the start."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "jobs" if nodeid.startswith(JOBS) else nodeid.partition("::")[0]
+
+    return Scheduler(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """The others make room for it."""
-    if _is_one_of_several() and not item.nodeid.startswith(JOBS):
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(JOBS):
         os.nice(max(0, NICENESS - os.nice(0)))
-
-
-def _is_one_of_several() -> bool:
-    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 class Called(NamedTuple):
