@@ -8,7 +8,8 @@ from markupsafe import Markup
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.experiment.models import GENERIC
 from workflows.report.charts.axis import Axis, powers
-from workflows.report.charts.chart import SPLITS, Chart, Key
+from workflows.report.charts.chart import SPLITS, Chart
+from workflows.report.charts.panel import COLOURS
 from workflows.report.charts.scatter import Cloud, scatter
 from workflows.report.facts import Facts
 from workflows.report.section import Section
@@ -24,6 +25,12 @@ the network gives back an image that nothing was done to (its own loss; of contr
 up how near the recovery came. Dots are training images, crosses control images; lines are the thresholds 10⁻⁷ and
 5·10⁻⁴.{% if sampled %} At most {{ most }} of each method and kind of images are drawn in a panel, evenly by their own
 loss; the table has all.{% endif %}</p>
+<ul class="legend" aria-label="Legend">
+{% for name, colour in methods %}<li><svg viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">
+<path class="dots c{{ colour }}" d="M9 7h0"/><path class="crosses c{{ colour }}" d="M21 4l6 6m-6 0l6-6"/></svg>
+{{ name }}</li>
+{% endfor %}
+</ul>
 {% for model, chart in models %}
 <h3>{{ model }}</h3>
 {{ ui.chart(chart) }}
@@ -39,15 +46,13 @@ def fitted_charts(facts: Facts) -> list[tuple[str, Chart]]:
 
 def _chart(facts: Facts, rows: pd.DataFrame) -> Chart:
     x, y = powers("the image's own loss (MSE)", rows["train_mse"]), powers("", rows["mse"])
-    panels, keys = [], {}
+    panels = []
     for degradation in facts.degradations:
         clouds = list(_clouds(facts, rows[rows["degradation"] == degradation]))
         if clouds:
             title = f"{degradation}: error of the recovery by the image's own loss"
             panels.append((degradation, scatter(title, _described(clouds, x), clouds, x, y, (ACCURATE, APPROXIMATE))))
-        keys |= dict.fromkeys(_key(cloud) for cloud in clouds)
-    legend = sorted(keys, key=lambda key: (key.control, key.colour))
-    return Chart("error of the recovery by the image's own loss", panels, legend, _table(facts, rows))
+    return Chart("error of the recovery by the image's own loss", panels, [], _table(facts, rows))
 
 
 def _clouds(facts: Facts, rows: pd.DataFrame) -> Iterator[Cloud]:
@@ -58,10 +63,6 @@ def _clouds(facts: Facts, rows: pd.DataFrame) -> Iterator[Cloud]:
             if len(own):
                 points = tuple(zip(own["train_mse"], own["mse"], strict=True))
                 yield Cloud(title, facts.places[method], split == "control", points)
-
-
-def _key(cloud: Cloud) -> Key:
-    return Key(f"{cloud.name}, control" if cloud.control else cloud.name, cloud.colour, cloud.control)
 
 
 def _described(clouds: list[Cloud], x: Axis) -> str:
@@ -98,7 +99,11 @@ def _median(groups: pd.DataFrame, key: tuple[str, str, str, bool]) -> str:
 def _body(facts: Facts) -> Markup | None:
     models = fitted_charts(facts)
     counts = facts.rows.groupby(["model", "degradation", "method", "split"]).size()
-    return filled(TEMPLATE, models=models, most=MOST, sampled=bool((counts > MOST).any())) if models else None
+    known = set(facts.rows[facts.rows["train_mse"].notna()]["method"])
+    methods = [(title, facts.places[label] % COLOURS) for label, title in facts.titles.items() if label in known]
+    if not models:
+        return None
+    return filled(TEMPLATE, models=models, methods=methods, most=MOST, sampled=bool((counts > MOST).any()))
 
 
 SECTION = Section("fitted", "Recovery beside how well each image is fitted", _body)
