@@ -46,8 +46,12 @@ if os.environ.get("CI"):  # what fails there must fail here too
 torch.set_num_threads(1)  # the tests' tensors are small, and on a busy machine threads wait for one another
 
 
-JOBS = ("tests/distributed/", "tests/workflows/")
-"""Where the tests are that start Ray, of which there is one at a time, or run the whole command line."""
+COMMANDS = (
+    *("attractors", "audit_command", "bad_input", "earlier_runs", "entry", "floor", "forecast", "generic_methods"),
+    *("outside", "plan", "quick_answers", "shipped_experiments", "submit", "terminal"),
+)
+JOBS = ("tests/distributed/", *(f"tests/workflows/test_{name}.py" for name in COMMANDS))
+"""Where the tests are that start Ray, of which there is one at a time, or measure what a command takes."""
 NICENESS = 15
 """That of Ray's workers, which would starve beside tests that have none."""
 

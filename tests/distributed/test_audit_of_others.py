@@ -117,7 +117,7 @@ def test_model_of_onnx_is_audited_as_its_network_is(memrec, cluster: str, tmp_pa
     page = tmp_path / "run" / "report" / "index.html"
     page.unlink()
     assert memrec("report", tmp_path / "run").status == 0
-    assert "Verdict: leaks" in page.read_text()
+    assert '<p class="word leaks">leaks</p>' in page.read_text()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -51,6 +51,7 @@ def test_pictures_that_were_replaced_since_the_training_are_refused(memrec, run_
     assert not (run / "recovery").exists()
 
 
+@pytest.mark.long
 def test_copies_are_said_wherever_the_figures_stand(memrec, run_small, experiment, tmp_path):
     run = tmp_path / "run"
     called = run_small(run, experiment=experiment)
@@ -70,6 +71,7 @@ def test_copies_are_said_wherever_the_figures_stand(memrec, run_small, experimen
     }
 
 
+@pytest.mark.long
 def test_one_command_sets_aside_what_is_not_the_runs_own_and_makes_it_anew(run_small, experiment, tmp_path):
     run = tmp_path / "run"
     assert run_small(run, experiment=experiment).status == 0

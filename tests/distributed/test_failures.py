@@ -32,6 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.long
 def test_full_disk_ends_the_run_with_a_word_and_the_run_goes_on_once_there_is_room(
     start, small_disk: Path, undisturbed: Path
 ):

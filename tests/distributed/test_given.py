@@ -83,7 +83,9 @@ def test_its_training_images_come_back_and_control_images_do_not(
     assert "checkpoints" in memrec("status", run).out
     assert memrec("picture", run, "--image", 1).status == 0
     page = (run / "report" / "index.html").read_text()
-    assert "mine, bottom, which was not trained here" in page
+    assert "what the experiment says of the given networks" in page
+    assert "from mine" in page
+    assert "at a training loss" not in page
 
 
 def test_its_rows_are_those_of_three_lines_in_python(theirs: Path, run: Path):

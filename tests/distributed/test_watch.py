@@ -6,9 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.distributed.conftest import DEADLINE_S, Job
 
 
+@pytest.mark.long
 def test_job_is_watched_from_before_its_beginning_to_its_end(start: Callable[..., Job], tmp_path: Path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "workflows", "status", str(run), "--watch", "--every", "0.3"]
