@@ -58,12 +58,12 @@ NICENESS = 15
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Of several processes (`pytest -n 2`) one does all jobs, which take longest, from the start."""
+    """Of two processes (`pytest -n 2`) one does all jobs, the other what is left, each in the usual order."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "jobs" if nodeid.startswith(JOBS) else nodeid.partition("::")[0]
+            return "jobs" if nodeid.startswith(JOBS) else "others"
 
     return Scheduler(config, log)
 

@@ -2,8 +2,7 @@
 
 import re
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import workflows
-from memrec_core import degradations, recovery
 from memrec_core.errors import InputError
 from memrec_core.metrics import clopper_pearson
 from tests.conftest import SMALL, make_run, results
@@ -33,21 +31,11 @@ TEXT = f"imports: [tests.workflows.outside]\n{SMALL}methods: [claimant, known_ma
 GROUP = ["model", "target_loss", "degradation", "method"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def added_here_alone() -> Iterator[None]:
-    """What these tests add goes with them."""
-    registries = (recovery.METHODS, degradations.DEGRADATIONS, degradations.PATTERNS, degradations.FILLS)
-    before = [set(registry) for registry in registries]
-    yield
-    for registry, names in zip(registries, before, strict=True):
-        for name in set(registry) - names:
-            del registry[name]
-    for module in ("tests.workflows.outside", "tests.workflows.outside_wrong"):
-        sys.modules.pop(module, None)
+pytestmark = pytest.mark.usefixtures("added_here_alone")
 
 
 @pytest.fixture(scope="module")
-def recovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recovered(tmp_path_factory: pytest.TempPathFactory, added_here_alone: None) -> Path:
     """A run of a method that claims and of one that does not; nothing is aggregated yet."""
     folder = tmp_path_factory.mktemp("claiming") / "run"
     make_run(experiments.parse(TEXT, "claiming"), folder, lambda kind: Size(12, 512))

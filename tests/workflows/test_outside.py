@@ -3,17 +3,12 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from memrec_core.autoencoders import ARCHITECTURES
-from memrec_core.datasets import DATA_SETS
-from memrec_core.degradations import DEGRADATIONS, FILLS, PATTERNS
 from memrec_core.errors import InputError
-from memrec_core.recovery import METHODS
 from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiment
 from workflows.report import write_report
@@ -23,19 +18,7 @@ from workflows.run.rates import aggregate
 from workflows.run.run import Run
 
 USES = "imports: [tests.workflows.outside]\n"
-REGISTRIES = (PATTERNS, FILLS, DEGRADATIONS, METHODS, ARCHITECTURES, DATA_SETS)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def added_here_alone() -> Iterator[None]:
-    """What these tests add goes with them."""
-    before = [set(registry) for registry in REGISTRIES]
-    yield
-    for registry, names in zip(REGISTRIES, before, strict=True):
-        for name in set(registry) - names:
-            del registry[name]
-    for module in ("tests.workflows.outside", "tests.workflows.outside_wrong"):
-        sys.modules.pop(module, None)
+pytestmark = pytest.mark.usefixtures("added_here_alone")
 
 
 def rates_of(text: str, tmp_path: Path) -> pd.DataFrame:
