@@ -1,6 +1,6 @@
 """Where a training begins: what is done to a freshly built network, knowing its training images, before the first step.
 
-A network as it is built gives nothing for nothing, and learns the images' mean first, which takes it half of its steps.
+A network as it is built gives nothing for nothing, and learns the images' mean first, which takes it many of its steps.
 Put into the last layer, or folded into the first and the last one, that mean is there at once.
 """
 

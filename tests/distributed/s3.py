@@ -9,6 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import fsspec
+import pytest
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "bucket"
 
@@ -35,6 +38,18 @@ def s3_server() -> Iterator[int]:
     finally:
         server.terminate()
         server.wait(20)
+
+
+@contextmanager
+def named_by_the_environment() -> Iterator[None]:
+    """An S3 server with an empty bucket, which this process' environment names for the length of a block."""
+    with s3_server() as port, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(f"http://127.0.0.1:{port}").items():
+            patch.setenv(name, value)
+        opened = fsspec.get_filesystem_class("s3")
+        opened.clear_instance_cache()  # those of other tests know another server
+        yield
+        opened.clear_instance_cache()
 
 
 def _create_bucket(port: int) -> bool:

@@ -65,16 +65,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bucket(run: Path) -> Iterator[str]:
     """The run in a bucket, of a server that the environment names."""
-    with s3.s3_server() as port, pytest.MonkeyPatch.context() as patch:
-        for name, value in s3.environment(f"http://127.0.0.1:{port}").items():
-            patch.setenv(name, value)
-        opened = fsspec.get_filesystem_class("s3")
-        opened.clear_instance_cache()  # those of other tests know another server
+    with s3.named_by_the_environment():
         store = Store(f"s3://{s3.BUCKET}/run")
         for path in run.rglob("*.parquet"):
             store.write(path.relative_to(run).as_posix(), path.read_bytes())
         yield store.uri
-        opened.clear_instance_cache()
 
 
 @pytest.fixture(params=PLACES)

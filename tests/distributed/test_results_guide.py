@@ -68,18 +68,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bucket(runs: Path) -> Iterator[str]:
     """The runs in a bucket, of a server that the environment names."""
-    with s3.s3_server() as port, pytest.MonkeyPatch.context() as patch:
-        for name, value in s3.environment(f"http://127.0.0.1:{port}").items():
-            patch.setenv(name, value)
-        opened = fsspec.get_filesystem_class("s3")
-        opened.clear_instance_cache()  # those of other tests know another server
+    with s3.named_by_the_environment():
         for path in (path for path in (runs / "runs").rglob("*") if path.is_file()):
             store = Store(f"{BUCKET}{path.relative_to(runs / 'runs').parts[0]}")
             store.write(path.relative_to(runs / "runs").as_posix().partition("/")[2], path.read_bytes())
         duckdb.register_filesystem(fsspec.filesystem("s3"))
         yield BUCKET
         duckdb.unregister_filesystem("s3")
-        opened.clear_instance_cache()
 
 
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=LONG)])

@@ -152,6 +152,13 @@ def test_state_of_a_training_on_other_pictures_is_not_gone_on_with(tmp_path: Pat
     assert states[1].read() is None
 
 
+def test_state_of_a_training_that_began_elsewhere_is_not_gone_on_with(tmp_path: Path):
+    plain, store = of_folder(fill(tmp_path / "pictures", *range(8))), Store(str(tmp_path / "run"))
+    started = [replace(plain, training=replace(plain.training, start=start)) for start in (None, "mean", "centred")]
+    files = [StoredState(Run(own, store), own.trained_models[0], "pixels").file for own in started]
+    assert len(set(files)) == 3
+
+
 def test_run_that_does_not_say_what_its_pictures_are_is_refused(tmp_path: Path):
     experiment = of_folder(fill(tmp_path / "pictures", *range(8)))
     store = Store(str(tmp_path / "run"))

@@ -35,8 +35,9 @@ class StoredState:
     def __init__(self, run: Run, model: TrainedModel, trained_on: str) -> None:
         experiment, store = run.experiment, run.store
         settings = experiment.training.tree()
-        settings = {name: settings[name] for name in ("optimiser", "learning_rate", "batch_size")}
-        content = [trained_on, experiment.seed, {**settings, **model.trained_by}, model.architecture, model.options]
+        named = {name: settings[name] for name in ("optimiser", "learning_rate", "batch_size")}
+        named |= {"start": settings["start"]} if settings["start"] else {}  # earlier revisions had none
+        content = [trained_on, experiment.seed, {**named, **model.trained_by}, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/{STATE}-{digest}.safetensors"
         self.name = store.show(self.file)

@@ -46,6 +46,11 @@ def panel(title: str, description: str, curves: Sequence[Curve], x: Axis, y: Axi
         drawn += [draw(curve, x, y) for curve in curves]
     if cursor:
         drawn.append(Markup('<line class="cursor" y1="{}" y2="{}"/>').format(TOP, HEIGHT - BOTTOM))
+    return framed(title, description, drawn)
+
+
+def framed(title: str, description: str, drawn: Sequence[Markup]) -> Markup:
+    """What was drawn as an SVG element, with its title and description."""
     return Markup('<svg class="panel" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>').format(
         WIDTH, HEIGHT, title, description, Markup("").join(drawn)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from workflows.report.charts.axis import Axis
-from workflows.report.charts.panel import COLOURS, HEIGHT, WIDTH, across, axes, up
+from workflows.report.charts.panel import COLOURS, WIDTH, across, axes, framed, up
 
 ARM = 2
 
@@ -36,9 +36,7 @@ def scatter(title: str, description: str, clouds: Sequence[Cloud], x: Axis, y: A
         drawn.append(
             Markup('<path class="{}" d="{}"/>').format(classes, _crosses(places) if cloud.control else _dots(places))
         )
-    return Markup('<svg class="panel" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>').format(
-        WIDTH, HEIGHT, title, description, Markup("").join(drawn)
-    )
+    return framed(title, description, drawn)
 
 
 def _dots(places: Sequence[tuple[float, float]]) -> str:
