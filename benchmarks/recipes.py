@@ -3,7 +3,8 @@
     python -m benchmarks.recipes [--networks fc10 ...] [--counts 50 ...] [--seeds 42 7] [--recipes adam,built ...]
                                  [--losses 1e-4 1e-6 1e-8] --results FILE
 
-A recipe is an optimiser and a start, of memrec_core.training's RECIPES and STARTS. Each line of FILE is the JSON of a
+A recipe is an optimiser and a start, of memrec_core.training's RECIPES and STARTS, and a learning rate where it is not
+the network's. Each line of FILE is the JSON of a
 checkpoint: the steps to it, and how many images come back by each method behind each of the six masks. What FILE has
 already is not done again. It prints Markdown: the steps of each seed; then for each method the accurate % of all seeds
 and masks, in brackets mask by mask, and behind the stroke the approximate % of all.
@@ -37,8 +38,9 @@ MOST_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the paper's at 32 x 32, with the learning rate and gamma of figure 3's cpu variant."""
+    """A network of 32 x 32 images, with the learning rate and gamma of its experiment's small variant."""
 
+    architecture: str
     data: str
     options: dict[str, Any]
     learning_rate: float
@@ -47,9 +49,11 @@ class Network:
 
 
 NETWORKS = {
-    "fc10": Network("tiny_imagenet", {"width": 512}, 1e-3, 0.5),
-    "fc20": Network("tiny_imagenet", {"width": 512}, 5e-4, 0.5),
-    "unet": Network("svhn", {"channels": [64, 64, 64, 64]}, 3e-3, 1.0, "zeros"),
+    "fc10": Network("fc10", "tiny_imagenet", {"width": 512}, 1e-3, 0.5),
+    "fc10-prelu": Network("fc10", "tiny_imagenet", {"width": 512, "activation": "prelu"}, 1e-3, 0.5),
+    "fc20": Network("fc20", "tiny_imagenet", {"width": 512}, 5e-4, 0.5),
+    "demo": Network("fc10", "photos", {"width": 256}, 1e-3, 0.5),
+    "unet": Network("unet", "svhn", {"channels": [64, 64, 64, 64]}, 3e-3, 1.0, "zeros"),
 }
 
 
@@ -71,10 +75,11 @@ def main() -> int:
 
 def measured(case: dict[str, Any], losses: Sequence[float]) -> Iterator[dict[str, Any]]:
     """A row for each loss; where the training does not reach one, `step` is None and nothing is recovered."""
-    kind, (optimiser, start) = NETWORKS[case["network"]], case["recipe"].split(",")
-    images = datasets.load(kind.data, root=default_root(kind.data), count=case["count"], size=32, seed=case["seed"])
+    kind, (optimiser, start, *rate) = NETWORKS[case["network"]], case["recipe"].split(",")
+    root = {} if kind.data == "photos" else {"root": default_root(kind.data)}
+    images = datasets.load(kind.data, **root, count=case["count"], size=32, seed=case["seed"])
     torch.manual_seed(case["seed"])
-    model = autoencoders.build(case["network"], shape_of(images.images), **kind.options)
+    model = autoencoders.build(kind.architecture, shape_of(images.images), **kind.options)
     rows: list[dict[str, Any]] = []
 
     def keep(model: nn.Module, reached: training.Reached) -> None:
@@ -83,7 +88,7 @@ def measured(case: dict[str, Any], losses: Sequence[float]) -> Iterator[dict[str
         with torch.no_grad():
             rows.append({**case, "loss": reached.target, **figures, "found": recovered(kind, model, images)})
 
-    options = {"optimiser": optimiser, "start": start, "learning_rate": kind.learning_rate}
+    options = {"optimiser": optimiser, "start": start, "learning_rate": float(*rate or [kind.learning_rate])}
     try:
         training.train(model, images.images, losses, case["seed"], keep, max_steps=MOST_STEPS, **options)
     except TrainingError as error:
