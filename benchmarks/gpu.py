@@ -1,6 +1,6 @@
-"""How fast a GPU recovers images, on torch and numpy alone: for a machine that has nothing else.
+"""How fast a GPU recovers images and trains, on torch and numpy alone: for a machine that has nothing else.
 
-    python -m benchmarks.gpu [--device cuda] [--images 512] [--size 64] [--width 1024]
+    python -m benchmarks.gpu [--device cuda] [--images 512] [--size 64] [--width 1024] [--papers-steps 20]
 
 trains an fc10 on 50 images, recovers them and the batch, and prints one JSON object: the device, images a second, the
 share of the best float32 rate measured for the network's matrix products; what a CUDA graph of Algorithm 1 gains, and
@@ -12,10 +12,12 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from memrec_core import autoencoders, degradations, metrics, recovery, training
 from memrec_core.errors import TrainingError
@@ -26,12 +28,29 @@ INNER, GAMMA, TRAINED = 40, 0.5, 50
 STEPS = 200
 
 
+@dataclass(frozen=True)
+class Table:
+    """A training of the paper's tables, as its experiment file has it: a step takes `batch` images."""
+
+    architecture: str
+    options: dict[str, Any]
+    shape: tuple[int, int, int]
+    batch: int
+
+
+TABLES = {
+    "table1": Table("fc20", {"width": 4608}, (3, 64, 64), 500),
+    "table2": Table("unet", {"activation": "softplus"}, (3, 32, 32), 200),
+}
+
+
 @full_float32()
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cuda")
     for name, value in (("images", 512), ("size", 64), ("width", 1024)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--papers-steps", type=int, default=20)
     asked = parser.parse_args()
     shape, device = (3, asked.size, asked.size), torch.device(asked.device)
     generator = torch.Generator().manual_seed(42)
@@ -46,6 +65,7 @@ def main() -> None:
         "training_step_ms": 1000 * step_s,
         "bare_training_step_ms": 1000 * bare_step_s,
         **recoveries(model.eval().requires_grad_(False), images),
+        **{name: step_of(table, device, asked.papers_steps) for name, table in TABLES.items()},
     }
     print(json.dumps(found, indent=2))
 
@@ -77,11 +97,7 @@ def train_and_time(model: nn.Module, images: Tensor, width: int) -> tuple[int, f
     optimiser = torch.optim.Adam(other.parameters(), fused=True)
 
     def ours() -> None:
-        try:
-            training.train(other, images, [1e-300], learning_rate=3e-4, max_steps=STEPS)
-        except TrainingError:
-            return  # it has no target that it could reach
-        raise AssertionError("the training ended before its last step")
+        train_for(STEPS, other, images)
 
     def bare() -> None:
         for _ in range(STEPS):
@@ -90,6 +106,43 @@ def train_and_time(model: nn.Module, images: Tensor, width: int) -> tuple[int, f
             optimiser.step()
 
     return steps, seconds(ours, images.device) / STEPS, seconds(bare, images.device) / STEPS
+
+
+def train_for(steps: int, model: nn.Module, images: Tensor) -> None:
+    try:
+        training.train(model, images, [1e-300], learning_rate=3e-4, max_steps=steps)
+    except TrainingError:
+        return  # it has no target that it could reach
+    raise AssertionError("the training ended before its last step")
+
+
+def step_of(table: Table, device: torch.device, steps: int) -> dict[str, float]:
+    """Milliseconds of a training step, the float operations a second that its products make, and the milliseconds of
+    forward and backward alone, in full float32 and where TF32 is allowed."""
+    generator = torch.Generator().manual_seed(42)
+    images = smooth(torch.rand(table.batch, *table.shape, generator=generator)).to(device)
+    torch.manual_seed(42)
+    model = autoencoders.build(table.architecture, table.shape, **table.options).to(device)
+
+    def gradient() -> None:
+        model.zero_grad()
+        (model(images) - images).square().mean().backward()
+
+    with FlopCounterMode(display=False) as counted:
+        gradient()
+    step_s = seconds(lambda: train_for(steps, model, images), device, times=1) / steps
+    full_s = seconds(gradient, device)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    tf32_s = seconds(gradient, device)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    return {
+        "step_ms": 1000 * step_s,
+        "float32_rate": counted.get_total_flops() / step_s,
+        "gradient_ms": 1000 * full_s,
+        "gradient_with_tf32_ms": 1000 * tf32_s,
+    }
 
 
 @torch.no_grad()

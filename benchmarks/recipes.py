@@ -76,7 +76,7 @@ def main() -> int:
 def measured(case: dict[str, Any], losses: Sequence[float]) -> Iterator[dict[str, Any]]:
     """A row for each loss; where the training does not reach one, `step` is None and nothing is recovered."""
     kind, (optimiser, start, *rate) = NETWORKS[case["network"]], case["recipe"].split(",")
-    root = {} if kind.data == "photos" else {"root": default_root(kind.data)}
+    root: dict[str, Any] = {} if kind.data == "photos" else {"root": default_root(kind.data)}
     images = datasets.load(kind.data, **root, count=case["count"], size=32, seed=case["seed"])
     torch.manual_seed(case["seed"])
     model = autoencoders.build(kind.architecture, shape_of(images.images), **kind.options)

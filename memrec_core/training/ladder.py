@@ -71,8 +71,8 @@ def train(
             from the highest to the lowest; adam's is looked at every tenth step, soap's at each.
         optimiser: one of RECIPES, adam or soap say; the architecture's own where left out. For a module from elsewhere
             that is soap where it has convolutions, otherwise adam.
-        start: one of STARTS, what is done to the network before the first step: built (nothing), mean, shifted or
-            centred; the architecture's own where left out, and built for a module from elsewhere.
+        start: one of STARTS, what is done to the network before the first step: built (nothing), mean, shifted,
+            centred or contracting; the architecture's own where left out, and built for a module from elsewhere.
         learning_rate: the optimiser's own where left out.
         batch_size: all images where left out.
         max_steps: after so many steps training is given up.

@@ -44,7 +44,7 @@ def test_convolutions_do_so_but_for_the_border():
     assert torch.allclose(found[..., inside, inside], expected[..., inside, inside], atol=1e-12)
 
 
-@pytest.mark.parametrize("start", ["mean", "shifted", "centred"])
+@pytest.mark.parametrize("start", ["mean", "shifted", "centred", "contracting"])
 def test_training_that_begins_from_the_mean_needs_fewer_steps(start: str):
     assert steps_to(3e-3, start=start) < 0.8 * steps_to(3e-3, start="built")
 
@@ -58,7 +58,20 @@ def test_each_start_is_another_one():
 
     found = {name: weights(name) for name in STARTS}
     assert torch.equal(found["built"], weights(None))
-    assert len({tuple(own.tolist()) for own in found.values()}) == len(STARTS) == 4
+    assert len({tuple(own.tolist()) for own in found.values()}) == len(STARTS) == 5
+
+
+@pytest.mark.parametrize("name", ["fc20", "unet"])
+def test_contracting_network_draws_images_together_more_than_a_centred_one(name: str):
+    def apart(start: str) -> float:
+        """How far what the network gives for two images is apart, beside the images themselves."""
+        model = network(name)
+        STARTS[start](model, IMAGES)
+        with torch.no_grad():
+            first, other = model(IMAGES[:2])
+        return ((first - other).norm() / (IMAGES[0] - IMAGES[1]).norm()).item()
+
+    assert apart("contracting") < apart("centred") / 1.5
 
 
 def test_resumed_training_does_not_start_anew(tmp_path: Path):
@@ -76,7 +89,7 @@ def test_images_that_are_all_one_can_be_started_from():
     assert reached[-1].loss <= 1e-3
 
 
-@pytest.mark.parametrize("start", ["mean", "shifted", "centred"])
+@pytest.mark.parametrize("start", ["mean", "shifted", "centred", "contracting"])
 def test_network_that_cannot_begin_there_is_told_so_and_left_as_it_is(start: str):
     model = network("tied")
     before = copy.deepcopy(model.state_dict())
