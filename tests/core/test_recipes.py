@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from memrec_core import autoencoders, training
 from memrec_core.autoencoders import ARCHITECTURES, Architecture
 from memrec_core.errors import TrainingError
+from memrec_core.training import RECIPES
 
-IMAGES = torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+# So dark that a loss is below that where the recipes' rates part from each other.
+IMAGES = 1e-3 * torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
 class Foreign(nn.Module):
@@ -35,17 +37,16 @@ def weights_after(make: Callable[[], nn.Module], **options: object) -> Tensor:
     ("make", "optimiser"),
     [
         (lambda: autoencoders.build("unet", (3, 4, 4), channels=[4, 4]), "soap"),
-        (lambda: autoencoders.build("fc10", (3, 4, 4), width=8), "adam"),
-        (lambda: autoencoders.build("tied", (3, 4, 4), width=8), "adam"),
+        (lambda: autoencoders.build("fc10", (3, 4, 4), width=8), "adam_quick"),
+        (lambda: autoencoders.build("tied", (3, 4, 4), activation="leaky_relu", width=8), "adam"),
         (lambda: Foreign(nn.Conv2d(3, 3, 3, padding=1)), "soap"),
-        (lambda: Foreign(nn.Linear(4, 4)), "adam"),
+        (lambda: Foreign(nn.Linear(4, 4, bias=False)), "adam"),
     ],
     ids=["unet", "fc10", "tied", "a convolution from elsewhere", "a matrix from elsewhere"],
 )
 def test_network_is_trained_with_its_own_optimiser(make: Callable[[], nn.Module], optimiser: str):
-    other = {"soap": "adam", "adam": "soap"}[optimiser]
-    assert torch.equal(weights_after(make), weights_after(make, optimiser=optimiser))
-    assert not torch.equal(weights_after(make), weights_after(make, optimiser=other))
+    own = weights_after(make)
+    assert [name for name in RECIPES if torch.equal(own, weights_after(make, optimiser=name))] == [optimiser]
 
 
 def test_network_that_joins_is_trained_with_the_optimiser_it_names():
