@@ -234,3 +234,34 @@ def test_control_set_of_nothing_but_copies_is_refused(tmp_path: Path):
     experiment = of_folder(train, control_root=str(fill(tmp_path / "control", 0, 1)))
     with pytest.raises(InputError, match=r"all its 2 control images are near-duplicates of training images"):
         read(experiment)
+
+
+def test_images_that_are_recovered_are_drawn_at_random_from_all_that_are_trained_on():
+    def loaded(seed: int, recover_count: int | None):
+        data = replace(photos, recover_count=recover_count)
+        return load_audit_set(data, seed)
+
+    photos = experiments.parse(FOLDERS.replace("image_folder, root: ROOT", "photos, count: 20, control_count: 3"), "f")
+    photos = photos.data[0]
+    whole, some = loaded(42, None).catalogue, loaded(42, 5).catalogue
+    assert (some.count("train"), some.count("control")) == (5, 3)
+    assert some.fingerprint("train") == whole.fingerprint("train")
+    assert len(loaded(42, 5).training_images()) == 20
+    assert {image.id for image in some.audited} <= {image.id for image in whole.audited}
+    assert some == loaded(42, 5).catalogue
+    drawn = [{image.id for image in loaded(42, count).catalogue.audited if image.split == "train"} for count in (5, 8)]
+    assert drawn[0] < drawn[1]
+    sentence = "data set photos: 5 of 20 training images are recovered, drawn at random (recover_count); the rates are of"
+    assert any(sentence in said for said in some.sentences("photos"))
+    assert list(whole.sentences("photos")) == []
+    with pytest.raises(InputError, match=r"recover_count is 21, and there are 20 different training images; set it to"):
+        loaded(42, 21)
+
+
+def test_draw_has_no_preference(tmp_path: Path):
+    """Each of eight images is among four that are drawn in about half of 200 seeds."""
+    photos = of_folder(fill(tmp_path / "pictures", *range(8)), recover_count=2).data[0]
+    images = [image for seed in range(200) for image in load_audit_set(photos, seed).catalogue.audited]
+    counts = np.unique([image.id for image in images if image.split == "train"], return_counts=True)[1]
+    assert counts.sum() == 400
+    assert counts.min() > 25

@@ -20,6 +20,8 @@ class Data:
         root: its folder or archive; None for one that has no place.
         control_root: that of the control images; None where they come from the same place.
         control_count: how many images that were not trained on; as many as `count` where it is None, 0 for none.
+        recover_count: how many of the training images are recovered, drawn at random; all where it is None. All are
+            trained on.
         keep_duplicates: whether control images that are near-duplicates of training images count as control all the
             same.
         options: what else the data set takes.
@@ -33,6 +35,7 @@ class Data:
     root: str | None = None
     control_root: str | None = None
     control_count: int | None = None
+    recover_count: int | None = None
     keep_duplicates: bool = False
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
 
@@ -47,6 +50,7 @@ class Data:
             "root": self.root,
             "control_root": self.control_root,
             "control_count": self.control_count,
+            "recover_count": self.recover_count,
             "keep_duplicates": self.keep_duplicates,
             **self.options,
         }

@@ -72,6 +72,7 @@ def _data(written: WrittenData) -> Data:
         root=written.root,
         control_root=written.control_root,
         control_count=written.control_count,
+        recover_count=written.recover_count,
         keep_duplicates=written.keep_duplicates,
         options=written.options,
     )

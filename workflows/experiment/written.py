@@ -68,6 +68,8 @@ class WrittenData(Section):
     control_root: Folder | None = None
     control_count: NotNegative | None = None
     """How many images that were not trained on; as many as `count` where it is left out, 0 for none."""
+    recover_count: Count | None = None
+    """How many of the training images are recovered, drawn at random by the seed; all where it is left out."""
     keep_duplicates: bool = False
     """Whether control images that are near-duplicates of training images count as control all the same."""
     options: dict[str, Option] = Field(default={})

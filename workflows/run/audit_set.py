@@ -13,6 +13,7 @@ from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
 from memrec_core.datasets.image_set import remarks_on_both
 from memrec_core.errors import InputError
+from memrec_core.seeding import generator
 from workflows.experiment.data import Data
 from workflows.run.catalogue import Catalogue, Image, check_same, examples
 
@@ -91,7 +92,8 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
     images = [image for split, own in splits.items() for image in images_of(split, own)]
     pixels = torch.cat([own.images for own in splits.values()])
     if kept is None:
-        catalogue = Catalogue(tuple(_without_copies(images, pixels, data)), _remarks(splits, data))
+        images = _drawn(_without_copies(images, pixels, data), data, seed)
+        catalogue = Catalogue(tuple(images), _remarks(splits, data))
     else:
         check_same(run, data.label, kept.images, images)
         _check_duplicates(data, kept, run)
@@ -147,6 +149,22 @@ def _without_copies(images: list[Image], pixels: Tensor, data: Data) -> list[Ima
         for place, first in zip(own, own[near_duplicates(pixels[own])], strict=True):
             if first != place:
                 images[place] = images[place]._replace(copy_of=images[first].name, audited=False)
+    return images
+
+
+def _drawn(images: list[Image], data: Data, seed: int) -> list[Image]:
+    """The images, of whose training images as many are audited as the data set says, drawn at random."""
+    if data.recover_count is None:
+        return images
+    places = [place for place, image in enumerate(images) if image.split == "train" and image.audited]
+    if data.recover_count > len(places):
+        raise InputError(
+            f"data set {data.label}: recover_count is {data.recover_count}, and there are {len(places)} different "
+            f"training images; set it to {len(places)} or fewer, or leave it out to recover all"
+        )
+    order = torch.randperm(len(places), generator=generator(seed, "recovered")).tolist()
+    for i in order[data.recover_count :]:
+        images[places[i]] = images[places[i]]._replace(audited=False)
     return images
 
 

@@ -15,7 +15,7 @@ from memrec_core.errors import InputError, shown_name
 class Image(NamedTuple):
     """An image that was read. `digest` is that of its pixels, `copy_of` the first image (split/id) that it is a
     near-duplicate of, None where there is none. One that is not `audited` stands in no result: a copy, whose picture
-    counts once, or a control image that the network has seen."""
+    counts once, a control image that the network has seen, or a training image that was not drawn."""
 
     split: str
     id: str
@@ -84,6 +84,11 @@ class Catalogue:
         """What a reader of the run's figures must know of the data set, which the experiment calls `label`."""
         for remark in self.remarks:
             yield f"data set {label}: {remark}"
+        if not_drawn := self.not_drawn():
+            yield (
+                f"data set {label}: {self.count('train'):,} of {self.count('train') + not_drawn:,} training images are "
+                "recovered, drawn at random (recover_count); the rates are of these"
+            )
         for split, words in (("train", "training"), ("control", "control")):
             if own := [image for image in self._copies() if image.split == split]:
                 yield (
@@ -119,6 +124,10 @@ class Catalogue:
     def copies(self, split: str) -> int:
         """How many of a split's images count with another one of it."""
         return sum(image.split == split for image in self._copies())
+
+    def not_drawn(self) -> int:
+        """How many training images count, and are not recovered all the same: others were drawn."""
+        return sum(not image.audited and image.copy_of is None for image in self.images)
 
     def count(self, split: str) -> int:
         """How many of a split's images are audited."""
