@@ -105,16 +105,23 @@ def try_once(
     weights = rule.first(y, attempt)
     limited = weights * believed
     s = v = start_of(y, limited, attempt)
+    pull = pull_of_data(limited, attempt.gamma)
     for iteration in range(1, attempt.iterations + 1):
         v = f(s)
         if rule.estimates and (iteration % every == 0 or iteration == attempt.iterations):
             weights = rule.weights(y, v, weights, attempt, iteration / attempt.iterations)
             limited = weights * believed
+            pull = pull_of_data(limited, attempt.gamma)
             if not carried:
                 s = start_of(y, limited, attempt)
                 continue
-        advance(s, v, y, limited / (limited + attempt.gamma / 2))
+        advance(s, v, y, pull)
     return rule.settle(f, y, v, weights)
+
+
+def pull_of_data(weights: Tensor, gamma: float) -> Tensor:
+    """The weight of y beside v - u in (17), w / (w + gamma/2)."""
+    return weights / (weights + gamma / 2)
 
 
 def start_of(y: Tensor, weights: Tensor, attempt: Attempt) -> Tensor:

