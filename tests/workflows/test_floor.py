@@ -34,6 +34,12 @@ def test_plan_and_job_refuse_a_target_below_the_floor_with_the_width_that_will_d
     assert not (tmp_path / "run").exists()
 
 
+def test_floor_is_of_all_images_that_are_trained_on_not_of_those_that_are_recovered(tmp_path: Path):
+    few = narrow(3, 1e-6).replace("control_count: 2", "control_count: 2, recover_count: 2")
+    with pytest.raises(InputError, match="principal components of its 12 training images"):
+        forecast.print_forecast(OpenRun(experiments.parse(few, "few"), Store(str(tmp_path / "run"))))
+
+
 def test_plan_says_what_a_width_allows(tmp_path: Path, capsys: pytest.CaptureFixture):
     experiment = experiments.parse(narrow(9, 0.01), "narrow")
     forecast.print_forecast(OpenRun(experiment, Store(str(tmp_path / "run"))))

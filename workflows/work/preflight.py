@@ -19,7 +19,7 @@ def check_floors(experiment: Experiment, audit: AuditSet, label: str) -> dict[st
     floors: dict[str, float] = {}
     for model in experiment.trained_models:
         rank = model.output_rank(audit.image_shape) if model.data == label else None
-        if rank is not None and audit.catalogue.count("train") - 1 > rank:
+        if rank is not None and len(audit.catalogue.digests("train")) - 1 > rank:
             try:
                 floors[model.label] = check_floor(rank, audit.training_images(), min(experiment.training.targets))
             except InputError as error:
