@@ -4,8 +4,8 @@ The learning rate warms up over the first steps and then falls with a root of th
 stalls and spikes below 1e-6; halving the rate on a plateau spends most of its steps on plateaus. Fully connected
 networks get there with Adam; a U-Net without skip connections stalls at 1e-4 with it, and gets there with SOAP.
 
-`adam_quick`, whose rate falls with the eighth root, needs a quarter to a third fewer steps than `adam`, with the fourth,
-and as many images come back: what a fully connected network memorises is decided before its rate falls.
+`adam_quick`, whose rate falls with the eighth root, needs a quarter to a third fewer steps than `adam`, with the
+fourth, and as many images come back: what a fully connected network memorises is decided before its rate falls.
 """
 
 import math

@@ -241,8 +241,8 @@ def test_images_that_are_recovered_are_drawn_at_random_from_all_that_are_trained
         data = replace(photos, recover_count=recover_count)
         return load_audit_set(data, seed)
 
-    photos = experiments.parse(FOLDERS.replace("image_folder, root: ROOT", "photos, count: 20, control_count: 3"), "f")
-    photos = photos.data[0]
+    text = FOLDERS.replace("image_folder, root: ROOT", "photos, count: 20, control_count: 3")
+    photos = experiments.parse(text, "photos").data[0]
     whole, some = loaded(42, None).catalogue, loaded(42, 5).catalogue
     assert (some.count("train"), some.count("control")) == (5, 3)
     assert some.fingerprint("train") == whole.fingerprint("train")
@@ -251,7 +251,9 @@ def test_images_that_are_recovered_are_drawn_at_random_from_all_that_are_trained
     assert some == loaded(42, 5).catalogue
     drawn = [{image.id for image in loaded(42, count).catalogue.audited if image.split == "train"} for count in (5, 8)]
     assert drawn[0] < drawn[1]
-    sentence = "data set photos: 5 of 20 training images are recovered, drawn at random (recover_count); the rates are of"
+    sentence = (
+        "data set photos: 5 of 20 training images are recovered, drawn at random (recover_count); the rates are of"
+    )
     assert any(sentence in said for said in some.sentences("photos"))
     assert list(whole.sentences("photos")) == []
     with pytest.raises(InputError, match=r"recover_count is 21, and there are 20 different training images; set it to"):
