@@ -15,8 +15,10 @@ from tests.audits import ATTACKS, made
 from tests.browser import Browser, a_browser
 from tests.conftest import SMALL, make_run
 from tests.pictures import write_photos
+from workflows.duration import duration
 from workflows.experiment import loading as experiments
 from workflows.report import write_report
+from workflows.run.opened import open_run
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
 from workflows.run.run import Run
@@ -92,6 +94,14 @@ def test_verdict_is_the_most_that_came_back(browser: Browser, page: Path, undist
     assert f"{100 * most[f'{kind}_low']:.3g} to" in sentence
     assert "of 6 others (" in sentence
     assert f"the most of {len(trained)} combinations" in browser.one("#verdict").text
+
+
+def test_page_says_how_long_drivers_have_worked(browser: Browser, page: Path, undisturbed: Path):
+    seconds = open_run(undisturbed).status().seconds
+    assert seconds is not None
+    assert seconds > 3
+    browser.open(page)
+    assert f"Duration\n{duration(seconds)} in which a driver was at work" in browser.one("#making").text
 
 
 def test_charts_have_words_and_tables_that_say_what_the_rates_are(browser: Browser, page: Path, undisturbed: Path):
