@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from memrec_core import datasets
 from memrec_core.errors import InputError
 from memrec_core.metrics import paired_difference, rate_difference
+from tests.browser import a_browser
 from tests.conftest import make_run
 from workflows.comparison.compared import Comparison, compare
 from workflows.comparison.matching import KEY
@@ -191,6 +193,18 @@ def test_page_stands_alone_and_hostile_names_stay_text(pair: Comparison):
     assert "http" not in page
     assert page.count("&lt;script&gt;") > 5
     assert tags.tags.count("svg") > 5
+
+
+def test_page_has_no_serious_barrier_in_any_scheme_and_fits_the_window(pair: Comparison, tmp_path: Path):
+    page = tmp_path / "page.html"
+    page.write_text(page_of(pair), encoding="utf-8")
+    with a_browser(tmp_path / "profile") as browser:
+        for width, scheme in product((1280, 390), ("light", "dark")):
+            browser.open(page, width=width, scheme=scheme)
+            assert not browser.is_wider_than_the_window(), width
+            assert browser.complaints() == []
+            assert browser.requests() == []
+            assert browser.violations() == [], (width, scheme)
 
 
 def test_mistakes_are_answered_in_a_sentence(made: Path, tmp_path: Path, memrec):
