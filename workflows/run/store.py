@@ -16,7 +16,7 @@ claims.parquet                 how right methods are about their results; not th
 audit.json                     what follows from the results, of an audit's run
 report/index.html              the page
 report/images.csv              each image, and how often it came back
-report/pictures/               pages of all pictures, where they were asked for
+report/pictures/               pages of all pictures, where they were asked for; units.txt says of which results
 """
 
 import io
