@@ -20,6 +20,7 @@ from tests.conftest import make_run
 from workflows.comparison.compared import Comparison, compare
 from workflows.comparison.matching import KEY
 from workflows.comparison.page import page_of
+from workflows.comparison.words import summary_of
 from workflows.experiment import loading as experiments
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
@@ -166,6 +167,21 @@ def test_documents_and_the_terminal_say_the_same(made: Path, runs, pair: Compari
     assert said in files[3].read_text()
     printed = memrec("compare", made / "a", made / "b", "--csv", "-")
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(printed.out)), table)
+
+
+def test_summary_counts_the_differences_that_are_told_from_0(pair: Comparison):
+    signs = [(0.2, 0.6), (-0.9, -0.6), (-0.5, -0.1), (-0.1, 0.2)]
+    rows = pair.differences.query("kind == 'accurate' and split == 'train' and method != 'biharmonic'").head(4)
+    low, high = zip(*signs, strict=True)
+    rows = rows.assign(difference_low=low, difference_high=high, difference=[(a + b) / 2 for a, b in signs])
+    said = summary_of(pair, rows)
+    assert said.startswith(
+        "Of 4 rates of training images, B has 1 higher than A and 2 lower; of 1 the difference may be 0."
+    )
+    second = rows.iloc[1]
+    where = f"{pair.titles[second['method']]}, center, train loss {second['target_loss']:.0e}"
+    assert said.endswith(f"The largest difference, in points: -75 (-90 to -60), {where}.")
+    assert "largest" not in summary_of(pair, rows.tail(1))
 
 
 class Tags(HTMLParser):

@@ -1,4 +1,4 @@
-"""The pages of all pictures, beside the run's page: report/pictures. They stay as long as they are of the run's results."""
+"""The pages of all pictures, beside the run's page: report/pictures. They stay as long as the results do."""
 
 from collections.abc import Sequence
 
