@@ -190,6 +190,31 @@ def test_any_image_is_found_by_its_name(browser: Browser, page: Path, undisturbe
     assert all(name in card for card in cards(browser))
 
 
+def test_image_that_the_chips_leave_out_is_a_click_away(browser: Browser, page: Path, undisturbed: Path):
+    name = best(undisturbed, split="control").index[0][0]
+    browser.open(page)
+    browser.choose("mask", "center")
+    browser.one("input[name=find]").send_keys(name)
+    assert cards(browser) == []
+    assert "some fit others" in browser.one("#count").text
+    browser.run("arguments[0].click()", browser.one("#widen"))
+    assert len(cards(browser)) == 2
+    assert all(name in card for card in cards(browser))
+    assert not browser.one("#widen").is_displayed()
+    browser.one("input[name=find]").send_keys("-of-nothing")
+    assert browser.one("#count").text == "None fits the choices above."
+    assert not browser.one("#widen").is_displayed()
+
+
+def test_verdict_comes_before_everything_else_on_the_first_screen(browser: Browser, page: Path):
+    for width in WIDTHS:
+        browser.open(page, width=width)
+        place = "return document.querySelector(arguments[0]).getBoundingClientRect()"
+        verdict, links = (browser.run(place, selector) for selector in ("#verdict .bars", "nav"))
+        assert verdict["bottom"] < 720
+        assert verdict["bottom"] < links["top"]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pictures_are_walked_with_the_keys_alone(browser: Browser, page: Path, width: int):
     browser.open(page, width=width)

@@ -32,7 +32,7 @@ TEMPLATE = """
 <label class="find">Image
 <input type="search" name="find" placeholder="part of its id or label" autocomplete="off"></label>
 </form>
-<p class="js" id="count" role="status"></p>
+<p class="js"><span id="count" role="status"></span> <button type="button" id="widen" hidden>Show them</button></p>
 <div class="grid" id="grid">
 {% macro tile(card, place, words, outcome="") %}
 <span{% if outcome %} class="{{ outcome }}"{% endif %}><i class="tile s{{ card.sheet }} p{{ place }}"></i>
