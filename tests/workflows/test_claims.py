@@ -210,7 +210,7 @@ def test_page_says_how_right_the_claims_are(run: OpenRun):
         assert (shown == "") == (total == 0)
         if total:
             assert shown.startswith(f"{percent(right / total)}\u00a0% (")
-            assert shown.endswith(f"), {right}/{total}")
+            assert shown.endswith(f"),\u00a0{right}/{total}")
 
 
 def test_folder_of_which_one_may_only_read_shows_the_claims_too(run: OpenRun, memrec, monkeypatch):

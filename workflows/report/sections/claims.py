@@ -58,4 +58,4 @@ def _share(row: dict, name: str, right: int, total: int) -> str:
     """A share with its interval, and of how many; nothing where it is of none."""
     if not total or pd.isna(row[name]):
         return ""
-    return f"{in_one_line(share(row[name], row[f'{name}_low'], row[f'{name}_high']))}, {right}/{total}"
+    return f"{in_one_line(share(row[name], row[f'{name}_low'], row[f'{name}_high']))},\u00a0{right}/{total}"

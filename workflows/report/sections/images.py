@@ -67,13 +67,13 @@ def _table(facts: Facts, model: str, back: pd.DataFrame) -> Table:
         rows.append(
             [
                 Cell(row["image_id"], link=link_to(*key) if key in shown else None),
-                SPLITS[row["split"]],
-                "" if pd.isna(row["label"]) else row["label"],
                 Cell(f"{row['accurate']} of {row['attacks']}", int(row["accurate"])),
                 Cell(f"{row['approximate']} of {row['attacks']}", int(row["approximate"])),
                 Cell(power(row["best_mse"]), float(row["best_mse"])),
                 f"{facts.titles[row['best_method']]}, {row['best_degradation']}",
+                SPLITS[row["split"]],
+                "" if pd.isna(row["label"]) else row["label"],
             ]
         )
-    columns = ["image", "split", "label", "exactly by", "approximately by", "smallest MSE", "by the attack"]
+    columns = ["image", "exactly by", "approximately by", "smallest MSE", "by the attack", "split", "label"]
     return Table(f"Images that came back, {model}", columns, rows, sortable=True)
