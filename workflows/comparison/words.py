@@ -63,10 +63,10 @@ def summary_of(comparison: Comparison, rows: pd.DataFrame) -> str:
     words = f"Of {total} rates of training images, {told}; of {total - len(sure)} the difference may be 0."
     if sure.empty:
         return words
-    largest = sure.loc[sure["difference"].abs().idxmax()]
+    largest = max(sure.to_dict("records"), key=lambda row: abs(row["difference"]))
     loss = "" if pd.isna(largest["target_loss"]) else f", train loss {loss_words(largest['target_loss'])}"
     where = f"{comparison.titles[largest['method']]}, {largest['degradation']}{loss}"
-    return f"{words} The largest difference, in points: {difference_words(largest.to_dict())}, {where}."
+    return f"{words} The largest difference, in points: {difference_words(largest)}, {where}."
 
 
 def groups_of(comparison: Comparison, kind: str) -> Iterator[Group]:
