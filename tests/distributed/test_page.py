@@ -99,7 +99,7 @@ def test_verdict_is_the_most_that_came_back(browser: Browser, page: Path, undist
 def test_page_says_how_long_drivers_have_worked(browser: Browser, page: Path, undisturbed: Path):
     seconds = open_run(undisturbed).status().seconds
     assert seconds is not None
-    assert seconds > 3
+    assert seconds > 1
     browser.open(page)
     assert f"Duration\n{duration(seconds)} in which a driver was at work" in browser.one("#making").text
 
