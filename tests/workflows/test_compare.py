@@ -3,8 +3,8 @@
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 from memrec_core import datasets
 from memrec_core.errors import InputError
 from memrec_core.metrics import paired_difference, rate_difference
-from tests.browser import a_browser
+from tests.browser import Browser, a_browser
 from tests.conftest import make_run
 from workflows.comparison.compared import Comparison, compare
 from workflows.comparison.matching import KEY
@@ -211,16 +211,32 @@ def test_page_stands_alone_and_hostile_names_stay_text(pair: Comparison):
     assert tags.tags.count("svg") > 5
 
 
-def test_page_has_no_serious_barrier_in_any_scheme_and_fits_the_window(pair: Comparison, tmp_path: Path):
-    page = tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with a_browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(pair: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    page = tmp_path_factory.mktemp("page") / "page.html"
     page.write_text(page_of(pair), encoding="utf-8")
-    with a_browser(tmp_path / "profile") as browser:
-        for width, scheme in product((1280, 390), ("light", "dark")):
-            browser.open(page, width=width, scheme=scheme)
-            assert not browser.is_wider_than_the_window(), width
-            assert browser.complaints() == []
-            assert browser.requests() == []
-            assert browser.violations() == [], (width, scheme)
+    return page
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_fits_the_window_and_asks_for_nothing(browser: Browser, page: Path, width: int):
+    browser.open(page, width=width)
+    assert not browser.is_wider_than_the_window()
+    assert browser.complaints() == []
+    assert browser.requests() == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_barrier(browser: Browser, page: Path, width: int, scheme: str):
+    browser.open(page, width=width, scheme=scheme)
+    assert browser.violations() == []
 
 
 def test_mistakes_are_answered_in_a_sentence(made: Path, tmp_path: Path, memrec):
