@@ -1,7 +1,7 @@
 """memrec against the limit of the machine and against what else one could use: `make bench`.
 
     python -m benchmarks [limit] [batches] [rivals] [adaptive] [training] [ray_costs] [ray_data] [simulation]
-                         [memory] [aggregation] [page] [object_store] [demo]
+                         [memory] [aggregation] [page] [answers] [object_store] [demo]
 
 runs those named, all where none is; it prints one table, and keeps it in benchmarks/results.json. Leave the machine
 alone while it runs.
@@ -24,7 +24,7 @@ from memrec_core.torchvision_import import import_torchvision
 
 SECTIONS = [
     *("limit", "batches", "rivals", "adaptive", "training", "ray_costs", "ray_data", "simulation", "memory"),
-    *("aggregation", "page", "object_store", "demo"),
+    *("aggregation", "page", "answers", "object_store", "demo"),
 ]
 RESULTS = Path(__file__).parent / "results.json"
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 import tempfile
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image as Pixels
 
+from benchmarks.processes import measured
 from benchmarks.rows import Row
 from workflows.experiment.loading import experiment_from
 from workflows.run import planning
@@ -40,34 +40,32 @@ class Shape(NamedTuple):
 
 LARGE = Shape(25_000, 6, 167, 25_000)
 AGGREGATE = """
-import resource, sys, time
+import sys, time
 began = time.perf_counter()
 import workflows
 from workflows.run.rates import aggregate
 rates = aggregate(workflows.open_run(sys.argv[1]))
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, rates["images"].sum())
+print(time.perf_counter() - began, rates["images"].sum())
 """
 
 
 def rows() -> list[Row]:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         written = write_run(Store(folder))
-        called = subprocess.run(
-            [sys.executable, "-c", AGGREGATE, folder], capture_output=True, text=True, check=True, timeout=1800
-        )
-    took, peak, counted = map(float, called.stdout.splitlines()[-1].split())
+        called = measured([sys.executable, "-c", AGGREGATE, folder])
+    took, counted = map(float, called.printed.splitlines()[-1].split())
     if counted != written:
         raise AssertionError(f"{counted} of {written} rows were aggregated")
-    what = f"aggregation of {written / 1e6:.0f} million rows"
+    what, note = f"aggregation of {written / 1e6:.0f} million rows", "rival: what is allowed"
     return [
-        Row(f"{what}: time", took, 60.0, took / 60, 1.0, at_most=True, note="rival: what is allowed"),
-        Row(f"{what}: peak memory", peak, 2.0, peak / 2, 1.0, at_most=True, unit="GiB", note="rival: what is allowed"),
+        Row(f"{what}: time", took, 60.0, took / 60, 1.0, at_most=True, note=note),
+        Row(f"{what}: peak memory", called.peak, 2.0, called.peak / 2, 1.0, at_most=True, unit="GiB", note=note),
     ]
 
 
-def write_run(store: Store, shape: Shape = LARGE) -> int:
-    """A run as it would be, of pictures that are gone by now, with measured columns that are drawn at random; returns
-    how many rows it has."""
+def write_run(store: Store, shape: Shape = LARGE, seed: int = 42) -> int:
+    """A run as it would be, of pictures that are gone by now, with measured columns that are drawn at random, from a
+    `seed`; returns how many rows it has."""
     experiment = experiment_from(
         {
             "name": "synthetic",
@@ -102,7 +100,7 @@ def write_run(store: Store, shape: Shape = LARGE) -> int:
         entry |= {**model.described(experiment.seed), "trained_on": catalogue.fingerprint("train")}
         store.write(sidecar_file(checkpoint_file(model.label, target)), json.dumps(entry).encode())
     units, _ = with_checkpoints(plan.units, digests)
-    random = np.random.default_rng(42)
+    random = np.random.default_rng(seed)
     for unit in units:
         store.write_table(unit.file, table(unit, images[unit.start : unit.stop], random, pictured(catalogue, unit)))
     return sum(map(len, units))

@@ -1,7 +1,6 @@
 """The page of a run of 25,000 images under 6 masks at 5 checkpoints: its time, its size, and how soon it opens."""
 
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,18 +10,19 @@ from selenium import webdriver
 
 import workflows
 from benchmarks.aggregation import Shape, write_run
+from benchmarks.processes import measured
 from benchmarks.rows import Row
 from workflows.run.rates import aggregate
 from workflows.run.store import REPORT, Store
 
 LARGE = Shape(25_000, 6, 5, 25_000, control=1000, pictures=100)
 REPORTED = """
-import resource, sys, time
+import sys, time
 began = time.perf_counter()
 import workflows
 from workflows.report import write_report
 write_report(workflows.open_run(sys.argv[1]))
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(time.perf_counter() - began)
 """
 
 
@@ -30,10 +30,8 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         write_run(Store(folder), LARGE)
         aggregate(workflows.open_run(folder))
-        called = subprocess.run(
-            [sys.executable, "-c", REPORTED, folder], capture_output=True, text=True, check=True, timeout=1800
-        )
-        took, peak = map(float, called.stdout.splitlines()[-1].split())
+        called = measured([sys.executable, "-c", REPORTED, folder])
+        took, peak = float(called.printed.splitlines()[-1]), called.peak
         page = Path(folder, REPORT)
         size, opened = page.stat().st_size / 1e6, _opened(page)
     what, note = "the page of 25,000 images, 6 masks, 5 checkpoints", "rival: what is allowed"

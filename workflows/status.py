@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from workflows.duration import duration
 from workflows.run.opened import OpenRun
 from workflows.terminal import console, say
 
@@ -18,7 +19,8 @@ def print_status(run: OpenRun, verify: bool = False) -> None:
     table.add_row("rates", *_counts(int(status.has_rates), 1))
     table.add_row("page", *_counts(int(status.has_page), 1))
     console.print(table)
-    for sentence in filter(None, [status.driver, *status.remarks]):
+    worked = "" if status.seconds is None else f"drivers have worked on it for {duration(status.seconds)} altogether"
+    for sentence in filter(None, [status.driver, worked, *status.remarks]):
         say(sentence)
     for name in status.stray:
         say(f"damaged, or not of this run's plan: {name}")

@@ -1,6 +1,7 @@
 """A run whose parts are killed: the same rows in the end, and nothing done twice that was done."""
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.conftest import SMALL, results
 from tests.distributed.conftest import Job, trained
+from workflows import open_run
 
 
 def checkpoints(job: Job) -> int:
@@ -24,16 +26,26 @@ MOMENTS: dict[str, Callable[[Job], bool]] = {
 @pytest.mark.long
 def test_killed_at_any_moment_and_started_again_ends_with_the_same_rows(start, undisturbed: Path, tmp_path: Path):
     done: dict[Path, int] = {}
+    worked, began = [0.0], time.monotonic()
     for number, (moment, happened) in enumerate(MOMENTS.items()):
         job = start(tmp_path / "run", local=number == 1)  # whose nodes go with their driver; others outlive it
         job.wait_for(lambda happened=happened, job=job: happened(job))
         job.kill()
         assert {path: path.stat().st_mtime_ns for path in done} == done, f"work was redone before {moment}"
         done = {path: path.stat().st_mtime_ns for path in job.units()}
+        worked.append(seconds_worked(job))
     last = start(tmp_path / "run")
     assert last.wait() == 0, last.log.read_text()
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert results(tmp_path / "run").equals(results(undisturbed))
+    worked.append(seconds_worked(last))
+    assert worked == sorted(worked)
+    assert worked[-2] < worked[-1] < time.monotonic() - began
+
+
+def seconds_worked(job: Job) -> float:
+    """Of all drivers so far; the first one may have been killed before it said anything."""
+    return open_run(job.run).status().seconds or 0.0
 
 
 def test_terminated_run_ends_with_a_sentence(start, undisturbed: Path, tmp_path: Path):

@@ -15,8 +15,10 @@ from tests.audits import ATTACKS, made
 from tests.browser import Browser, a_browser
 from tests.conftest import SMALL, make_run
 from tests.pictures import write_photos
+from workflows.duration import duration
 from workflows.experiment import loading as experiments
 from workflows.report import write_report
+from workflows.run.opened import open_run
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
 from workflows.run.run import Run
@@ -92,6 +94,14 @@ def test_verdict_is_the_most_that_came_back(browser: Browser, page: Path, undist
     assert f"{100 * most[f'{kind}_low']:.3g} to" in sentence
     assert "of 6 others (" in sentence
     assert f"the most of {len(trained)} combinations" in browser.one("#verdict").text
+
+
+def test_page_says_how_long_drivers_have_worked(browser: Browser, page: Path, undisturbed: Path):
+    seconds = open_run(undisturbed).status().seconds
+    assert seconds is not None
+    assert seconds > 1
+    browser.open(page)
+    assert f"Duration\n{duration(seconds)} in which a driver was at work" in browser.one("#making").text
 
 
 def test_charts_have_words_and_tables_that_say_what_the_rates_are(browser: Browser, page: Path, undisturbed: Path):
@@ -178,6 +188,31 @@ def test_any_image_is_found_by_its_name(browser: Browser, page: Path, undisturbe
     browser.one("input[name=find]").send_keys(name)
     assert len(cards(browser)) == 2
     assert all(name in card for card in cards(browser))
+
+
+def test_image_that_the_chips_leave_out_is_a_click_away(browser: Browser, page: Path, undisturbed: Path):
+    name = best(undisturbed, split="control").index[0][0]
+    browser.open(page)
+    browser.choose("mask", "center")
+    browser.one("input[name=find]").send_keys(name)
+    assert cards(browser) == []
+    assert "some fit others" in browser.one("#count").text
+    browser.run("arguments[0].click()", browser.one("#widen"))
+    assert len(cards(browser)) == 2
+    assert all(name in card for card in cards(browser))
+    assert not browser.one("#widen").is_displayed()
+    browser.one("input[name=find]").send_keys("-of-nothing")
+    assert browser.one("#count").text == "None fits the choices above."
+    assert not browser.one("#widen").is_displayed()
+
+
+def test_verdict_comes_before_everything_else_on_the_first_screen(browser: Browser, page: Path):
+    for width in WIDTHS:
+        browser.open(page, width=width)
+        place = "return document.querySelector(arguments[0]).getBoundingClientRect()"
+        verdict, links = (browser.run(place, selector) for selector in ("#verdict .bars", "nav"))
+        assert verdict["bottom"] < 720
+        assert verdict["bottom"] < links["top"]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from PIL import Image
 from memrec_core import datasets
 from memrec_core.errors import InputError
 from memrec_core.metrics import paired_difference, rate_difference
+from tests.browser import Browser, a_browser
 from tests.conftest import make_run
 from workflows.comparison.compared import Comparison, compare
 from workflows.comparison.matching import KEY
 from workflows.comparison.page import page_of
+from workflows.comparison.words import summary_of
 from workflows.experiment import loading as experiments
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
@@ -166,6 +169,21 @@ def test_documents_and_the_terminal_say_the_same(made: Path, runs, pair: Compari
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(printed.out)), table)
 
 
+def test_summary_counts_the_differences_that_are_told_from_0(pair: Comparison):
+    signs = [(0.2, 0.6), (-0.9, -0.6), (-0.5, -0.1), (-0.1, 0.2)]
+    rows = pair.differences.query("kind == 'accurate' and split == 'train' and method != 'biharmonic'").head(4)
+    low, high = zip(*signs, strict=True)
+    rows = rows.assign(difference_low=low, difference_high=high, difference=[(a + b) / 2 for a, b in signs])
+    said = summary_of(pair, rows)
+    assert said.startswith(
+        "Of 4 rates of training images, B has 1 higher than A and 2 lower; of 1 the difference may be 0."
+    )
+    second = rows.to_dict("records")[1]
+    where = f"{pair.titles[second['method']]}, center, train loss {second['target_loss']:.0e}"
+    assert said.endswith(f"The largest difference, in points: -75 (-90 to -60), {where}.")
+    assert "largest" not in summary_of(pair, rows.tail(1))
+
+
 class Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -191,6 +209,34 @@ def test_page_stands_alone_and_hostile_names_stay_text(pair: Comparison):
     assert "http" not in page
     assert page.count("&lt;script&gt;") > 5
     assert tags.tags.count("svg") > 5
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with a_browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(pair: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    page = tmp_path_factory.mktemp("page") / "page.html"
+    page.write_text(page_of(pair), encoding="utf-8")
+    return page
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_fits_the_window_and_asks_for_nothing(browser: Browser, page: Path, width: int):
+    browser.open(page, width=width)
+    assert not browser.is_wider_than_the_window()
+    assert browser.complaints() == []
+    assert browser.requests() == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_barrier(browser: Browser, page: Path, width: int, scheme: str):
+    browser.open(page, width=width, scheme=scheme)
+    assert browser.violations() == []
 
 
 def test_mistakes_are_answered_in_a_sentence(made: Path, tmp_path: Path, memrec):

@@ -68,6 +68,7 @@ def test_run_of_the_fixed_schema_is_reported_from_its_own_rates(memrec, fixed: P
     page = (fixed / "report/index.html").read_text()
     assert "Incomplete:" not in page
     assert "Nothing is known" not in page
+    assert "<dt>Duration</dt><dd>not recorded</dd>" in page
     assert page.count('<article class="card">') == 2 * 2  # masks, images of both splits
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,39 @@ def test_pages_of_pictures_that_are_no_longer_asked_for_do_not_stay(run: OpenRun
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.write_text("of before")
     write_report(run, pictured=True)
-    assert [path.name for path in stale.parent.iterdir()] == ["0001.html"]
+    assert sorted(path.name for path in stale.parent.iterdir()) == ["0001.html", "units.txt"]
+
+
+def test_pages_of_pictures_stay_and_are_linked_as_long_as_they_are_of_the_runs_results(
+    memrec, run: OpenRun, tmp_path: Path
+):
+    copy = Path(shutil.copytree(run.store.location, tmp_path / "copy"))
+    page, pictures = copy / "report" / "index.html", copy / "report" / "pictures" / "0001.html"
+    link = '<a href="pictures/0001.html">'
+    assert memrec("report", copy, "--all-pictures").status == 0
+    written = pictures.read_bytes()
+    again = memrec("report", copy)
+    assert link in page.read_text()
+    assert pictures.read_bytes() == written
+    assert "is removed" not in again.out
+    next(copy.glob("recovery/fc10*/**/*.parquet")).unlink()
+    assert memrec("aggregate", copy).status == 0
+    after = memrec("report", copy)
+    assert after.out.startswith(
+        f"{copy}/report/pictures was of other results, or of an earlier revision, and is removed;"
+    )
+    assert link not in page.read_text()
+    assert [*pictures.parent.iterdir()] == []
+
+
+def test_pages_of_pictures_of_an_earlier_revision_do_not_stay(memrec, run: OpenRun, tmp_path: Path):
+    copy = Path(shutil.copytree(run.store.location, tmp_path / "copy"))
+    pictures = copy / "report" / "pictures"
+    shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir(parents=True)
+    (pictures / "0001.html").write_text("of before")
+    assert "is removed" in memrec("report", copy).out
+    assert [*pictures.iterdir()] == []
 
 
 def test_run_without_pictures_has_no_gallery(tmp_path: Path):

@@ -14,6 +14,7 @@ from workflows.comparison.words import (
     named,
     quiet_words,
     rate_words,
+    summary_of,
     worth_a_line,
 )
 
@@ -44,13 +45,14 @@ def page_of(comparison: Comparison) -> str:
 
 
 def _section(comparison: Comparison, name: str, kind: str) -> dict[str, Any]:
-    """The table of a run and a kind of recovery."""
+    """The table of a run and a kind of recovery; the network is in it where there are several."""
     rows = comparison.differences
+    several = rows["model"].nunique() > 1
     rows = rows[(rows["run"] == name) & (rows["kind"] == kind)]
     entries = [
         {
             "key": [
-                row["model"],
+                *([row["model"]] if several else []),
                 loss_words(row["target_loss"]),
                 row["degradation"],
                 comparison.titles[row["method"]],
@@ -66,7 +68,15 @@ def _section(comparison: Comparison, name: str, kind: str) -> dict[str, Any]:
         }
         for row in worth_a_line(rows).to_dict("records")
     ]
-    return {"name": name, "kind": kind, "threshold": f"{KINDS[kind]:g}", "rows": entries, "quiet": quiet_words(rows)}
+    return {
+        "name": name,
+        "kind": kind,
+        "summary": summary_of(comparison, rows) if (rows["split"] == "train").any() else "",
+        "threshold": f"{KINDS[kind]:g}",
+        "titles": [*(["network"] if several else []), "train loss", "degradation", "method", "split"],
+        "rows": entries,
+        "quiet": quiet_words(rows),
+    }
 
 
 def _place(difference: float) -> float:

@@ -12,6 +12,7 @@ from workflows.comparison.words import (
     named,
     quiet_words,
     rate_words,
+    summary_of,
     worth_a_line,
 )
 from workflows.terminal import plain, print_whole, say
@@ -34,6 +35,8 @@ def print_comparison(comparison: Comparison) -> None:
 def _print_differences(comparison: Comparison, name: str) -> None:
     rows = comparison.differences
     rows = rows[(rows["run"] == name) & (rows["kind"] == KIND)]
+    if (rows["split"] == "train").any():
+        say(f"\n{summary_of(comparison, rows)}")
     for model, of_model in rows.groupby("model", sort=False):
         say(f"\n{model}: {KIND} recovery, % of the images (95 % interval)")
         table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)

@@ -53,6 +53,22 @@ def quiet_words(differences: pd.DataFrame) -> str:
     return f"In {quiet} more {rows}, of control images, none came back in either run." if quiet else ""
 
 
+def summary_of(comparison: Comparison, rows: pd.DataFrame) -> str:
+    """Of the rows of a run and a kind, those of training images: in how many more came back, in how many fewer, as far
+    as intervals say so, and where the difference is largest."""
+    rows = rows[rows["split"] == "train"]
+    sure = rows[(rows["difference_low"] > 0) | (rows["difference_high"] < 0)]
+    total, more = len(rows), int((sure["difference"] > 0).sum())
+    told = f"{rows['run'].iloc[0]} has {more} higher than A and {len(sure) - more} lower"
+    words = f"Of {total} rates of training images, {told}; of {total - len(sure)} the difference may be 0."
+    if sure.empty:
+        return words
+    largest = max(sure.to_dict("records"), key=lambda row: abs(row["difference"]))
+    loss = "" if pd.isna(largest["target_loss"]) else f", train loss {loss_words(largest['target_loss'])}"
+    where = f"{comparison.titles[largest['method']]}, {largest['degradation']}{loss}"
+    return f"{words} The largest difference, in points: {difference_words(largest)}, {where}."
+
+
 def groups_of(comparison: Comparison, kind: str) -> Iterator[Group]:
     """The images that changed sides, by run and group, from the lowest training loss up."""
     changed = comparison.changed[comparison.changed["kind"] == kind]

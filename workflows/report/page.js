@@ -82,7 +82,7 @@ function compare(a, b) {
 }
 
 // The gallery.
-const data = parsed("gallery-data"), STEP = 48, SPLITS = { train: "training", control: "control" };
+const data = parsed("gallery-data"), STEP = matchMedia("(max-width: 640px)").matches ? 12 : 48, SPLITS = { train: "training", control: "control" };
 const OUTCOMES = { accurate: "✓ exact", approximate: "≈ near", failed: "✗ no" };
 let chosen = [], visible = STEP, opened = -1;
 if (data) {
@@ -109,6 +109,13 @@ if (data) {
     show();
     all(".card", $("#grid"))[visible - STEP]?.focus();
   });
+  $("#widen").addEventListener("click", () => {
+    for (const name of ["mask", "method", "split", "outcome"]) state[name] = "";
+    if (!data.cards.some(fits)) Object.assign(state, (({ model, loss }) => ({ model, loss }))(data.cards.find(named)));
+    show();
+    remember();
+    $(".card", $("#grid"))?.focus();
+  });
   $("#grid").addEventListener("keydown", walk);
   viewer();
 }
@@ -127,6 +134,9 @@ function fits(card) {
   const level = card.loss === state.loss || !data.cards.some((other) => other.model === card.model && other.loss === state.loss);
   if (!same || !level || !asked(card).length) return false;
   if (state.outcome && outcome(best(card)) !== state.outcome) return false;
+  return named(card);
+}
+function named(card) {
   const words = state.find.trim().toLowerCase();
   return !words || `${card.id} ${card.label ?? ""}`.toLowerCase().includes(words);
 }
@@ -152,8 +162,10 @@ function show() {
   chosen = data.cards.filter(fits).map((card) => [card, best(card)]).sort((a, b) => sign * (a[1] - b[1])).map(([card]) => card);
   const seen = chosen.slice(0, visible);
   $("#grid").replaceChildren(...seen.map(drawn));
-  const none = chosen.length ? "" : " Choose others above.";
-  $("#count").textContent = `${seen.length} of ${chosen.length} shown, each an image under one degradation.${none}`;
+  const elsewhere = !chosen.length && state.find.trim() && data.cards.some(named);
+  $("#widen").hidden = !elsewhere;
+  const none = elsewhere ? "None of that name fits the choices above; some fit others." : "None fits the choices above.";
+  $("#count").textContent = chosen.length ? `${seen.length} of ${chosen.length} shown, each an image under one degradation.` : none;
   $("#more").hidden = seen.length === chosen.length;
 }
 function walk(event) {

@@ -31,6 +31,11 @@ def share(value: float, low: float, high: float) -> str:
     return f"{percent(value)}\u00a0% ({between(low, high)})"
 
 
+def in_one_line(words: str) -> str:
+    """A share in a narrow column: its interval is not broken."""
+    return words.replace(" to ", "\u00a0to\u00a0")
+
+
 def rate(row: Row, kind: str) -> str:
     """Likewise a rate."""
     return share(row[f"{kind}_rate"], row[f"{kind}_low"], row[f"{kind}_high"])

@@ -1,6 +1,7 @@
 """What a driver says of itself in the run's progress.json, and what that tells of it afterwards."""
 
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass, field, fields
@@ -34,10 +35,20 @@ def _started(pid: int) -> str | None:
     return None if state in "ZX" else rest[18]
 
 
+def _seconds(entry: Any) -> float | None:
+    """Raises ValueError or TypeError for what is no time."""
+    if entry is None:
+        return None
+    if not 0 <= float(entry) < math.inf:
+        raise ValueError(f"{entry} s")
+    return float(entry)
+
+
 @dataclass(frozen=True)
 class Heartbeat:
     """What progress.json holds: the driver's `state` at a `time`, running, done or stopped (for a `reason`); its
-    process, and on which machine; and where its job stood."""
+    process, and on which machine; where its job stood; and for how many seconds drivers have worked on the run by then,
+    this one and those before, None where some of them did not say."""
 
     state: str
     time: datetime
@@ -46,6 +57,7 @@ class Heartbeat:
     pid: int = field(default_factory=os.getpid)
     started: str | None = field(default_factory=lambda: _started(os.getpid()))
     standing: Standing = field(default_factory=Standing)
+    seconds_worked: float | None = None
 
     def to_json(self) -> bytes:
         driver: dict[str, Any] = asdict(self) | {"time": self.time.isoformat(timespec="seconds")}
@@ -60,7 +72,10 @@ class Heartbeat:
             standing = Standing(**{f.name: entry[f.name] for f in fields(Standing) if f.name in entry})
             process: dict[str, Any] = {name: entry.get(name) for name in ("machine", "pid", "started")}
             time = datetime.fromisoformat(entry["time"])
-            return cls(entry["state"], time, entry.get("reason", ""), standing=standing, **process)
+            worked = _seconds(entry.get("seconds_worked"))
+            return cls(
+                entry["state"], time, entry.get("reason", ""), standing=standing, seconds_worked=worked, **process
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(str(error)) from error
 

@@ -20,7 +20,8 @@ class Status:
     """Checkpoints and work units that are there, and that the experiment asks for (`units_planned` is None before there
     is a plan); whether rates and a page are written, the rates of just the units that are there.
 
-    `driver` is what the last driver says of itself, `remarks` what a reader of the figures must know of the images,
+    `driver` is what the last driver says of itself, `seconds` how long drivers have worked on the run altogether (None
+    where that is not recorded), `remarks` what a reader of the figures must know of the images,
     `stray` what lies among the results and is no unit's, and `failures` why units and trainings were given up, by name.
     """
 
@@ -33,6 +34,7 @@ class Status:
     has_rates: bool
     has_page: bool
     driver: str = ""
+    seconds: float | None = None
     remarks: list[str] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -45,6 +47,7 @@ def status_of(run: Run, verify: bool = False) -> Status:
     if store.exists(PLAN):
         units, waiting = with_checkpoints(load_plan(run).units, digests)
         planned, seen = [*units, *waiting], survey(store, units, waiting, verify)
+    driver, seconds = _driver(store)
     has_rates = planned is not None and _has_rates(store, seen.done, len(planned))
     return Status(
         checkpoints_done=len(digests),
@@ -55,7 +58,8 @@ def status_of(run: Run, verify: bool = False) -> Status:
         recoveries_planned=None if planned is None else sum(map(len, planned)),
         has_rates=has_rates,
         has_page=has_rates and store.is_file(REPORT),
-        driver=_driver(store) if store.exists(PROGRESS) else "",
+        driver=driver,
+        seconds=seconds,
         remarks=sentences_of(run),
         stray=seen.stray,
         failures=store.failures(),
@@ -72,9 +76,12 @@ def _has_rates(store: Store, done: Sequence[Unit], planned: int) -> bool:
     return isinstance(said, dict) and (said.get(UNITS), said.get(PLANNED)) == (digest_of(done), planned)
 
 
-def _driver(store: Store) -> str:
-    """What the driver said last, and whether it lives."""
+def _driver(store: Store) -> tuple[str, float | None]:
+    """What the driver said last, and whether it lives; and how long all of them have worked."""
+    if not store.exists(PROGRESS):
+        return "", None
     try:
-        return Heartbeat.of(store.read(PROGRESS)).says()
+        beat = Heartbeat.of(store.read(PROGRESS))
+        return beat.says(), beat.seconds_worked
     except (ValueError, TypeError):
-        return f"{store.show(PROGRESS)} is damaged; the next driver writes it anew"
+        return f"{store.show(PROGRESS)} is damaged; the next driver writes it anew", None

@@ -9,14 +9,14 @@ results/<model>/<loss>.parquet the same rows, of all units of a checkpoint, or r
 failures/<unit>.json           why a unit, or a network's training, was given up
 set_aside/                     what was damaged, or is not of the plan
 set_aside/recovery/            results that are not asked for now
-progress.json                  where the last driver stood, and when
+progress.json                  where the last driver stood, and when; how long all have worked
 rates.parquet                  the aggregate
 thresholds.parquet             the rates at all thresholds
 claims.parquet                 how right methods are about their results; not there where none says anything of them
 audit.json                     what follows from the results, of an audit's run
 report/index.html              the page
 report/images.csv              each image, and how often it came back
-report/pictures/               pages of all pictures, where they were asked for
+report/pictures/               pages of all pictures, where they were asked for; units.txt says of which results
 """
 
 import io

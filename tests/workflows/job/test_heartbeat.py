@@ -15,11 +15,19 @@ from workflows.job import pulse as pulses
 from workflows.job.pulse import Pulse
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.identity import claim
+from workflows.run.opened import open_run
 from workflows.run.run import Run
 from workflows.run.standing import Standing, standing_note
 from workflows.run.store import Store
 
 ROOT = Path(__file__).parents[3]
+KILLED = """
+import os, signal, sys, time
+from workflows.job import pulse
+pulse.EVERY_S = 0.1
+with pulse.Pulse(pulse.Store(sys.argv[1])) as beats:
+    beats.begin(); time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)
+"""
 EARLIER = {  # what earlier revisions wrote
     "state": "running",
     "time": "2026-01-01T00:00:00+00:00",
@@ -31,6 +39,10 @@ EARLIER = {  # what earlier revisions wrote
     "actors": 2,
     "failed": 0,
 }
+CHANGES = (
+    *({"time": "2026-01-01"}, {"seconds_left": "many"}),
+    *({"seconds_worked": wrong} for wrong in ("many", -1, [], 1e999)),
+)
 
 
 @pytest.fixture
@@ -79,13 +91,47 @@ def test_driver_that_ended_early_says_why(store: Store, error: BaseException, wo
 
 
 def test_killed_driver_has_stopped_without_ending(store: Store, memrec):
-    script = (
-        "import os, signal, sys, time; from workflows.job.pulse import *\n"
-        "with Pulse(Store(sys.argv[1])) as pulse:\n"
-        "    pulse.begin(); time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", script, store.location], cwd=ROOT, check=False)
+    subprocess.run([sys.executable, "-c", KILLED, store.location], cwd=ROOT, check=False)
     assert "the last driver stopped without ending (it wrote " in memrec("status", store.location).out
+
+
+def test_time_of_all_drivers_counts_also_of_a_killed_one_and_none_between_them(store: Store, memrec):
+    most = least = 0.0
+
+    def seconds() -> float:
+        found = open_run(store.location).status().seconds
+        assert found is not None
+        return found
+
+    for killed in (False, True, False):
+        time.sleep(1)  # nobody works
+        began = time.monotonic()
+        if killed:
+            subprocess.run([sys.executable, "-c", KILLED, store.location], cwd=ROOT, check=False)
+        else:
+            with Pulse(store) as pulse:
+                pulse.begin()
+                time.sleep(1)
+        most += time.monotonic() - began
+        assert least + 0.5 < seconds() < most + 0.1
+        least = seconds()
+    assert f"drivers have worked on it for {seconds():.0f} s altogether" in memrec("status", store.location).out
+
+
+def test_time_of_a_run_whose_earlier_drivers_did_not_record_theirs_is_not_known(store: Store, memrec):
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    store.write("progress.json", json.dumps({**EARLIER, "time": now}).encode())
+    with Pulse(store) as pulse:
+        pulse.begin()
+    assert open_run(store.location).status().seconds is None
+    assert "altogether" not in memrec("status", store.location).out
+
+
+def test_time_of_a_run_with_checkpoints_and_no_heartbeat_is_not_known(store: Store):
+    store.write("checkpoints/fc10-leaky_relu/0.01.json", b"{}")
+    with Pulse(store) as pulse:
+        pulse.begin()
+    assert Heartbeat.of(store.read("progress.json")).seconds_worked is None
 
 
 def test_other_process_with_the_drivers_id_is_not_the_driver():
@@ -114,7 +160,7 @@ def test_progress_of_earlier_revisions_is_read(store: Store, memrec):
 @pytest.mark.parametrize(
     "content",
     [b"", b"[]", b"1", b"{}", b"\xff", b'{"state": "running"}', b'{"state": "running", "time": 5}']
-    + [json.dumps({**EARLIER, **change}).encode() for change in ({"time": "2026-01-01"}, {"seconds_left": "many"})],
+    + [json.dumps({**EARLIER, **change}).encode() for change in CHANGES],
 )
 def test_damaged_progress_is_no_hindrance(store: Store, memrec, content: bytes):
     store.write("progress.json", content)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from workflows.report.charts.axis import Axis
-from workflows.report.charts.panel import COLOURS, WIDTH, across, axes, framed, up
+from workflows.report.charts.panel import COLOURS, across, axes, framed, up
 
 ARM = 2
 
@@ -29,7 +29,8 @@ def scatter(title: str, description: str, clouds: Sequence[Cloud], x: Axis, y: A
     """The panel as an SVG element: dots for training images, crosses for control images; a line across at each of
     `lines`, values of y."""
     drawn = [axes(x, y)]
-    drawn += [Markup('<path class="limit" d="M{} {}H{}"/>').format(across(x, x.high), up(y, at), WIDTH) for at in lines]
+    limit, (left, right) = Markup('<path class="limit" d="M{} {}H{}"/>'), (across(x, x.high), across(x, x.low))
+    drawn += [limit.format(left, up(y, at), right) for at in lines]
     for cloud in clouds:
         places = [(across(x, at), up(y, value)) for at, value in cloud.points]
         classes = f"{'crosses' if cloud.control else 'dots'} c{cloud.colour}"

@@ -7,7 +7,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
-from workflows.report.words import number, share
+from workflows.report.words import in_one_line, number, share
 
 TEMPLATE = """
 <p class="note">Some methods say of each result, without having seen the original, whether they believe it to be an
@@ -23,6 +23,7 @@ KINDS = {"accurate": "exactly", "approximate": "approximately"}
 def _body(facts: Facts) -> Markup | None:
     if facts.claims.empty:
         return None
+    several = [name for name in ("data_set", "model", "method") if facts.claims[name].nunique() > 1]
     rows = []
     for row in facts.claims.to_dict("records"):
         trained = row["claimed"] - row["claimed_control"]
@@ -31,19 +32,30 @@ def _body(facts: Facts) -> Markup | None:
             for kind in KINDS
             for name, total in (("precision", "claimed"), ("recall", "{}_count"))
         ]
-        names = [row["data_set"], row["model"], number(row["train_loss"], ".3g"), row["degradation"]]
+        names = [facts.titles[row[name]] if name == "method" else row[name] for name in several]
+        names += [number(row["train_loss"], ".3g"), row["degradation"]]
         counts = [f"{trained}/{row['images'] - row['control']}", f"{row['claimed_control']}/{row['control']}"]
-        rows.append([*names, facts.titles[row["method"]], *counts, *cells])
-    columns = ["data set", "model", "training loss", "degradation", "method", "train, claimed", "control, claimed"]
+        rows.append([*names, *counts, *cells])
+    columns = [*(name.replace("_", " ") for name in several), "training loss", "degradation"]
+    columns += ["train, claimed", "control, claimed"]
     columns += [f"{how}: {name}" for how in KINDS.values() for name in ("precision", "recall")]
-    return filled(TEMPLATE, table=Table("Claims", columns, rows, heads=5, name="claims-table"))
+    named = len(several) + 2
+    return filled(TEMPLATE, table=Table(_caption(facts, several), columns, rows, heads=named, name="claims-table"))
 
 
 SECTION = Section("claims", "What the method believed", _body)
+
+
+def _caption(facts: Facts, several: list[str]) -> str:
+    """What all rows have in common stands above them."""
+    row = facts.claims.iloc[0]
+    common = [facts.titles[row["method"]]] if "method" not in several else []
+    common += [str(row[name]) for name in ("model", "data_set") if name not in several]
+    return ", ".join(["Claims", *common])
 
 
 def _share(row: dict, name: str, right: int, total: int) -> str:
     """A share with its interval, and of how many; nothing where it is of none."""
     if not total or pd.isna(row[name]):
         return ""
-    return f"{share(row[name], row[f'{name}_low'], row[f'{name}_high'])}, {right}/{total}"
+    return f"{in_one_line(share(row[name], row[f'{name}_low'], row[f'{name}_high']))},\u00a0{right}/{total}"

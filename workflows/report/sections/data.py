@@ -32,4 +32,4 @@ def _body(facts: Facts) -> Markup:
     return filled(TEMPLATE, table=Table("Images of the run", columns, rows, heads=2), remarks=facts.remarks)
 
 
-SECTION = Section("data", "The images", _body)
+SECTION = Section("data", "The data", _body)

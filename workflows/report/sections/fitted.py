@@ -106,4 +106,4 @@ def _body(facts: Facts) -> Markup | None:
     return filled(TEMPLATE, models=models, methods=methods, most=MOST, sampled=bool((counts > MOST).any()))
 
 
-SECTION = Section("fitted", "Recovery beside how well each image is fitted", _body)
+SECTION = Section("fitted", "How well each image is fitted", _body)

@@ -32,7 +32,7 @@ TEMPLATE = """
 <label class="find">Image
 <input type="search" name="find" placeholder="part of its id or label" autocomplete="off"></label>
 </form>
-<p class="js" id="count" role="status"></p>
+<p class="js"><span id="count" role="status"></span> <button type="button" id="widen" hidden>Show them</button></p>
 <div class="grid" id="grid">
 {% macro tile(card, place, words, outcome="") %}
 <span{% if outcome %} class="{{ outcome }}"{% endif %}><i class="tile s{{ card.sheet }} p{{ place }}"></i>
@@ -61,7 +61,8 @@ SPLITS = {"train": "training", "control": "control"}
 def _body(facts: Facts) -> Markup | None:
     if facts.gallery is None:
         return None
-    return shown(facts, facts.gallery, _stated(facts.gallery), "All pictures, page", facts.pages)
+    stated = _stated(facts.gallery, bool(facts.pages))
+    return shown(facts, facts.gallery, stated, "All pictures, page", facts.pages)
 
 
 SECTION = Section("gallery", "Pictures", _body)
@@ -100,13 +101,13 @@ def _down(row: int, rows: int) -> str:
     return f"{100 * row / (rows - 1):.6g}" if rows > 1 else "0"
 
 
-def _stated(gallery: Gallery) -> str:
-    """Which of the pictures are here."""
+def _stated(gallery: Gallery, others: bool) -> str:
+    """Which of the pictures are here, and how to have the others where they are not there."""
     inside, kept = len(gallery.images), gallery.kept
     images = f"all {kept:,} images" if inside == kept else f"{inside:,} of {kept:,} images"
     chosen = ", in turn those that came back worst and best of training and of control images" * (inside < kept)
     losses = f", at {gallery.levels} of {gallery.ladder} training losses" if gallery.levels < gallery.ladder else ""
-    left = inside < kept or gallery.levels < gallery.ladder
+    left = not others and (inside < kept or gallery.levels < gallery.ladder)
     more = " memrec report RUN --all-pictures writes the others beside this page." if left else ""
     return f"Here are {images} of which the run kept pictures{chosen}{losses}.{more}"
 

@@ -53,11 +53,9 @@ def _sentences(images: pd.DataFrame) -> list[str]:
             for kind, how in (("accurate", "exactly"), ("approximate", "at least approximately")):
                 found = int((among[kind] > 0).sum())
                 low, high = (float(bound) for bound in clopper_pearson(found, len(among)))
-                parts.append(f"{found:,} {how}, {share(found / len(among), low, high)}")
-            attacks = int(among["attacks"].max())
-            sentences.append(
-                f"Of {len(among):,} {words} images came back, by at least one of {attacks} attacks: {'; '.join(parts)}."
-            )
+                parts.append(f"{found:,} came back {how}: {share(found / len(among), low, high)}")
+            attacks = f"by at least one of {int(among['attacks'].max())} attacks"
+            sentences.append(f"Of {len(among):,} {words} images, {attacks}, {'; '.join(parts)}.")
     return sentences
 
 
@@ -69,13 +67,13 @@ def _table(facts: Facts, model: str, back: pd.DataFrame) -> Table:
         rows.append(
             [
                 Cell(row["image_id"], link=link_to(*key) if key in shown else None),
-                SPLITS[row["split"]],
-                "" if pd.isna(row["label"]) else row["label"],
                 Cell(f"{row['accurate']} of {row['attacks']}", int(row["accurate"])),
                 Cell(f"{row['approximate']} of {row['attacks']}", int(row["approximate"])),
                 Cell(power(row["best_mse"]), float(row["best_mse"])),
                 f"{facts.titles[row['best_method']]}, {row['best_degradation']}",
+                SPLITS[row["split"]],
+                "" if pd.isna(row["label"]) else row["label"],
             ]
         )
-    columns = ["image", "split", "label", "exactly, by", "approximately, by", "smallest MSE", "that is"]
+    columns = ["image", "exactly by", "approximately by", "smallest MSE", "by the attack", "split", "label"]
     return Table(f"Images that came back, {model}", columns, rows, sortable=True)

@@ -9,7 +9,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.report.words import share
+from workflows.report.words import in_one_line, share
 
 MOST = 250
 """So many labels are listed for each network."""
@@ -59,7 +59,7 @@ def _cell(found: int, images: int) -> Cell:
     if not images:
         return Cell("")
     low, high = (float(bound) for bound in clopper_pearson(found, images))
-    return Cell(f"{found:,}: {share(found / images, low, high)}", found / images)
+    return Cell(f"{found:,}: {in_one_line(share(found / images, low, high))}", found / images)
 
 
 def _body(facts: Facts) -> Markup | None:

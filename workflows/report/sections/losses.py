@@ -12,7 +12,7 @@ from workflows.report.templates import filled
 
 TEMPLATE = """
 <p class="note">The training loss falls to the right. Solid lines are training images, dashed ones with hollow marks
-control images; bands are 95 % intervals (Clopper-Pearson). Of the mean PSNR there is none.</p>
+control images; bands are 95 % intervals (Clopper-Pearson); the mean PSNR has none.</p>
 {{ ui.switch("measure", "Show", measures) }}
 {% for model, charts in models %}
 <h3>{{ model }}</h3>

@@ -68,6 +68,8 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
     if driver is not None:
         machine = (driver.machine or "a machine that is not recorded").split(" ")[0]
         yield "Last driver", f"{driver.state} at {driver.time:%Y-%m-%d %H:%M} UTC, on {machine}"
+    seconds = driver.seconds_worked if driver is not None else None
+    yield "Duration", "not recorded" if seconds is None else f"{duration(seconds)} in which a driver was at work"
     recoveries, seconds = int(facts.rates["images"].sum()), float(facts.rates["seconds"].sum())
     yield "Recovery", f"{recoveries:,} recoveries, {duration(seconds)} of work on all actors together"
     for what, reason in facts.failures.items():

@@ -15,8 +15,8 @@ from workflows.report.words import Row, between, count, power, rate
 
 KINDS = {"accurate": "exactly", "approximate": "approximately"}
 THRESHOLDS = {
-    "accurate": "with a mean squared error under 10⁻⁷, pixels in [0, 1]: no difference that an eye could see",
-    "approximate": "with a mean squared error under 5·10⁻⁴, pixels in [0, 1]: hardly a difference that one could see",
+    "accurate": "a mean squared error under 10⁻⁷ (pixels in [0, 1]): no difference that an eye could see",
+    "approximate": "a mean squared error under 5·10⁻⁴ (pixels in [0, 1]): hardly a difference that one could see",
 }
 TEMPLATE = """
 {% if verdict.word %}<p class="word {{ verdict.word }}">{{ verdict.word }}</p>{% endif %}
@@ -66,7 +66,10 @@ def _of_audit(found: Mapping[str, Any]) -> Verdict:
     kind = found["decided_by"] if found["decided_by"] in KINDS else "accurate"
     sides = found["any_attack"][kind]
     bars = [(f"{title} images", _row(sides[split], kind)) for split, title in _SPLITS.items()]
-    notes = [f"By any of {len(found['attacks'])} attacks, {THRESHOLDS[kind]}. Intervals are of 95 %.", *_assumed(found)]
+    notes = [
+        f"By any of {len(found['attacks'])} attacks, with {THRESHOLDS[kind]}. Intervals are of 95 %.",
+        *_assumed(found),
+    ]
     return Verdict(str(found["verdict"]), str(found["sentence"]), kind, bars, notes)
 
 
@@ -128,9 +131,9 @@ def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
     loss = "" if pd.isna(worst["target_loss"]) else f" at a training loss of {power(worst['target_loss'])}"
     chosen = f"the most of {tried} combinations of network, training loss, degradation and method" if tried > 1 else ""
     return [
-        f"By the method “{facts.titles[worst['method']]}” from {worst['model']}{loss}"
-        f"{f', {chosen}' if chosen else ''}. “{degradation.label}”: {described(degradation)}.",
-        f"“{KINDS[kind].capitalize()}” is {THRESHOLDS[kind]}. Each interval is of its own rate alone"
+        f"By the method “{facts.titles[worst['method']]}”, from {worst['model']}{loss}"
+        f"{f': {chosen}' if chosen else ''}. “{degradation.label}”: {described(degradation)}.",
+        f"“{KINDS[kind].capitalize()}” means {THRESHOLDS[kind]}. Each interval is that of its rate alone"
         f"{', and does not allow for the choice of the most' if chosen else ''}.",
         _of_control(facts),
     ]
