@@ -4,7 +4,6 @@ A network as it is built gives nothing for nothing, and learns the images' mean 
 Put into the last layer, or folded into the first and the last one, that mean is there at once.
 """
 
-import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -15,9 +14,9 @@ from memrec_core.autoencoders import architecture_of
 from memrec_core.errors import InputError, unknown
 from memrec_core.registry import Registry
 
-CONTRACTION = 1.3 / math.sqrt(2)
-"""Of the gain of the hidden layers, which is the root of 2 as they are built. With that, a network of twenty layers
-that begins centred fits its images without drawing their neighbourhoods to them, and hardly any comes back."""
+CONTRACTION = 1 / 5
+"""What all hidden layers together are scaled by. As it is built, a centred network of twenty layers fits its images
+without drawing their neighbourhoods to them, and hardly any comes back."""
 
 Start = Callable[[nn.Module, Tensor], None]
 """Changes the weights of a network, given its training images (N, C, H, W)."""
@@ -56,12 +55,12 @@ def centred(model: nn.Module, images: Tensor) -> None:
 
 @torch.no_grad()
 def contracting(model: nn.Module, images: Tensor) -> None:
-    """Likewise centred, with weights `CONTRACTION` times as large in all layers but the last of `model.modules()`:
-    images that differ are drawn together, the more the deeper the network."""
+    """Likewise centred, after the weights of all layers but the last of `model.modules()` were scaled alike, together
+    by `CONTRACTION`: what it gives for images that differ is near together."""
     _centrable(model)  # or else it is left as it is
     *hidden, _ = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     for layer in hidden:
-        layer.weight.mul_(CONTRACTION)
+        layer.weight.mul_(CONTRACTION ** (1 / len(hidden)))
     centred(model, images)
 
 
