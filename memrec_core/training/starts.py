@@ -58,7 +58,12 @@ def contracting(model: nn.Module, images: Tensor) -> None:
     """Likewise centred, after the weights of all layers but the last of `model.modules()` were scaled alike, together
     by `CONTRACTION`: what it gives for images that differ is near together."""
     _centrable(model)  # or else it is left as it is
-    *hidden, _ = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    hidden = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)][:-1]
+    if not hidden:
+        raise InputError(
+            f"a {type(model).__name__} can't begin contracting, for it has no two layers that are Linear or Conv2d; "
+            "choose another start"
+        )
     for layer in hidden:
         layer.weight.mul_(CONTRACTION ** (1 / len(hidden)))
     centred(model, images)

@@ -37,7 +37,7 @@ def weights_after(make: Callable[[], nn.Module], **options: object) -> Tensor:
     ("make", "optimiser"),
     [
         (lambda: autoencoders.build("unet", (3, 4, 4), channels=[4, 4]), "soap"),
-        (lambda: autoencoders.build("fc10", (3, 4, 4), width=8), "adam_quick"),
+        (lambda: autoencoders.build("fc10", (3, 4, 4), width=8), "adam"),
         (lambda: autoencoders.build("tied", (3, 4, 4), activation="leaky_relu", width=8), "adam"),
         (lambda: Foreign(nn.Conv2d(3, 3, 3, padding=1)), "soap"),
         (lambda: Foreign(nn.Linear(4, 4, bias=False)), "adam"),

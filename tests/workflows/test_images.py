@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from memrec_core.degradations import Erasure
+from memrec_core.degradations.fills import Patch
 from memrec_core.errors import InputError
 from workflows.experiment import loading as experiments
+from workflows.experiment.data import Data
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import checkpoints_there, damaged_checkpoints, set_checkpoint_aside
@@ -20,6 +24,7 @@ from workflows.run.plan import with_checkpoints
 from workflows.run.planning import Size, make_plan
 from workflows.run.run import Run
 from workflows.run.store import Store
+from workflows.work.recover import Pictures
 from workflows.work.train import StoredState, train_model
 
 FOLDERS = """
@@ -236,34 +241,68 @@ def test_control_set_of_nothing_but_copies_is_refused(tmp_path: Path):
         read(experiment)
 
 
-def test_images_that_are_recovered_are_drawn_at_random_from_all_that_are_trained_on():
-    def loaded(seed: int, recover_count: int | None):
-        data = replace(photos, recover_count=recover_count)
-        return load_audit_set(data, seed)
-
-    text = FOLDERS.replace("image_folder, root: ROOT", "photos, count: 20, control_count: 3")
-    photos = experiments.parse(text, "photos").data[0]
-    whole, some = loaded(42, None).catalogue, loaded(42, 5).catalogue
-    assert (some.count("train"), some.count("control")) == (5, 3)
-    assert some.fingerprint("train") == whole.fingerprint("train")
-    assert len(loaded(42, 5).training_images()) == 20
-    assert {image.id for image in some.audited} <= {image.id for image in whole.audited}
-    assert some == loaded(42, 5).catalogue
-    drawn = [{image.id for image in loaded(42, count).catalogue.audited if image.split == "train"} for count in (5, 8)]
-    assert drawn[0] < drawn[1]
-    sentence = (
-        "data set photos: 5 of 20 training images are recovered, drawn at random (recover_count); the rates are of"
-    )
-    assert any(sentence in said for said in some.sentences("photos"))
-    assert list(whole.sentences("photos")) == []
-    with pytest.raises(InputError, match=r"recover_count is 21, and there are 20 different training images; set it to"):
-        loaded(42, 21)
+def sampled(root: Path, recover_count: int | None, **data: object) -> Data:
+    return of_folder(root, recover_count=recover_count, **data).data[0]
 
 
-def test_draw_has_no_preference(tmp_path: Path):
-    """Each of eight images is among four that are drawn in about half of 200 seeds."""
-    photos = of_folder(fill(tmp_path / "pictures", *range(8)), recover_count=2).data[0]
-    images = [image for seed in range(200) for image in load_audit_set(photos, seed).catalogue.audited]
-    counts = np.unique([image.id for image in images if image.split == "train"], return_counts=True)[1]
-    assert counts.sum() == 400
-    assert counts.min() > 25
+def test_images_that_are_recovered_are_drawn_from_all_that_are_trained_on(tmp_path: Path):
+    root = fill(tmp_path / "pictures", *range(20))
+    whole, some = (load_audit_set(sampled(root, count), 42) for count in (None, 4))
+    assert (some.catalogue.count("train"), some.catalogue.not_drawn()) == (4, 6)
+    assert some.catalogue.count("control") == whole.catalogue.count("control") == 10
+    assert some.catalogue.fingerprint("train") == whole.catalogue.fingerprint("train")
+    assert torch.equal(some.training_images(), whole.training_images())
+    assert {image.id for image in some.catalogue.audited} <= {image.id for image in whole.catalogue.audited}
+    said = "data set mine: 4 of 10 different training images are recovered, drawn at random (recover_count); the rates"
+    assert any(words.startswith(said) for words in some.catalogue.sentences("mine"))
+    assert list(whole.catalogue.sentences("mine")) == []
+    with pytest.raises(InputError, match=r"recover_count is 11, and there are 10 different training images; set it to"):
+        load_audit_set(sampled(root, 11), 42)
+
+
+def test_draw_prefers_no_place_and_no_image(tmp_path: Path):
+    root = fill(tmp_path / "pictures", *range(8))
+    places, names = [], []
+    for seed in range(200):
+        audit = load_audit_set(sampled(root, 2), seed)
+        drawn = [image for image in audit.catalogue.audited if image.split == "train"]
+        places += audit.places[: len(drawn)].tolist()
+        names += [image.id for image in drawn]
+    for found, expected in ((places, 4), (names, 8)):
+        counts = np.unique(found, return_counts=True)[1]
+        assert (len(counts), counts.sum()) == (expected, 400)
+        assert counts.min() > 200 / expected
+
+
+def test_copies_are_left_out_before_images_are_drawn(crossing: Experiment):
+    [data] = crossing.data
+    known = load_audit_set(replace(data, recover_count=3), crossing.seed).catalogue
+    assert (known.count("train"), known.not_drawn(), known.copies("train")) == (3, 1, 2)
+    assert sorted(image.id for image in known.left_out()) == ["larger.png", "turned.png"]
+
+
+def test_run_keeps_what_was_drawn(tmp_path: Path):
+    root = fill(tmp_path / "pictures", *range(12))
+    drawn, whole = (load_audit_set(sampled(root, count), 42).catalogue for count in (4, None))
+    assert load_audit_set(sampled(root, 4), 42, drawn, "run").catalogue == drawn
+    assert load_audit_set(sampled(root, 6), 42, whole, "run").catalogue == whole  # which are all
+    for kept, now, words in (
+        (drawn, None, r"4 of its training images are recovered in run, and recover_count is left out now; restore it"),
+        (drawn, 5, r"4 of its training images are recovered in run, and recover_count is 5 now; restore it"),
+        (whole, 5, r"6 of its training images are recovered in run, which are all, and recover_count is 5 now"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_audit_set(sampled(root, now), 42, kept, "run")
+
+
+def test_image_is_degraded_alike_whether_all_are_recovered_or_some(tmp_path: Path):
+    root = fill(tmp_path / "pictures", *range(20))
+    patched, found = Erasure("center", fill=Patch()), []
+    for count in (None, 4):
+        audit = load_audit_set(sampled(root, count, control_count=0), 42)
+        images = audit.images(slice(None))
+        ids = [image.name for image in audit.catalogue.audited]
+        degraded = patched.degrade(images, ids, 42, Pictures(audit))
+        found.append(dict(zip(ids, degraded.unbind(), strict=True)))
+    assert len(found[1]) == 4
+    assert all(torch.equal(found[0][name], own) for name, own in found[1].items())

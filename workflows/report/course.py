@@ -102,6 +102,11 @@ def _place(known: Catalogue, image: str, data_set: str) -> int:
         raise InputError(f"{data_set} has several images {image}; choose --image {' or '.join(twice)}")
     if image.isdecimal():  # a number that no image has
         raise InputError(f"the run has images 0 to {len(known) - 1} of {data_set}, not {image}; choose another --image")
+    if any(own.is_not_drawn and image in (own.id, own.name) for own in known.images):
+        raise InputError(
+            f"image {image} of {data_set} was trained on, and was not drawn to be recovered (recover_count); choose "
+            "another --image"
+        )
     raise unknown(f"image of {data_set}", image, [own.id for own in known.audited])
 
 

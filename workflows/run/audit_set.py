@@ -33,6 +33,11 @@ class AuditSet:
         """Where each audited image lies among the pixels."""
         return np.flatnonzero([image.audited for image in self.catalogue.images])
 
+    @cached_property
+    def pictures(self) -> np.ndarray:
+        """Where each different picture lies, whether audited or not drawn: a draw leaves the others' pictures there."""
+        return np.flatnonzero([image.audited or image.is_not_drawn for image in self.catalogue.images])
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
@@ -42,6 +47,10 @@ class AuditSet:
     def images(self, part: slice | np.ndarray, device: str = "cpu") -> Tensor:
         """Some of the audited images (N, C, H, W) as float32 in [0, 1], copied to `device`."""
         return _as_floats(self.pixels[self.places[part]], device)
+
+    def pictured(self, part: np.ndarray) -> Tensor:
+        """Some of the different pictures (N, C, H, W), likewise on the CPU."""
+        return _as_floats(self.pixels[self.pictures[part]], "cpu")
 
     def training_images(self, device: str = "cpu") -> Tensor:
         """All that the networks are trained on, copies included."""
@@ -97,6 +106,7 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
     else:
         check_same(run, data.label, kept.images, images)
         _check_duplicates(data, kept, run)
+        _check_drawn(data, kept, run)
         catalogue = kept
     return AuditSet(catalogue, pixels.mul(255).round_().byte().numpy())  # as it was read
 
@@ -110,6 +120,18 @@ def _check_duplicates(data: Data, kept: Catalogue, run: str) -> None:
             f"data set {data.label}: keep_duplicates was {str(then).lower()} when {run} first had it, and is "
             f"{str(not then).lower()} now, which {len(counted)} control images depend on; restore it, or give the data "
             "set another label"
+        )
+
+
+def _check_drawn(data: Data, kept: Catalogue, run: str) -> None:
+    """Raises InputError where the run recovers another number of the training images than is asked for now."""
+    then = kept.count("train") if kept.not_drawn() else None
+    now = data.recover_count
+    if then != now and not (then is None and now == kept.count("train")):
+        raise InputError(
+            f"data set {data.label}: {kept.count('train')} of its training images are recovered in {run}"
+            f"{'' if then else ', which are all'}, and recover_count is {'left out' if now is None else now} now; "
+            "restore it, or give the data set another label"
         )
 
 

@@ -25,6 +25,11 @@ class Image(NamedTuple):
     audited: bool = True
 
     @property
+    def is_not_drawn(self) -> bool:
+        """Whether it is a training image of which only a sample is recovered, without it."""
+        return not self.audited and self.copy_of is None
+
+    @property
     def name(self) -> str:
         """Unique in its data set: an image of the control set may have the id of a training image."""
         return f"{self.split}/{self.id}"
@@ -84,11 +89,8 @@ class Catalogue:
         """What a reader of the run's figures must know of the data set, which the experiment calls `label`."""
         for remark in self.remarks:
             yield f"data set {label}: {remark}"
-        if not_drawn := self.not_drawn():
-            yield (
-                f"data set {label}: {self.count('train'):,} of {self.count('train') + not_drawn:,} training images are "
-                "recovered, drawn at random (recover_count); the rates are of these"
-            )
+        if drawn := self.drawn():
+            yield f"data set {label}: {drawn}"
         for split, words in (("train", "training"), ("control", "control")):
             if own := [image for image in self._copies() if image.split == split]:
                 yield (
@@ -127,7 +129,17 @@ class Catalogue:
 
     def not_drawn(self) -> int:
         """How many training images count, and are not recovered all the same: others were drawn."""
-        return sum(not image.audited and image.copy_of is None for image in self.images)
+        return sum(image.is_not_drawn for image in self.images)
+
+    def drawn(self) -> str:
+        """What a reader of rates must know where not all training images are recovered."""
+        recovered, others = self.count("train"), self.not_drawn()
+        if not others:
+            return ""
+        return (
+            f"{recovered:,} of {recovered + others:,} different training images are recovered, drawn at random "
+            "(recover_count); the rates are of these"
+        )
 
     def count(self, split: str) -> int:
         """How many of a split's images are audited."""

@@ -76,7 +76,7 @@ class Heartbeat:
             return cls(
                 entry["state"], time, entry.get("reason", ""), standing=standing, seconds_worked=worked, **process
             )
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(str(error)) from error
 
     @property

@@ -68,11 +68,11 @@ class Pictures:
         self.audit = audit
 
     def __len__(self) -> int:
-        return len(self.audit)
+        return len(self.audit.pictures)
 
     def __getitem__(self, places: Any) -> Tensor:
-        """Some of the audited images, (K, C, H, W)."""
-        return self.audit.images(np.asarray(places))
+        """Some of them, (K, C, H, W)."""
+        return self.audit.pictured(np.asarray(places))
 
 
 def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Posed:

@@ -136,7 +136,14 @@ def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
         f"“{KINDS[kind].capitalize()}” means {THRESHOLDS[kind]}. Each interval is that of its rate alone"
         f"{', and does not allow for the choice of the most' if chosen else ''}.",
         _of_control(facts),
+        *_of_sample(facts, worst["data_set"]),
     ]
+
+
+def _of_sample(facts: Facts, data_set: str) -> list[str]:
+    """Whether its training images are a sample of those that the networks were trained on."""
+    drawn = facts.catalogues[data_set].drawn() if data_set in facts.catalogues else ""
+    return [f"Of {data_set}, {drawn}."] if drawn else []
 
 
 def _of_control(facts: Facts) -> str:
