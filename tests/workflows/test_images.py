@@ -268,10 +268,10 @@ def test_draw_prefers_no_place_and_no_image(tmp_path: Path):
         drawn = [image for image in audit.catalogue.audited if image.split == "train"]
         places += audit.places[: len(drawn)].tolist()
         names += [image.id for image in drawn]
-    for found, expected in ((places, 4), (names, 8)):
+    for found in (places, names):  # four training images
         counts = np.unique(found, return_counts=True)[1]
-        assert (len(counts), counts.sum()) == (expected, 400)
-        assert counts.min() > 200 / expected
+        assert (len(counts), counts.sum()) == (4, 400)
+        assert counts.min() > 60
 
 
 def test_copies_are_left_out_before_images_are_drawn(crossing: Experiment):
