@@ -24,7 +24,7 @@ from workflows.run.results import chosen_rows
 from workflows.run.run import Run
 from workflows.run.unit import Unit
 
-PICTURE_BYTES = 1_050_000
+PICTURE_BYTES = 880_000
 """Of a page's pictures, about."""
 READ_AT_ONCE, MOST_LEVELS = 100, 6
 """Of so many images the pictures are read together; and at so many training losses of each network, at most."""
