@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from workflows.report.facts import Facts, facts_of
 from workflows.report.sections.verdict import Verdict, of_run
 from workflows.report.terms import described, hidden
 from workflows.report.words import between, percent, power
+from workflows.run.catalogue import Catalogue
 
 FIXED = Path(__file__).parent / "run_of_fixed_schema"
 IMAGES = 48
@@ -104,3 +106,16 @@ def test_shares_are_rounded_to_what_matters(share: float, words: str):
 )
 def test_errors_are_powers_of_ten(value: float, words: str):
     assert power(value) == words
+
+
+def test_rates_of_a_sample_say_so_beside_the_verdict(facts: Facts):
+    def notes(known: Mapping[str, Catalogue]) -> str:
+        return " ".join(verdict(dataclasses.replace(facts, catalogues=known)).notes)
+
+    [(label, known)] = facts.catalogues.items()
+    first, *others = known.images
+    assert first.split == "train"
+    sample = Catalogue((first._replace(audited=False), *others))
+    trained = known.count("train")
+    assert f"Of {label}, {trained - 1} of {trained} different training images are recovered" in notes({label: sample})
+    assert "drawn at random" not in notes(facts.catalogues)
