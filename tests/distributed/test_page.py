@@ -261,6 +261,17 @@ def test_viewer_shows_the_estimated_mask_of_methods_that_make_one(browser: Brows
     assert sum("estimated mask" in text for text in found) == 1
 
 
+def test_pictures_of_the_viewer_are_as_large_as_the_window_lets_them_be(browser: Browser, page: Path):
+    for width, least in ((1280, 240), (390, 150)):
+        browser.open(page, width=width)
+        browser.run("arguments[0].click()", browser.all("#grid .card")[0])
+        for pair in browser.all("#viewer .pair"):
+            boxes = [tile.rect for tile in pair.find_elements("css selector", ".tile")]
+            assert all(box["width"] >= least for box in boxes)
+            assert boxes[0]["y"] == boxes[1]["y"]
+        assert browser.run("const own = document.querySelector('#viewer'); return own.scrollWidth <= own.clientWidth")
+
+
 def test_tables_are_sorted_by_a_click_and_a_second_one_turns_them(browser: Browser, page: Path):
     browser.open(page)
     browser.run("arguments[0].click()", browser.one("#numbers summary"))
@@ -282,7 +293,7 @@ def test_without_scripts_everything_but_the_switches_can_be_read(browser: Browse
     browser.open(page, scripts=False)
     text = browser.one("body").text
     browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    for words in ("training images came back", "mean PSNR of what came back", "Share with an error", "AE iterations"):
+    for words in ("training images came back", "mean PSNR of all recoveries", "Share with an error", "AE iterations"):
         assert words in text
     assert len(re.findall("training image,", text)) == 2 * 2
     assert "Show more" not in text
