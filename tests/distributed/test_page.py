@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (label.parent / FORMULA).mkdir()
     (label / "02.png").rename(label.parent / FORMULA / "02.png")
     text = SMALL.replace("photos, count: 6", f"image_folder, count: 3, root: {folder / 'pictures'}")
-    text += "description: '</script></style></title><script>alert(3)</script>'\n"
+    text += "description: 'What `make` runs </script></style></title><script>alert(3)</script>'\n"
     text = text.replace("[1e-2, 1e-3]", "[1e-2]").replace("pictures: 2", "pictures: 3")
     experiment = experiments.parse(text, "hostile")
     run = Run(experiment, make_run(experiment, folder / "run", lambda kind: Size(12, 512)))
@@ -253,12 +254,130 @@ def test_address_of_an_image_opens_it(browser: Browser, page: Path, undisturbed:
     assert "control image" in browser.one("#viewer-body").text
 
 
+def test_link_to_a_section_leaves_the_filters(browser: Browser, page: Path):
+    browser.open(page)
+    browser.choose("mask", "center")
+    seen = cards(browser)
+    browser.run("arguments[0].click()", browser.one('nav a[href="#thresholds"]'))
+    settled(browser)
+    assert browser.driver.current_url.endswith("#thresholds")
+    assert cards(browser) == seen
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    ["mask=random", "loss=1e-06", "threshold=abc", "threshold=900", "split=foo", "method=unknown"],
+)
+def test_address_with_an_unknown_value_falls_back(browser: Browser, page: Path, fragment: str):
+    browser.open(page, f"#{fragment}")
+    assert len(cards(browser)) == 2 * 2
+    assert len(browser.all("#filters input:checked")) == 6
+    assert "10⁻⁷" in browser.one("#thresholds output").text
+    assert browser.complaints() == []
+
+
+def test_address_of_an_image_that_is_not_there_says_so(browser: Browser, page: Path):
+    browser.open(page, "#image=photos%2Ftrain%2Fnobody")
+    assert "no picture of photos/train/nobody" in browser.one("#count").text
+    assert len(cards(browser)) == 2 * 2
+    assert not browser.one("#viewer").is_displayed()
+
+
+@pytest.mark.parametrize(
+    ("fragment", "section"), [("measure=psnr", "losses"), ("threshold=13", "thresholds"), ("mask=center", "gallery")]
+)
+def test_address_leads_to_the_section_it_is_about(browser: Browser, page: Path, fragment: str, section: str):
+    browser.open(page, f"#{fragment}")
+    settled(browser)
+    top = browser.run("return document.getElementById(arguments[0]).getBoundingClientRect().top", section)
+    assert abs(top) < 60
+
+
+def settled(browser: Browser) -> None:
+    """Wait until the page has scrolled to where it was sent."""
+    places: list[float] = []
+    for _ in range(50):
+        places.append(browser.run("return scrollY"))
+        if len(places) > 3 and len(set(places[-4:])) == 1:
+            return
+        time.sleep(0.1)
+
+
+def test_image_without_pictures_is_said_to_be_in_the_run(browser: Browser, page: Path):
+    browser.open(page)
+    browser.run("document.querySelector('#images tbody tr').cells[0].textContent = 'rocket-7'")
+    browser.one("input[name=find]").send_keys("rocket-7")
+    assert cards(browser) == []
+    assert "rocket-7 is in the run, but no pictures of it" in browser.one("#count").text
+
+
+def test_closing_the_viewer_leads_back_to_the_table_that_opened_it(browser: Browser, page: Path):
+    browser.open(page)
+    browser.choose("mask", "center")
+    link = browser.one('#images a[href^="#image="]')
+    browser.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", link)
+    place = browser.run("return arguments[0].getBoundingClientRect().top", link)
+    link.click()
+    assert browser.one("#viewer").is_displayed()
+    press(browser, Keys.ESCAPE)
+    settled(browser)
+    assert not browser.one("#viewer").is_displayed()
+    assert browser.run("return document.activeElement === arguments[0]", link)
+    assert abs(browser.run("return arguments[0].getBoundingClientRect().top", link) - place) < 300
+    assert len(cards(browser)) == 2
+    assert "image=" not in browser.driver.current_url
+
+
+def test_back_closes_the_viewer_and_stays_on_the_page(browser: Browser, page: Path):
+    browser.open(page)
+    browser.choose("mask", "center")
+    seen = cards(browser)
+    for opened in ("#grid .card", '#images a[href^="#image="]'):
+        browser.run("arguments[0].click()", browser.one(opened))
+        settled(browser)
+        assert browser.one("#viewer").is_displayed()
+        browser.driver.back()
+        settled(browser)
+        assert browser.driver.title == "memrec: small"
+        assert not browser.one("#viewer").is_displayed()
+        assert cards(browser) == seen
+    assert "mask=center" in browser.driver.current_url
+
+
+def test_search_finds_masks_methods_and_places(browser: Browser, page: Path, undisturbed: Path):
+    name = best(undisturbed, split="train").index[0][0]
+    browser.open(page)
+    assert "go by the best of the methods" in browser.one("#filters").text
+    for words, count in (
+        (f"train/{name}", 2),
+        ("random_80", 2),
+        (f"center {name}", 1),
+        ("unknown_mask", 4),
+        ("dom_80", 0),
+    ):
+        browser.one("input[name=find]").clear()
+        browser.one("input[name=find]").send_keys(words)
+        assert len(cards(browser)) == count, words
+
+
 def test_viewer_shows_the_estimated_mask_of_methods_that_make_one(browser: Browser, page: Path):
     browser.open(page)
     browser.run("arguments[0].click()", browser.all("#grid .card")[0])
     found = [own.text for own in browser.all("#viewer .found")]
     assert [text.startswith("unknown mask") for text in found] == ["estimated mask" in text for text in found]
     assert sum("estimated mask" in text for text in found) == 1
+
+
+def test_pictures_of_the_viewer_are_as_large_as_the_window_lets_them_be(browser: Browser, page: Path):
+    for width, least in ((1280, 240), (390, 150)):
+        browser.open(page, width=width)
+        browser.run("arguments[0].click()", browser.all("#grid .card")[0])
+        for pair in browser.all("#viewer .pair"):
+            boxes = [tile.rect for tile in pair.find_elements("css selector", ".tile")]
+            assert all(box["width"] >= least for box in boxes)
+            assert boxes[0]["y"] == boxes[1]["y"]
+        assert browser.run("const own = document.querySelector('#viewer'); return own.scrollWidth <= own.clientWidth")
 
 
 def test_tables_are_sorted_by_a_click_and_a_second_one_turns_them(browser: Browser, page: Path):
@@ -282,7 +401,7 @@ def test_without_scripts_everything_but_the_switches_can_be_read(browser: Browse
     browser.open(page, scripts=False)
     text = browser.one("body").text
     browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    for words in ("training images came back", "mean PSNR of what came back", "Share with an error", "AE iterations"):
+    for words in ("training images came back", "mean PSNR of all recoveries", "Share with an error", "AE iterations"):
         assert words in text
     assert len(re.findall("training image,", text)) == 2 * 2
     assert "Show more" not in text
@@ -296,6 +415,7 @@ def test_hostile_names_labels_and_descriptions_stay_text(browser: Browser, hosti
     assert browser.all("img, u") == []
     assert "{{ 7 * 7 }}" in browser.one("#labels").text
     assert "<script>alert(3)</script>" in browser.one("header").text
+    assert browser.one("header code").text == "make"
     browser.choose("split", "")
     browser.one("input[name=find]").send_keys("onerror")
     assert any("<img src=x onerror=alert(1)>" in card for card in cards(browser))

@@ -74,7 +74,7 @@ def _section(comparison: Comparison, name: str, kind: str) -> dict[str, Any]:
         "summary": summary_of(comparison, rows) if (rows["split"] == "train").any() else "",
         "network": "" if several or rows.empty else rows["model"].iloc[0],
         "threshold": f"{KINDS[kind]:g}",
-        "titles": [*(["network"] if several else []), "train loss", "degradation", "method", "split"],
+        "titles": [*(["network"] if several else []), "training loss", "degradation", "method", "split"],
         "rows": entries,
         "quiet": quiet_words(rows),
     }

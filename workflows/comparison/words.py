@@ -64,7 +64,7 @@ def summary_of(comparison: Comparison, rows: pd.DataFrame) -> str:
     if sure.empty:
         return words
     largest = max(sure.to_dict("records"), key=lambda row: abs(row["difference"]))
-    loss = "" if pd.isna(largest["target_loss"]) else f", train loss {loss_words(largest['target_loss'])}"
+    loss = "" if pd.isna(largest["target_loss"]) else f", training loss {loss_words(largest['target_loss'])}"
     where = f"{comparison.titles[largest['method']]}, {largest['degradation']}{loss}"
     return f"{words} The largest difference, in points: {difference_words(largest)}, {where}."
 

@@ -14,16 +14,22 @@ function make(tag, classes, ...children) {
 // The address: what differs from the beginning, so that a view can be sent.
 const beginning = {}, state = {};
 function define(name, value) { beginning[name] = state[name] = String(value); }
-function remember() {
+function remember(adding = false) {
   const said = Object.entries(state).filter(([name, value]) => value !== beginning[name]);
   const fragment = new URLSearchParams(said).toString();
   const place = location.pathname + location.search;
-  history.replaceState(null, "", fragment || /=/.test(location.hash) ? `${place}#${fragment}` : place + location.hash);
+  const address = fragment || /=/.test(location.hash) ? `${place}#${fragment}` : place + location.hash;
+  if (adding) history.pushState({ viewer: true }, "", address);
+  else history.replaceState(history.state, "", address);
 }
 function recall() {
   const said = /=/.test(location.hash) ? new URLSearchParams(location.hash.slice(1)) : new URLSearchParams();
   for (const name of Object.keys(state)) state[name] = said.get(name) ?? beginning[name];
-  return [...said.keys()].length > 0;
+  return [...said.keys()].filter((name) => name in state);
+}
+function settle(name) {
+  const choices = all(`input[type="radio"][name="${name}"]`).map((radio) => radio.value);
+  if (!choices.includes(state[name])) state[name] = beginning[name];
 }
 function check(name) {
   for (const radio of all(`input[name="${name}"]`)) radio.checked = radio.value === state[name];
@@ -36,8 +42,7 @@ for (const name of switches) {
   $(`[data-switch="${name}"]`).addEventListener("change", (event) => { state[name] = event.target.value; turn(name); remember(); });
 }
 function turn(name) {
-  const known = all(`[data-switch="${name}"] input`).some((radio) => radio.value === state[name]);
-  if (!known) state[name] = beginning[name];
+  settle(name);
   check(name);
   for (const element of all(`[data-${name}]`)) element.hidden = element.getAttribute(`data-${name}`) !== state[name];
 }
@@ -47,10 +52,11 @@ const thresholds = parsed("thresholds-data"), slider = $("#threshold");
 if (slider) {
   define("threshold", slider.value);
   slider.addEventListener("input", () => { state.threshold = slider.value; slide(); });
-  slider.addEventListener("change", remember);
+  slider.addEventListener("change", () => remember());
 }
 function slide() {
   if (!slider) return;
+  if (!/^\d+$/.test(state.threshold) || !thresholds.values[state.threshold]) state.threshold = beginning.threshold;
   slider.value = state.threshold;
   const place = Number(slider.value), words = thresholds.values[place];
   slider.setAttribute("aria-valuetext", words);
@@ -84,7 +90,8 @@ function compare(a, b) {
 // The gallery.
 const data = parsed("gallery-data"), STEP = matchMedia("(max-width: 640px)").matches ? 12 : 48, SPLITS = { train: "training", control: "control" };
 const OUTCOMES = { accurate: "✓ exact", approximate: "≈ near", failed: "✗ no" };
-let chosen = [], visible = STEP, opened = -1;
+const CHIPS = ["model", "loss", "mask", "method", "split", "outcome", "order"];
+let chosen = [], visible = STEP, opened = -1, opener = null, before = null, missing = "";
 if (data) {
   data.cards = data.cards.map(([image, model, loss, mask, degraded, results]) => {
     const [set, split, id, label] = data.images[image];
@@ -93,7 +100,9 @@ if (data) {
       ...Object.fromEntries(data.figures.map((name, place) => [name, figures[place]])),
     }));
     return { image, split, id, label, key: `${set}/${split}/${id}`, model: data.models[model], degraded, results: found,
-      loss: data.losses[loss][0], lossWords: data.losses[loss][1], rank: loss, mask: data.masks[mask] };
+      loss: data.losses[loss][0], lossWords: data.losses[loss][1], rank: loss, mask: data.masks[mask],
+      within: `${split}/${id}\n${label ?? ""}`.toLowerCase(),
+      heads: [set, data.masks[mask], SPLITS[split] ?? split, ...found.flatMap(({ method, title }) => [method, ...title.split(" ")])].map((word) => word.toLowerCase()) };
   });
   const first = data.cards.reduce((a, b) => (b.rank < a.rank ? b : a), data.cards[0]);
   const defaults = { model: first.model, loss: first.loss, mask: "", method: "", split: "train", outcome: "", order: "best" };
@@ -103,7 +112,7 @@ if (data) {
   define("image", "");
   define("under", "");
   $("#filters").addEventListener("submit", (event) => event.preventDefault());
-  $("#filters").addEventListener("input", (event) => { state[event.target.name] = event.target.value; visible = STEP; show(); remember(); });
+  $("#filters").addEventListener("input", (event) => { state[event.target.name] = event.target.value; visible = STEP; missing = ""; show(); remember(); });
   $("#more").addEventListener("click", () => {
     visible += STEP;
     show();
@@ -137,8 +146,8 @@ function fits(card) {
   return named(card);
 }
 function named(card) {
-  const words = state.find.trim().toLowerCase();
-  return !words || `${card.id} ${card.label ?? ""}`.toLowerCase().includes(words);
+  // a number is part of many ids, so other words are matched from their beginning
+  return state.find.toLowerCase().split(/\s+/).every((word) => card.within.includes(word) || [card.key.toLowerCase(), ...card.heads].some((head) => head.startsWith(word)));
 }
 function tile(card, place, extra = "") { const made = make("i", `tile s${card.image} p${place}${extra}`); made.setAttribute("aria-hidden", "true"); return made; }
 function thumb(card, place, words, classes = "") { return make("span", classes, tile(card, place), ...words.map((line) => make("small", "", line))); }
@@ -156,7 +165,7 @@ function drawn(card, number) {
 }
 function show() {
   if (!data) return;
-  for (const name of ["model", "loss", "mask", "method", "split", "outcome", "order"]) check(name);
+  CHIPS.forEach(check);
   $("#filters").elements.find.value = state.find;
   const sign = state.order === "worst" ? -1 : 1;
   chosen = data.cards.filter(fits).map((card) => [card, best(card)]).sort((a, b) => sign * (a[1] - b[1])).map(([card]) => card);
@@ -164,9 +173,18 @@ function show() {
   $("#grid").replaceChildren(...seen.map(drawn));
   const elsewhere = !chosen.length && state.find.trim() && data.cards.some(named);
   $("#widen").hidden = !elsewhere;
-  const none = elsewhere ? "None of that name fits the choices above; some fit others." : "None fits the choices above.";
-  $("#count").textContent = chosen.length ? `${seen.length} of ${chosen.length} shown, each an image under one degradation.` : none;
+  const none = elsewhere ? "None of that name fits the choices above; some fit others." : pictureless(state.find) || "None fits the choices above.";
+  const shown = chosen.length ? `${seen.length} of ${chosen.length} shown, each an image under one degradation.` : none;
+  $("#count").textContent = missing ? `${missing} ${shown}` : shown;
   $("#more").hidden = seen.length === chosen.length;
+}
+// Of images that came back and are not among the pictures, that they are in the run.
+function pictureless(words) {
+  const sought = words.trim().toLowerCase(), ids = new Set(all("#images tbody tr").map((row) => row.cells[0].textContent));
+  const found = [...ids].filter((id) => sought && id.toLowerCase().includes(sought) && !data.cards.some((card) => card.id === id));
+  const none = data.whole ? "no pictures of it were kept" : "no pictures of it are on this page";
+  if (found.length > 1) return `${found.length} images of the run have such a name, but ${none.replace("it", "them")}.`;
+  return found.length ? `${found[0]} is in the run, but ${none}.` : "";
 }
 function walk(event) {
   const cards = all(".card", $("#grid")), at = cards.indexOf(document.activeElement);
@@ -189,19 +207,28 @@ function viewer() {
     if (by) { event.preventDefault(); step(by); }
   });
   dialog.addEventListener("close", () => {
-    state.image = state.under = "";
+    const leave = isOpen();
+    Object.assign(state, before ?? {}, { image: "", under: "" });
     remember();
-    while (opened >= visible) visible += STEP;
+    while (!before && opened >= visible) visible += STEP;
     show();
-    all(".card", $("#grid"))[opened]?.focus();
+    if (opener) opener.focus();
+    else if (!before) all(".card", $("#grid"))[opened]?.focus();
+    opener = before = null;
+    if (leave && history.state?.viewer) history.back();
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#image="]');
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) opener = link;
   });
 }
+function isOpen() { return /[#&]image=/.test(location.hash); }
 function step(by) { if (chosen[opened + by]) enlarge(opened + by); }
 function enlarge(number) {
   const card = chosen[number], dialog = $("#viewer");
   opened = number;
   [state.image, state.under] = [card.key, card.mask];
-  remember();
+  remember(!isOpen());
   $("#viewer-title").textContent = `${card.id}: ${card.mask}`;
   $("#viewer-body").replaceChildren(...large(card));
   $('[data-step="-1"]').disabled = !chosen[number - 1];
@@ -244,20 +271,40 @@ function course(card) {
   return [around];
 }
 
-// What the address says, now and when it changes.
-function follow() {
+// What the address says, now and when it changes. That of a section says nothing of the filters.
+function follow(changed) {
+  const earlier = { ...state }, seeing = Boolean(data) && $("#viewer").open;
+  if (changed && !/=/.test(location.hash)) { if (seeing) $("#viewer").close(); return; }
   const said = recall();
-  const { image, under } = state;
   switches.forEach(turn);
   slide();
-  if (!data) return;
-  if (image && !chosenFor(image)) for (const name of ["split", "mask", "method", "outcome", "find"]) state[name] = name === "split" ? image.split("/")[1] : "";
+  if (data) CHIPS.forEach(settle);
+  if (changed && Object.keys(state).every((name) => state[name] === earlier[name])) return;
+  if (!data) { lead(said); return; }
+  const { image, under } = state, pictured = data.cards.find((card) => card.key === image);
+  missing = image && !pictured ? `There is no picture of ${image} on this page.` : "";
+  if (pictured) admit(pictured); else state.image = state.under = "";
   visible = STEP;
   show();
-  if (!image) { if ($("#viewer").open) $("#viewer").close(); if (said) $("#gallery").scrollIntoView(); return; }
+  if (!pictured) { if (seeing) $("#viewer").close(); else lead(said); return; }
+  if (changed && !seeing) before = earlier;
+  if (changed) history.replaceState({ viewer: true }, "");
   const same = chosen.filter((card) => card.key === image);
-  if (same.length) enlarge(chosen.indexOf(same.find((card) => card.mask === under) ?? same[0]));
+  enlarge(chosen.indexOf(same.find((card) => card.mask === under) ?? same[0]));
 }
-function chosenFor(image) { return data.cards.some((card) => card.key === image && fits(card)); }
+// Filters that leave a card's image out are widened.
+function admit(card) {
+  const is = (other) => other.key === card.key && fits(other);
+  if (data.cards.some(is)) return;
+  Object.assign(state, { split: card.split, mask: "", method: "", outcome: "", find: "" });
+  if (!data.cards.some(is)) Object.assign(state, { model: card.model, loss: card.loss });
+}
+// To the section that the last key of the address is of.
+function lead(said) {
+  const key = said.at(-1);
+  if (!key) return;
+  const place = $(`[data-switch="${key}"]`) ?? (key === "threshold" ? slider : $("#gallery"));
+  place?.closest("section").scrollIntoView();
+}
 addEventListener("hashchange", follow);
 follow();

@@ -15,6 +15,7 @@ from workflows.report.words import power
 STATIC = 48
 """So many cards are there without scripts."""
 OUTCOMES = {"accurate": "✓ exact", "approximate": "≈ near", "failed": "✗ no"}
+BEST = "Order and “Came back” go by the best of the methods that are shown."
 TEMPLATE = """
 <p class="note">{{ stated }} A frame tells the outcome: <span class="key accurate">✓</span> exact (MSE under 10⁻⁷),
 <span class="key approximate">≈</span> near (under 5·10⁻⁴), <span class="key failed">✗</span> no.
@@ -29,8 +30,9 @@ TEMPLATE = """
 {% endfor %}
 </fieldset>
 {% endfor %}
-<label class="find">Image
-<input type="search" name="find" placeholder="part of its id or label" autocomplete="off"></label>
+{% if best %}<p class="note">{{ best }}</p>{% endif %}
+<label class="find">Find
+<input type="search" name="find" placeholder="id, label, mask or method" autocomplete="off"></label>
 </form>
 <p class="js"><span id="count" role="status"></span> <button type="button" id="widen" hidden>Show them</button></p>
 <div class="grid" id="grid">
@@ -78,6 +80,7 @@ def shown(facts: Facts, gallery: Gallery, stated: str, lead: str, pages: list[tu
         lead=lead,
         pages=pages,
         filters=_filters(gallery, lists),
+        best=BEST if len(lists["methods"]) > 1 else "",
         cards=[_static(facts, gallery, card) for card in _first(gallery)],
         data=Markup(json_text(_data(gallery, lists))),
     )
@@ -150,6 +153,7 @@ def _data(gallery: Gallery, lists: dict[str, list[Any]]) -> dict[str, Any]:
     return {
         **lists,
         "losses": [[_loss(loss), power(loss) if loss is not None else ""] for loss in lists["losses"]],
+        "whole": len(gallery.images) == gallery.kept,
         "accurate": ACCURATE,
         "approximate": APPROXIMATE,
         "images": [[*image.key, image.label] for image in gallery.images],
