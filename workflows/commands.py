@@ -70,11 +70,11 @@ def opened(run: str) -> OpenRun:
 def store_at(run: str) -> Store:
     """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
     if not run.strip():
-        raise InputError("--run is empty; give a folder, or leave it out")
+        raise InputError("the run's folder has no name; give one, such as runs/demo")
     store = Store(run)
     if store.is_local and os.fsencode(store.root) != store.root.encode(errors="replace"):
         raise InputError(
-            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another --run"
+            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another folder"
         )
     return store
 

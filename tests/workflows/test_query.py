@@ -229,3 +229,25 @@ def test_run_without_results_says_so(run: Path, tmp_path: Path, memrec):
     copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("recovery", "results"))
     called = memrec("query", copy, "select count(*) from results")
     assert (called.status, "has no results yet" in called.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["query", "{}", "select 1"],
+        ["export", "{}", "--pictures", "new"],
+        ["picture", "{}"],
+        ["figures", "{}", "--out", "new"],
+        ["compare", "{}", "{}_2"],
+        ["status", "{}"],
+    ],
+)
+@pytest.mark.parametrize("folder", ["nowhere", ""])
+def test_what_is_no_run_is_refused_without_naming_an_option_that_the_command_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memrec, words: list[str], folder: str
+):
+    monkeypatch.chdir(tmp_path)
+    called = memrec(*(word.format(folder) for word in words))
+    assert (called.status, called.out, called.err.count("\n")) == (2, "", 1)
+    assert "such as runs/demo" in called.err
+    assert "--run" not in called.err

@@ -43,7 +43,9 @@ def experiment_of(store: Store) -> Experiment:
     """The experiment that a run's folder belongs to."""
     if not store.exists(EXPERIMENT):
         store.check_bucket()
-        raise InputError(f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give the folder of --run")
+        raise InputError(
+            f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give a run's folder, such as runs/demo"
+        )
     name = store.show(EXPERIMENT)
     return resolved(decode(store.read(EXPERIMENT), name), name)
 
