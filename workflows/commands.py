@@ -240,11 +240,11 @@ def status(run: str, verify: bool) -> None:
     print_status(opened(run), verify)
 
 
-def watch(run: str, every: float) -> bool:
+def watch(run: str, every: float | None) -> bool:
     """Show how a run goes on, and at the end where it stands. Returns whether its last driver came to its end."""
-    from workflows.live.watching import watch
+    from workflows.live.watching import EVERY_S, watch
 
-    ended_well = watch(store_at(run), every)
+    ended_well = watch(store_at(run), EVERY_S if every is None else every)
     status(run, verify=False)
     return ended_well
 

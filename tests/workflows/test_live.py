@@ -125,6 +125,12 @@ def test_what_is_no_run_is_refused(tmp_path: Path, memrec):
     assert "is not a run of memrec" in called.err
 
 
+def test_every_without_watch_is_refused(run: Path, memrec):
+    called = memrec("status", run, "--every", 1)
+    assert (called.status, called.out, called.err.count("\n")) == (2, "", 1)
+    assert "give --watch too" in called.err
+
+
 def watching(run: Path, **streams: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "workflows", "status", str(run), "--watch", "--every", "0.2"]
     return subprocess.Popen(command, **streams)  # pyright: ignore
@@ -148,10 +154,10 @@ def test_lines_come_only_on_change_and_an_interruption_ends_it_with_130(run: Pat
             process.kill()
     lines = log.read_text().splitlines()
     assert lines == [
-        f"waiting for {waiting} to begin",
+        f"there is no run at {waiting} yet; waiting for it to begin (Ctrl-C ends the wait)",
         "8/8 units are done",
         lines[2],
-        "error: interrupted; what is done stays, and the same command goes on from there",
+        "error: interrupted; the watching ends, and a run goes on without it",
     ]
     assert lines[2].startswith("training fc10-leaky_relu: loss ")
 
