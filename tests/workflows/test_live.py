@@ -123,6 +123,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, memrec):
     called = memrec("status", tmp_path, "--watch")
     assert (called.status, called.err.count("\n")) == (2, 1)
     assert "is not a run of memrec" in called.err
+    assert "--run" not in called.err
 
 
 def test_every_without_watch_is_refused(run: Path, memrec):

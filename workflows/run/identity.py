@@ -35,7 +35,9 @@ def begun(store: Store) -> Experiment | None:
         return experiment_of(store)
     store.check_bucket()
     if holds_something:
-        raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
+        raise InputError(
+            f"{store.uri} exists and is not a run of memrec; choose a run's folder, or one that is new or empty"
+        )
     return None
 
 
