@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from reprlib import Repr
 
-MOST_CHOICES, LONGEST_SHOWN = 30, 60
-"""Of how many names, and of how many of a name's characters, a sentence is made."""
+MOST_CHOICES, FIRST_CHOICES, LONGEST_SHOWN = 30, 10, 60
+"""How many names a sentence lists, how many where there are more, and how many of a name's characters."""
 
 
 class InputError(ValueError):
@@ -17,12 +17,13 @@ class TrainingError(RuntimeError):
 
 
 def unknown(kind: str, name: object, choices: Iterable[object]) -> InputError:
-    """The error for a name that is none of `choices`: it lists them, and guesses what was meant."""
+    """The error for a name that is none of `choices`: it lists them, the first of many, and guesses what was meant."""
     names = {_alike(choice): str(choice) for choice in choices}
     close = get_close_matches(_alike(name), names, n=1)
     guess = f" (did you mean {names[close[0]]!r}?)" if close else ""
-    listed = [shown(choice, quoted=False) for choice in list(names.values())[:MOST_CHOICES]]
-    more = f" and {len(names) - MOST_CHOICES} more" if len(names) > MOST_CHOICES else ""
+    is_long = len(names) > MOST_CHOICES
+    listed = [shown(choice, quoted=False) for choice in list(names.values())[: FIRST_CHOICES if is_long else None]]
+    more = f", ... ({len(names)} in all)" if is_long else ""
     choose = f"choose one of {', '.join(listed)}{more}" if names else "there are none to choose from"
     return InputError(f"unknown {kind} {shown(name)}{guess}; {choose}")
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 import memrec_core
 from memrec_core.errors import InputError
 from workflows.errors import JobError
-from workflows.interruption import end_of_interruption
+from workflows.interruption import WATCHER_INTERRUPTED, end_of_interruption
 from workflows.job.request import Request, Steps
 from workflows.terminal import complain, open_streams, say
 
@@ -281,15 +281,23 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Show losses and rates as the job goes on, until it ends.")
     ] = False,
-    every: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between two looks, with --watch.")] = 3.0,
+    every: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=3600, help="Seconds between two looks, with --watch.", show_default="3.0"),
+    ] = None,
 ) -> None:
     """Say what of a run is done and left, and what failed and why."""
     from workflows import commands
 
-    if watch:
-        _end(commands.watch(run, every))
-    else:
+    if not watch:
+        if every is not None:
+            raise InputError("--every is how often --watch looks; give --watch too, or leave --every out")
         commands.status(run, verify)
+        return
+    try:
+        _end(commands.watch(run, every))
+    except KeyboardInterrupt:
+        sys.exit(end_of_interruption(WATCHER_INTERRUPTED))
 
 
 @app.command()

@@ -70,11 +70,11 @@ def opened(run: str) -> OpenRun:
 def store_at(run: str) -> Store:
     """The run's folder. Raises InputError where Arrow, whose paths are UTF-8, would look for it elsewhere."""
     if not run.strip():
-        raise InputError("--run is empty; give a folder, or leave it out")
+        raise InputError("the run's folder has no name; give one, such as runs/demo")
     store = Store(run)
     if store.is_local and os.fsencode(store.root) != store.root.encode(errors="replace"):
         raise InputError(
-            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another --run"
+            f"run folder {shown(run)} has letters that are not UTF-8 here; set PYTHONUTF8=1, or choose another folder"
         )
     return store
 
@@ -240,11 +240,11 @@ def status(run: str, verify: bool) -> None:
     print_status(opened(run), verify)
 
 
-def watch(run: str, every: float) -> bool:
+def watch(run: str, every: float | None) -> bool:
     """Show how a run goes on, and at the end where it stands. Returns whether its last driver came to its end."""
-    from workflows.live.watching import watch
+    from workflows.live.watching import EVERY_S, watch
 
-    ended_well = watch(store_at(run), every)
+    ended_well = watch(store_at(run), EVERY_S if every is None else every)
     status(run, verify=False)
     return ended_well
 

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = "interrupted; what is done stays, and the same command goes on from there"
+WATCHER_INTERRUPTED = "interrupted; the watching ends, and a run goes on without it"
 STATUS, STDERR = 130, 2
 GRACE_S = 30.0
 """How long the way out may take; what hangs on it then is left behind. All that a job has written is there."""
@@ -35,10 +36,10 @@ def end_if_interrupted(status: Any) -> None:
     os._exit(STATUS)  # what Ray was interrupted in may crash as Python ends
 
 
-def end_of_interruption() -> int:
-    """Say that the work was interrupted; returns the exit status."""
+def end_of_interruption(sentence: str = INTERRUPTED) -> int:
+    """Say that the work was interrupted, and what that means; returns the exit status."""
     with suppress(OSError, ValueError, AttributeError):  # standard error may be closed
-        print(f"error: {INTERRUPTED}", file=sys.stderr, flush=True)
+        print(f"error: {sentence}", file=sys.stderr, flush=True)
     return STATUS
 
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from memrec_core.errors import in_a_line
 
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), 127) if chr(code) != "\n"}
+WIDEST = 1_000_000
+"""Columns of a table."""
 
 
 def open_streams() -> None:
@@ -93,6 +95,16 @@ def print_whole(table: Table, narrowest: int) -> None:
         return
     for line in console.render_lines(table, console.options.update(width=narrowest), pad=False):
         say("".join(segment.text for segment in line).rstrip())
+
+
+def width_of(table: Table) -> int:
+    """How many columns it takes for no cell of it to be folded."""
+    return console.measure(table, options=console.options.update(width=WIDEST)).maximum
+
+
+def terminals_width() -> int | None:
+    """How many columns the terminal has; None where the output goes to a file or another program."""
+    return console.width if _Output().isatty() else None
 
 
 def put(text: str) -> None:

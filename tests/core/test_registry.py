@@ -3,7 +3,7 @@
 import pytest
 
 from memrec_core import autoencoders, datasets, degradations, recovery
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, unknown
 
 REGISTRIES = [
     (degradations.PATTERNS, "center"),
@@ -33,3 +33,12 @@ def test_ones_own_may_be_mended_and_taken_out_again(registry: dict, name: str):
         assert registry["mine"] is entry
     del registry["mine"]
     assert name in registry
+
+
+@pytest.mark.parametrize("count", [30, 96])
+def test_long_list_of_choices_is_cut_and_counted(count: int):
+    said = str(unknown("image", "photo-7x", [f"photo-{number}" for number in range(count)]))
+    assert "did you mean" in said
+    assert "photo-8, photo-9, " in said
+    assert ("photo-10" in said) == (count == 30)
+    assert said.endswith("photo-29" if count == 30 else "photo-9, ... (96 in all)")

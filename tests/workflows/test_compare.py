@@ -254,7 +254,7 @@ def test_mistakes_are_answered_in_a_sentence(made: Path, tmp_path: Path, memrec)
         [a, b, "--page", tmp_path],
     ):
         called = memrec("compare", *arguments)
-        assert (called.status, called.err.count("\n")) == (2, 1), arguments
+        assert (called.status, called.out, called.err.count("\n")) == (2, "", 1), arguments
 
 
 def test_runs_that_share_nothing_are_refused(made: Path, runs, tmp_path: Path):

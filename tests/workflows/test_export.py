@@ -121,3 +121,5 @@ def test_image_that_is_not_there_is_refused_in_a_sentence(run: Path, memrec, ima
     called = memrec("picture", run, "--image", image)
     assert (called.status, called.err.count("\n")) == (2, 1)
     assert "choose" in called.err
+    assert ("the run has images 0 to " in called.err) == (image in ("5", "-1", "9" * 5000))
+    assert len(called.err) < 500

@@ -159,3 +159,19 @@ def test_mistakes_are_answered_in_a_sentence(run: Path, tmp_path: Path, memrec):
         assert (called.status, called.err.count("\n")) == (2, 1)
     assert memrec("figures", tmp_path, "--out", tmp_path / "out").status == 2
     assert memrec("figures", run, "--out", tmp_path / "out", "--width", 5).status == 2
+
+
+def test_image_that_the_run_does_not_have_is_refused_before_anything_is_drawn(run: Path, tmp_path: Path, memrec):
+    for image in ("nope", "8", "-1"):
+        called = memrec("figures", run, "--out", tmp_path / "out", "--image", image)
+        assert (called.status, called.out, called.err.count("\n")) == (2, "", 1)
+        assert image in called.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_figure_is_written_into_a_runs_folder(run: Path, memrec):
+    before = sorted(run.rglob("*"))
+    called = memrec("figures", run, "--out", run)
+    assert (called.status, called.out, called.err.count("\n")) == (2, "", 1)
+    assert f"--out {run} is a run's folder" in called.err
+    assert sorted(run.rglob("*")) == before

@@ -123,6 +123,13 @@ def test_what_is_no_run_is_refused(tmp_path: Path, memrec):
     called = memrec("status", tmp_path, "--watch")
     assert (called.status, called.err.count("\n")) == (2, 1)
     assert "is not a run of memrec" in called.err
+    assert "--run" not in called.err
+
+
+def test_every_without_watch_is_refused(run: Path, memrec):
+    called = memrec("status", run, "--every", 1)
+    assert (called.status, called.out, called.err.count("\n")) == (2, "", 1)
+    assert "give --watch too" in called.err
 
 
 def watching(run: Path, **streams: object) -> subprocess.Popen:
@@ -148,10 +155,10 @@ def test_lines_come_only_on_change_and_an_interruption_ends_it_with_130(run: Pat
             process.kill()
     lines = log.read_text().splitlines()
     assert lines == [
-        f"waiting for {waiting} to begin",
+        f"there is no run at {waiting} yet; waiting for it to begin (Ctrl-C ends the wait)",
         "8/8 units are done",
         lines[2],
-        "error: interrupted; what is done stays, and the same command goes on from there",
+        "error: interrupted; the watching ends, and a run goes on without it",
     ]
     assert lines[2].startswith("training fc10-leaky_relu: loss ")
 

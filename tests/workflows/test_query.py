@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,10 +16,12 @@ from memrec_core.errors import InputError
 from tests.conftest import make_run
 from workflows.experiment import loading as experiments
 from workflows.querying.asking import ask
+from workflows.querying.formats import writer_of
 from workflows.querying.tables import TABLES
 from workflows.run.opened import open_run
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
+from workflows.terminal import console
 
 EXPERIMENT = """
 name: queried
@@ -95,6 +99,33 @@ def test_table_says_how_many_rows_it_leaves_out(run: Path, memrec):
     assert memrec("query", run, "select 1 from range(500)").out.count("\n") == 501
     assert "and 1,234 more rows" in memrec("query", run, "select 1 from range(1734)").out
     assert memrec("query", run, "select mse from results where mse < 0").out == "no rows (mse)\n"
+
+
+def test_wide_table_is_not_folded_where_it_is_piped(run: Path, memrec):
+    header, *lines = memrec("query", run, "select * from rates").out.splitlines()
+    assert header.split() == TABLES["rates"].schema.names
+    assert len(lines) == 2 * 2 * 2 * 2
+    assert all("autoencoder_iterations" in line or "known_mask" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 2000])
+def test_table_that_is_too_wide_for_a_terminal_has_a_line_a_column(
+    run: Path, monkeypatch: pytest.MonkeyPatch, width: int
+):
+    reader, screen = os.openpty()
+    columns = TABLES["rates"].schema.names
+    with os.fdopen(screen, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(console, "width", width)
+        ask(open_run(run), "select * from rates limit 2", writer_of("table"))
+        out.flush()
+        shown = os.read(reader, 65536).decode().splitlines()
+    os.close(reader)
+    if width == 80:
+        assert [line.partition(": ")[0] for line in shown] == [*columns, "", *columns]
+        assert "data_set: photos" in shown
+    else:
+        assert len(shown) == 3
 
 
 def test_what_steers_a_terminal_is_shown(run: Path, memrec):
@@ -198,3 +229,25 @@ def test_run_without_results_says_so(run: Path, tmp_path: Path, memrec):
     copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("recovery", "results"))
     called = memrec("query", copy, "select count(*) from results")
     assert (called.status, "has no results yet" in called.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["query", "{}", "select 1"],
+        ["export", "{}", "--pictures", "new"],
+        ["picture", "{}"],
+        ["figures", "{}", "--out", "new"],
+        ["compare", "{}", "{}_2"],
+        ["status", "{}"],
+    ],
+)
+@pytest.mark.parametrize("folder", ["nowhere", ""])
+def test_what_is_no_run_is_refused_without_naming_an_option_that_the_command_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memrec, words: list[str], folder: str
+):
+    monkeypatch.chdir(tmp_path)
+    called = memrec(*(word.format(folder) for word in words))
+    assert (called.status, called.out, called.err.count("\n")) == (2, "", 1)
+    assert "such as runs/demo" in called.err
+    assert "--run" not in called.err

@@ -29,6 +29,8 @@ class Answers:
         for option, file, _ in self._wanted():
             if file != PRINTED and not (file.strip() and Path(file).absolute().parent.is_dir()):
                 raise InputError(f"{option} {file!r} is in no folder that there is; give a file in one, or -")
+            if file != PRINTED and Path(file).is_dir():
+                raise InputError(f"{option} {file!r} is a folder; give a file in it, or -")
 
     @property
     def is_printed(self) -> bool:

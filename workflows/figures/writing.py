@@ -12,8 +12,10 @@ from workflows.figures.near_threshold import figure_f1
 from workflows.figures.source import Drawing, NothingToDrawError, Source
 from workflows.figures.style import FORMATS, drawn, styled
 from workflows.figures.tables import WRITTEN, tables_of
+from workflows.report.course import check_image
 from workflows.run.opened import OpenRun
 from workflows.run.rates import incomplete
+from workflows.run.store import EXPERIMENT
 
 FIGURES: dict[str, Callable[[Source], Iterator[Drawing]]] = {
     "1": figure_1,
@@ -30,7 +32,9 @@ FIGURES: dict[str, Callable[[Source], Iterator[Drawing]]] = {
 
 def write_figures(run: OpenRun, folder: str, width_mm: float, image: str = "0") -> Iterator[str]:
     """Write them, one after the other; says in a line each what is where, or why it is not drawn. Raises InputError
-    where the run has no rates yet, for a folder that can't be one, and for an image that the run does not have."""
+    where the run has no rates yet, for a folder that can't be one or is a run's, and for an image that the run does not
+    have."""
+    check_image(run, image)
     place = _folder(folder)
     source = Source.of(run, width_mm, image)
     if sentence := incomplete(source.rates):
@@ -68,6 +72,8 @@ def _folder(folder: str) -> Path:
         raise InputError(f"--out {folder!r} is no folder of this machine; give one, such as figures")
     place = Path(folder).expanduser()
     try:
+        if (place / EXPERIMENT).exists():
+            raise InputError(f"--out {folder} is a run's folder; give another, such as figures")
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {folder} can't be a folder ({in_a_line(error)}); give another") from error

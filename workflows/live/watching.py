@@ -4,12 +4,13 @@ import time
 from contextlib import nullcontext
 
 from rich.live import Live
+from rich.text import Text
 
 from workflows.errors import StoreError
 from workflows.live.look import Look, Watched
 from workflows.live.words import lines_of, rates_table, screen_of
 from workflows.run.store import Store
-from workflows.terminal import console, is_screen, say
+from workflows.terminal import console, is_screen, plain, say
 
 EVERY_S = 3.0
 """How often a run is looked at, unless another time is asked for."""
@@ -47,13 +48,17 @@ def _look(watched: Watched, last: Look | None) -> Look | None:
 
 def _screen(look: Look | None, store: Store):
     if look is None:
-        return f"waiting for {store.uri} to begin"
+        return Text(plain(_nothing_yet(store)), overflow="fold")
     return screen_of(look, store.uri, console.height, console.encoding.lower().startswith("utf"))
+
+
+def _nothing_yet(store: Store) -> str:
+    return f"there is no run at {store.uri} yet; waiting for it to begin (Ctrl-C ends the wait)"
 
 
 def _say_what_changed(look: Look | None, store: Store, said: dict[str, str]) -> None:
     """`said` has what was said last, by what it is about."""
-    lines = [("driver", f"waiting for {store.uri} to begin")] if look is None else lines_of(look)
+    lines = [("driver", _nothing_yet(store))] if look is None else lines_of(look)
     for about, line in lines:
         if said.get(about) != line:
             said[about] = line

@@ -13,11 +13,10 @@ import duckdb
 from rich.table import Table
 
 from memrec_core.errors import unknown
-from workflows.terminal import plain, print_whole, put, say
+from workflows.terminal import plain, print_whole, put, say, terminals_width, width_of
 
 SHOWN, ROWS = 500, 50_000
 """How many rows a table has at the most, and how many are fetched at a time."""
-NARROWEST = 78
 
 
 def writer_of(name: str) -> Callable[[duckdb.DuckDBPyConnection], None]:
@@ -37,21 +36,43 @@ def _titles(database: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def print_table(database: duckdb.DuckDBPyConnection) -> None:
-    """The first rows, and a word on how many more there are."""
-    titles, table, rows = _titles(database), Table(box=None, padding=(0, 1, 0, 0), pad_edge=False), 0
+    """The first rows, and a word on how many more there are. A row is a line; where the terminal is too narrow for
+    that, each column of a row is."""
+    titles, shown, rows = _titles(database), [], 0
+    numeric = [False] * len(titles)
     for number, part in enumerate(_parts(database)):
         if number == 0:
-            for title, column in zip(titles, zip(*part, strict=True), strict=True):
-                table.add_column(plain(title), justify="right" if _are_numbers(column) else "left", overflow="fold")
-        for row in part[: max(SHOWN - rows, 0)]:
-            table.add_row(*(plain(_cell(value)) for value in row))
+            numeric = [*map(_are_numbers, zip(*part, strict=True))]
+        shown += [[plain(_cell(value)) for value in row] for row in part[: max(SHOWN - rows, 0)]]
         rows += len(part)
     if rows == 0:
         say(f"no rows ({', '.join(titles)})")
         return
-    print_whole(table, NARROWEST)
+    table = _table([*map(plain, titles)], numeric, shown)
+    needed, there = width_of(table), terminals_width()
+    if there is None or needed <= there:
+        print_whole(table, needed)
+    else:
+        _print_records(titles, shown)
     if rows > SHOWN:
         say(f"... and {rows - SHOWN:,} more rows; --format csv or json has all of them")
+
+
+def _table(titles: list[str], numeric: list[bool], rows: list[list[str]]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for title, is_numeric in zip(titles, numeric, strict=True):
+        table.add_column(title, justify="right" if is_numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print_records(titles: list[str], rows: list[list[str]]) -> None:
+    for number, row in enumerate(rows):
+        if number:
+            say("")
+        for title, cell in zip(titles, row, strict=True):
+            say(f"{title}: {cell}".replace("\n", "\\n"))
 
 
 def print_csv(database: duckdb.DuckDBPyConnection) -> None:

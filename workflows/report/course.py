@@ -13,7 +13,7 @@ from torch import Tensor
 
 from memrec_core import metrics
 from memrec_core.degradations import Degradation
-from memrec_core.errors import InputError, unknown
+from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import Denoiser, Problem
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
@@ -21,6 +21,7 @@ from workflows.run.catalogue import Catalogue
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.run import Run
+from workflows.run.store import IMAGES
 from workflows.work.recover import Pictures, opaque
 
 COLUMNS = 8
@@ -92,6 +93,16 @@ def walk_of(run: Run, degradation: str | None = None, image: int | str = 0, mode
     return Walk(f"{described.label}-{chosen.label}-{place}", original, problem, courses)
 
 
+def check_image(run: Run, image: str) -> None:
+    """Raises InputError for an image that the run does not have, of its first network's data set. A run that does not
+    say which pictures it is of is taken to have it."""
+    if run.experiment.models and run.store.exists(IMAGES):
+        data_set = run.experiment.models[0].data
+        known = kept_catalogues(run.store, []).get(data_set)
+        if known is not None:
+            _place(known, image, data_set)
+
+
 def _place(known: Catalogue, image: str, data_set: str) -> int:
     """The number of an image in the audit set."""
     place = known.place_of(image)
@@ -100,8 +111,11 @@ def _place(known: Catalogue, image: str, data_set: str) -> int:
     twice = [own.name for own in known.audited if own.id == image]
     if twice:
         raise InputError(f"{data_set} has several images {image}; choose --image {' or '.join(twice)}")
-    if image.isdecimal():  # a number that no image has
-        raise InputError(f"the run has images 0 to {len(known) - 1} of {data_set}, not {image}; choose another --image")
+    if image.removeprefix("-").isdecimal():  # a number that no image has
+        number = shown(image, quoted=False)
+        raise InputError(
+            f"the run has images 0 to {len(known) - 1} of {data_set}, not {number}; choose another --image"
+        )
     if any(own.is_not_drawn and image in (own.id, own.name) for own in known.images):
         raise InputError(
             f"image {image} of {data_set} was trained on, and was not drawn to be recovered (recover_count); choose "

@@ -35,7 +35,9 @@ def begun(store: Store) -> Experiment | None:
         return experiment_of(store)
     store.check_bucket()
     if holds_something:
-        raise InputError(f"{store.uri} exists and is not a run of memrec; choose a --run folder that is new or empty")
+        raise InputError(
+            f"{store.uri} exists and is not a run of memrec; choose a run's folder, or one that is new or empty"
+        )
     return None
 
 
@@ -43,7 +45,9 @@ def experiment_of(store: Store) -> Experiment:
     """The experiment that a run's folder belongs to."""
     if not store.exists(EXPERIMENT):
         store.check_bucket()
-        raise InputError(f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give the folder of --run")
+        raise InputError(
+            f"{store.uri} is not a run of memrec: it has no {EXPERIMENT}; give a run's folder, such as runs/demo"
+        )
     name = store.show(EXPERIMENT)
     return resolved(decode(store.read(EXPERIMENT), name), name)
 
