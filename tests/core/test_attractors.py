@@ -64,6 +64,7 @@ def test_network_of_few_directions_has_no_others():
     assert (attractors.spectral_radius(lambda x: 0 * x, images()) == 0).all()
 
 
+@pytest.mark.long
 def test_figures_are_the_images_own_whatever_the_batch(trained: Trained):
     x, ids = trained.train.images, trained.train.ids
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))

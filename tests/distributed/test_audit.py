@@ -114,6 +114,7 @@ def test_network_that_keeps_nothing_is_inconclusive_of_few_images_and_bounded_un
     assert (suite.get("failures"), suite.get("skipped")) == ("0", "0")
 
 
+@pytest.mark.long
 def test_where_work_failed_there_is_no_verdict(audit, theirs: Path, leaky: Path, tmp_path: Path):
     run = tmp_path / "run"
     choosy = "tests.core.outside.nets:Choosy"

@@ -59,7 +59,7 @@ def enlarge(folder: Path) -> None:
     "make",
     [
         overfitted.dict_in_minus_one_to_one,
-        overfitted.that_samples,
+        pytest.param(overfitted.that_samples, marks=pytest.mark.long),
         pytest.param(overfitted.of_diffusers, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
     ids=lambda make: make.__name__,
@@ -86,6 +86,7 @@ def test_membership_is_the_same_too_where_there_are_images_enough(memrec, cluste
     assert {name: in_run[name] for name in SAME} == {name: in_python[name] for name in SAME}
 
 
+@pytest.mark.long
 def test_tensors_alone_in_any_order_give_the_same_document(tmp_path: Path):
     own = overfitted.dict_in_minus_one_to_one(tmp_path)
     sides = [side.images for side in sides_of(own)]
@@ -98,6 +99,7 @@ def test_tensors_alone_in_any_order_give_the_same_document(tmp_path: Path):
     }
 
 
+@pytest.mark.long
 def test_model_of_onnx_is_audited_as_its_network_is(memrec, cluster: str, tmp_path: Path):
     own = overfitted.dict_in_minus_one_to_one(tmp_path)
     of_network = by_python(own, *sides_of(own))
@@ -120,6 +122,7 @@ def test_model_of_onnx_is_audited_as_its_network_is(memrec, cluster: str, tmp_pa
     assert '<p class="word leaks">leaks</p>' in page.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_program_that_is_trusted_is_run_and_the_report_says_so(memrec, cluster: str, tmp_path: Path):
     own = overfitted.that_samples(tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow.dataset
+import pytest
 
 from tests.conftest import KEY, SMALL, SMALL_ROWS, results
 from workflows.run.schema import SCHEMA
@@ -95,6 +96,7 @@ def test_sharding_does_not_change_a_result(run_small, undisturbed: Path, tmp_pat
     assert (one["status"] == many["status"]).mean() > 0.98
 
 
+@pytest.mark.long
 def test_several_data_sets_in_one_run_give_what_each_gives_alone(run_small, tmp_path: Path):
     small = "{name: photos, label: small, count: 4, size: 8}"
     large = "{name: photos, label: large, count: 3, control_count: 5, size: 16}"

@@ -89,6 +89,7 @@ def test_units_that_keep_failing_are_given_up_named_and_taken_up_again_when_aske
     assert results(run).equals(results(undisturbed))
 
 
+@pytest.mark.long
 def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
     run_small, memrec, cluster: str, tmp_path: Path
 ):

@@ -88,6 +88,7 @@ def test_bucket_gives_the_rows_rates_and_page_of_a_folder(
         assert json.load(file)["units_done"] == 36
 
 
+@pytest.mark.long
 def test_bucket_of_google_is_a_runs_folder_as_any_other(
     monkeypatch: pytest.MonkeyPatch, small_file: Path, undisturbed: Path
 ):

@@ -134,7 +134,7 @@ def test_run_folder_of_another_experiment(memrec, small_file: Path, run: Path):
 
 def test_run_folder_that_is_a_file(memrec, small_file: Path, tmp_path: Path):
     (tmp_path / "file").write_text("mine")
-    assert_one_sentence(memrec("run", small_file, "--run", tmp_path / "file"), "file", "--run")
+    assert_one_sentence(memrec("run", small_file, "--run", tmp_path / "file"), "file", "new or empty")
     assert (tmp_path / "file").read_text() == "mine"
 
 
