@@ -13,7 +13,7 @@ MOST_SIDE = 128
 """Pixels of a tile's side; what is larger is drawn smaller."""
 MOST_TILES = COLUMNS * 120
 """WebP has no side above 16,383 pixels."""
-PER_PNG = 0.75
+PER_PNG = 0.6
 """How many bytes a tile takes on a sheet, of those that its PNG had, about."""
 
 
@@ -47,7 +47,7 @@ class Sheet:
         for place, picture in enumerate(pictures):
             sheet.paste(picture.convert(mode), (place % COLUMNS * width, place // COLUMNS * height))
         buffer = io.BytesIO()
-        sheet.save(buffer, "WEBP", lossless=True, quality=100, method=0, exact=True)
+        sheet.save(buffer, "WEBP", lossless=True, quality=75, method=4, exact=True)
         return Drawn("data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode(), width, height)
 
 
