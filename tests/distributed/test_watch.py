@@ -34,6 +34,7 @@ def test_job_is_watched_from_before_its_beginning_to_its_end(start: Callable[...
     assert "the last driver ended" in lines[-1]
 
 
+@pytest.mark.long
 def test_driver_that_is_killed_ends_the_watch_with_a_word(start: Callable[..., Job], tmp_path: Path):
     run = tmp_path / "run"
     job = start(run)

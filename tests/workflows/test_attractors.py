@@ -89,6 +89,7 @@ def test_run_that_has_none_is_not_mixed_with_them(memrec, tmp_path: Path):
     assert "attractors is False there, and 'unknown_mask' here" in called.err
 
 
+@pytest.mark.long
 def test_run_that_asks_for_them_has_them_in_its_results(run_small, tmp_path: Path):
     called = run_small(tmp_path / "run", "--set", "attractors=true")
     assert called.status == 0, called
