@@ -31,7 +31,8 @@ def test_job_is_watched_from_before_its_beginning_to_its_end(start: Callable[...
         "accurate so far, % (of so many images)"
         in lines[[*map(str.strip, lines)].index("accurate so far, % (of so many images)")]
     )
-    assert "the last driver ended" in lines[-1]
+    assert "the last driver ended" in lines[-2]
+    assert lines[-1].startswith("drivers have worked on it for ")
 
 
 @pytest.mark.long
