@@ -4,14 +4,16 @@
 
 trains an fc10 on 50 images, recovers them and the batch, and prints one JSON object: the device, images a second, the
 share of the best float32 rate measured for the network's matrix products; what a CUDA graph of Algorithm 1 gains, and
-how far its images are from the others; and what a training step takes beside forward, backward and fused Adam. TF32 is
-off, which the error of a product shows. It has not been run on a GPU yet.
+how far its images are from the others; what a training step takes beside forward, backward and fused Adam; and what one
+takes at the sizes of the paper's tables, of which --papers-steps are done. TF32 is off, which the error of a product
+shows, but for one figure of each table, which says what it would save. It has not been run on a GPU yet.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,11 +103,27 @@ def train_and_time(model: nn.Module, images: Tensor, width: int) -> tuple[int, f
 
     def bare() -> None:
         for _ in range(STEPS):
-            optimiser.zero_grad()
-            (other(images) - images).square().mean().backward()
+            gradient(other, images)
             optimiser.step()
 
     return steps, seconds(ours, images.device) / STEPS, seconds(bare, images.device) / STEPS
+
+
+def gradient(model: nn.Module, images: Tensor) -> None:
+    model.zero_grad()
+    (model(images) - images).square().mean().backward()
+
+
+@contextmanager
+def with_tf32() -> Iterator[None]:
+    """The opposite of `full_float32`, within it."""
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def train_for(steps: int, model: nn.Module, images: Tensor) -> None:
@@ -123,20 +141,12 @@ def step_of(table: Table, device: torch.device, steps: int) -> dict[str, float]:
     images = smooth(torch.rand(table.batch, *table.shape, generator=generator)).to(device)
     torch.manual_seed(42)
     model = autoencoders.build(table.architecture, table.shape, **table.options).to(device)
-
-    def gradient() -> None:
-        model.zero_grad()
-        (model(images) - images).square().mean().backward()
-
     with FlopCounterMode(display=False) as counted:
-        gradient()
+        gradient(model, images)
     step_s = seconds(lambda: train_for(steps, model, images), device, times=1) / steps
-    full_s = seconds(gradient, device)
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = True
-    tf32_s = seconds(gradient, device)
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
+    full_s = seconds(lambda: gradient(model, images), device)
+    with with_tf32():
+        tf32_s = seconds(lambda: gradient(model, images), device)
     return {
         "step_ms": 1000 * step_s,
         "float32_rate": counted.get_total_flops() / step_s,

@@ -105,8 +105,7 @@ def print_forecast(run: Run) -> None:
     say(f"{experiment.name}: {experiment.description or 'an experiment without a description'}")
     for data in experiment.data:
         known = audits[data.label].catalogue
-        trained, control = known.count("train") + known.not_drawn(), known.count("control")
-        counts = f"{trained:,} training images, {control:,} control images"
+        counts = f"{known.trained():,} training images, {known.count('control'):,} control images"
         say(f"images:     {data.label}: {counts}, of {_shape(data)}")
         for sentence in known.sentences(data.label):
             say(f"            {sentence}")

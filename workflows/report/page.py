@@ -2,11 +2,10 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from memrec_core import __version__
 from workflows.report.facts import Facts
@@ -34,7 +33,7 @@ def page(facts: Facts, parts: Iterable[Part], sheets: str, title: str) -> bytes:
             policy=Markup(_policy(styles, js)),
             version=__version__,
             title=title,
-            description=_with_code(facts.experiment.description),
+            description=facts.experiment.description,
             incomplete=facts.incomplete,
             sections=list(parts),
             css=Markup(css),
@@ -44,11 +43,6 @@ def page(facts: Facts, parts: Iterable[Part], sheets: str, title: str) -> bytes:
         )
     )
     return html.encode(errors="replace")
-
-
-def _with_code(text: str | None) -> Markup:
-    """A text in which what stands in backticks is code, as in Markdown."""
-    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text or ""))))
 
 
 def _policy(styles: Iterable[str], script: str) -> str:

@@ -131,13 +131,16 @@ class Catalogue:
         """How many training images count, and are not recovered all the same: others were drawn."""
         return sum(image.is_not_drawn for image in self.images)
 
+    def trained(self) -> int:
+        """How many different training images there are, recovered or not."""
+        return self.count("train") + self.not_drawn()
+
     def drawn(self) -> str:
         """What a reader of rates must know where not all training images are recovered."""
-        recovered, others = self.count("train"), self.not_drawn()
-        if not others:
+        if not self.not_drawn():
             return ""
         return (
-            f"{recovered:,} of {recovered + others:,} different training images are recovered, drawn at random "
+            f"{self.count('train'):,} of {self.trained():,} different training images are recovered, drawn at random "
             "(recover_count); the rates are of these"
         )
 
