@@ -3,11 +3,12 @@
     python -m benchmarks.recipes [--networks fc10 ...] [--counts 50 ...] [--seeds 42 7] [--recipes adam,built ...]
                                  [--losses 1e-4 1e-6 1e-8] --results FILE
 
-A recipe is an optimiser and a start, of memrec_core.training's RECIPES and STARTS, and a learning rate where it is not
-the network's. Each line of FILE is the JSON of a
-checkpoint: the steps to it, and how many images come back by each method behind each of the six masks. What FILE has
-already is not done again. It prints Markdown: the steps of each seed; then for each method the accurate % of all seeds
-and masks, in brackets mask by mask, and behind the stroke the approximate % of all.
+A recipe is an optimiser and a start, of memrec_core.training's RECIPES and STARTS, then a learning rate where it is not
+the network's, or "-", then the size of a batch where it is not all images: adam_batched,contracting,3e-4,64. Each line
+of FILE is the JSON of a checkpoint: the steps to it, and how many images come back by each method behind each of the
+six masks. What FILE has already is not done again. It prints Markdown: the steps of each seed and the seconds; then for
+each method the accurate % of all seeds and masks, in brackets mask by mask, and behind the stroke the approximate % of
+all.
 """
 
 import argparse
@@ -75,7 +76,7 @@ def main() -> int:
 
 def measured(case: dict[str, Any], losses: Sequence[float]) -> Iterator[dict[str, Any]]:
     """A row for each loss; where the training does not reach one, `step` is None and nothing is recovered."""
-    kind, (optimiser, start, *rate) = NETWORKS[case["network"]], case["recipe"].split(",")
+    kind = NETWORKS[case["network"]]
     root: dict[str, Any] = {} if kind.data == "photos" else {"root": default_root(kind.data)}
     images = datasets.load(kind.data, **root, count=case["count"], size=32, seed=case["seed"])
     torch.manual_seed(case["seed"])
@@ -88,7 +89,7 @@ def measured(case: dict[str, Any], losses: Sequence[float]) -> Iterator[dict[str
         with torch.no_grad():
             rows.append({**case, "loss": reached.target, **figures, "found": recovered(kind, model, images)})
 
-    options = {"optimiser": optimiser, "start": start, "learning_rate": float(*rate or [kind.learning_rate])}
+    options = recipe(case["recipe"], kind)
     try:
         training.train(model, images.images, losses, case["seed"], keep, max_steps=MOST_STEPS, **options)
     except TrainingError as error:
@@ -96,6 +97,17 @@ def measured(case: dict[str, Any], losses: Sequence[float]) -> Iterator[dict[str
     yield from rows
     for loss in sorted(losses, reverse=True)[len(rows) :]:
         yield {**case, "loss": loss, "step": None, "seconds": None, "median_mse": None, "found": {}}
+
+
+def recipe(text: str, kind: Network) -> dict[str, Any]:
+    """The options of training.train."""
+    optimiser, start, rate, batch = [*text.split(","), "-", "-"][:4]
+    return {
+        "optimiser": optimiser,
+        "start": start,
+        "learning_rate": kind.learning_rate if rate == "-" else float(rate),
+        "batch_size": None if batch == "-" else int(batch),
+    }
 
 
 def recovered(kind: Network, model: nn.Module, images: ImageSet) -> dict[str, dict[str, list[int]]]:
@@ -127,8 +139,8 @@ def table(rows: list[dict[str, Any]], asked: argparse.Namespace) -> str:
     lines = []
     for name in asked.networks:
         for count in asked.counts:
-            lines += [f"\n{name}, {count} images\n", f"| recipe | loss | steps | {' | '.join(ASKED)} |"]
-            lines += ["|---|---|---|" + "---|" * len(ASKED)]
+            lines += [f"\n{name}, {count} images\n", f"| recipe | loss | steps | seconds | {' | '.join(ASKED)} |"]
+            lines += ["|---|---|---|---|" + "---|" * len(ASKED)]
             for loss in asked.losses:
                 for recipe in asked.recipes:
                     own = [
@@ -139,8 +151,9 @@ def table(rows: list[dict[str, Any]], asked: argparse.Namespace) -> str:
                     ]
                     if own:
                         steps = " / ".join("none" if row["step"] is None else str(row["step"]) for row in own)
+                        seconds = " / ".join("" if row["seconds"] is None else f"{row['seconds']:.0f}" for row in own)
                         cells = [_cell(own, method) for method in ASKED]
-                        lines.append(f"| {recipe} | {loss:g} | {steps} | {' | '.join(cells)} |")
+                        lines.append(f"| {recipe} | {loss:g} | {steps} | {seconds} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

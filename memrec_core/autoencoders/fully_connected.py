@@ -68,5 +68,5 @@ def fc20(image_shape: tuple[int, int, int], activation: str = "leaky_relu", widt
     return FullyConnected(image_shape, layers=20, width=width, activation=activation)
 
 
-FC10 = Architecture("fc10", fc10, gammas={"leaky_relu": 0.5})
-FC20 = Architecture("fc20", fc20)
+FC10 = Architecture("fc10", fc10, gammas={"leaky_relu": 0.5}, optimiser="adam_quick")
+FC20 = Architecture("fc20", fc20, optimiser="adam_quick")

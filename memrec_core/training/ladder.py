@@ -69,7 +69,7 @@ def train(
         seed: fixes the order of the batches.
         on_checkpoint: called with the model and what it reached, where the MSE is first seen at or under each target,
             from the highest to the lowest; adam's is looked at every tenth step, soap's at each.
-        optimiser: one of RECIPES, adam or soap say; the architecture's own where left out. For a module from
+        optimiser: one of RECIPES, adam_quick or soap say; the architecture's own where left out. For a module from
             elsewhere that is soap where it has convolutions, otherwise adam.
         start: one of STARTS, what is done to the network before the first step: built (nothing), mean, shifted,
             centred or contracting; the architecture's own where left out, and built for a module from elsewhere.

@@ -4,8 +4,10 @@ The learning rate warms up over the first steps and then falls with a root of th
 stalls and spikes below 1e-6; halving the rate on a plateau spends most of its steps on plateaus. Fully connected
 networks get there with Adam; a U-Net without skip connections stalls at 1e-4 with it, and gets there with SOAP.
 
-`adam_quick`, whose rate falls with the eighth root, needs a quarter to a third fewer steps than `adam`, with the
-fourth, and as many images come back: what a fully connected network memorises is decided before its rate falls.
+- `adam_quick`, whose rate falls with the loss's eighth root, is a fully connected network's own. It needs a quarter to
+  a third fewer steps than `adam`, with the fourth, and as many images come back: what such a network memorises is
+  decided before its rate falls.
+- `adam_batched` is for steps of a batch each, whose losses don't come down without a lower rate: it falls from 1e-2 on.
 """
 
 import math
@@ -52,6 +54,7 @@ RECIPES = Registry[Recipe](
     {
         "adam": Recipe(ADAM, 1e-3, 1e-4, 1 / 4, look_every=10),
         "adam_quick": Recipe(ADAM, 1e-3, 1e-4, 1 / 8, look_every=10),
+        "adam_batched": Recipe(ADAM, 3e-4, 1e-2, 1 / 4, look_every=10),
         "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1),
     },
 )

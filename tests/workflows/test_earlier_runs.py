@@ -74,8 +74,8 @@ def test_run_of_the_fixed_schema_is_reported_from_its_own_rates(memrec, fixed: P
 
 def test_run_of_the_fixed_schema_has_nothing_left_to_do(memrec, fixed: Path):
     before = {path: path.read_bytes() for path in fixed.rglob("recovery/**/*.parquet")}
-    as_then = "autoencoder_iterations.stop_cycles=false"
-    called = memrec("run", fixed / "experiment.yaml", "--run", fixed, "--set", as_then)
+    as_then = ("--set", "autoencoder_iterations.stop_cycles=false", "--set", "training.optimiser=adam")
+    called = memrec("run", fixed / "experiment.yaml", "--run", fixed, *as_then)
     assert called.status == 0, called
     assert "all 6 units are done" in called.out
     assert {path: path.read_bytes() for path in fixed.rglob("recovery/**/*.parquet")} == before
@@ -83,8 +83,19 @@ def test_run_of_the_fixed_schema_has_nothing_left_to_do(memrec, fixed: Path):
 
 def test_setting_that_is_newer_than_a_run_is_what_there_was_before_it(memrec, fixed: Path):
     """Images that cycle stop by now. The run's rows are of images that went on, and are not mixed with others."""
-    called = memrec("run", fixed / "experiment.yaml", "--run", fixed)
+    as_then = ("--set", "training.optimiser=adam")
+    called = memrec("run", fixed / "experiment.yaml", "--run", fixed, *as_then)
     assert called.status == 2
     assert "methods.autoencoder_iterations.stop_cycles is False there, and True here" in called.err
     assert called.err.count("\n") == 1
     assert open_run(fixed).experiment.method("autoencoder_iterations") == AutoencoderIterations(50, stop_cycles=False)
+
+
+def test_network_of_an_earlier_run_is_not_trained_further_by_another_recipe(memrec, fixed: Path):
+    """What trains a network that names nothing has changed. The run's checkpoints are of what trained it then."""
+    as_then = ("--set", "autoencoder_iterations.stop_cycles=false", "--set", "training.targets=[0.05, 0.03, 0.02]")
+    called = memrec("run", fixed / "experiment.yaml", "--run", fixed, *as_then)
+    assert called.status == 2
+    assert "models.fc10-leaky_relu.optimiser is 'adam' there, and 'adam_quick' here" in called.err
+    assert called.err.count("\n") == 1
+    assert [model.recipe for model in open_run(fixed).experiment.trained_models] == ["adam, built, 0.001"]

@@ -22,8 +22,6 @@ from workflows.experiment.plain import changed_settings, plain
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
-TRAINED_BY = ("optimiser", "start", "learning_rate")
-"""What the entry of a network may say of its training."""
 OUTPUTS = 64
 """How many values of a given network's outputs are kept, about."""
 
@@ -96,7 +94,6 @@ class TrainedModel(Model):
         optimiser: what trains it, one of memrec_core.training.RECIPES; the experiment's, or else the architecture's.
         start: where its training begins, one of memrec_core.training.STARTS; likewise.
         learning_rate: the experiment's, or else the optimiser's.
-        trained_by: which of these three its own entry names, with the value.
     """
 
     architecture: str
@@ -104,12 +101,15 @@ class TrainedModel(Model):
     optimiser: str
     start: str
     learning_rate: float
-    trained_by: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def tree(self) -> dict[str, Any]:
-        """Its entry; the options stand beside the others, and what trains it in the experiment's own entry unless this
-        one names it."""
+        """Its entry; the options stand beside the others."""
         return {"architecture": self.architecture, **self._plain_options, **self.trained_by, **self._common}
+
+    @property
+    def trained_by(self) -> dict[str, Any]:
+        """What trains it, as its entry has it."""
+        return {"optimiser": self.optimiser, "start": self.start, "learning_rate": self.learning_rate}
 
     @property
     def _plain_options(self) -> dict[str, Any]:

@@ -16,21 +16,15 @@ from workflows.experiment.plain import as_written, settings_of
 
 @dataclass(frozen=True)
 class Training:
-    """How the networks are trained.
+    """How the networks are trained, but for what each TrainedModel says itself.
 
     Args:
         targets: a checkpoint is kept at the first step that reaches each of these losses (MSE).
-        optimiser: one for all of them; each network's own where it is None. Which that is, a TrainedModel says.
-        start: where they begin, likewise.
-        learning_rate: likewise.
         batch_size: how many images a step is of; all where it is None.
         max_steps: after so many a training is given up.
     """
 
     targets: tuple[float, ...]
-    optimiser: str | None
-    start: str | None
-    learning_rate: float | None
     batch_size: int | None
     max_steps: int
 

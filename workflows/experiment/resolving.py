@@ -21,7 +21,7 @@ from workflows.experiment.resolved import Experiment, Training
 from workflows.experiment.settings import arguments_of, of_somebody
 from workflows.experiment.written import WrittenData, WrittenExperiment, WrittenTraining
 from workflows.experiment.written_methods import SharedSettings, WrittenMethod
-from workflows.experiment.written_models import WrittenModel
+from workflows.experiment.written_models import TrainedBy, WrittenModel
 
 USUAL_METHODS = ["unknown_mask", "known_mask", "autoencoder_iterations"]
 """Those of an experiment that names none."""
@@ -31,7 +31,6 @@ def resolve(written: WrittenExperiment, elsewhere: bool = False) -> Experiment:
     """What an experiment means, here or on other machines. Raises InputError, with the place, for what makes no sense
     together."""
     data = tuple(map(_data, written.data))
-    training = _training(written.training)
     methods = tuple(_fitting(_methods(written, elsewhere), written.degradations))
     found = Experiment(
         name=written.name,
@@ -39,8 +38,8 @@ def resolve(written: WrittenExperiment, elsewhere: bool = False) -> Experiment:
         imports=tuple(written.imports),
         seed=written.seed,
         data=data,
-        models=tuple(_models(written.models, data, training)),
-        training=training,
+        models=tuple(_models(written.models, data, written.training)),
+        training=_training(written.training),
         degradations=tuple(written.degradations),
         methods=methods,
         images_per_unit=written.images_per_unit,
@@ -81,15 +80,12 @@ def _data(written: WrittenData) -> Data:
 def _training(written: WrittenTraining) -> Training:
     return Training(
         targets=tuple(written.targets),
-        optimiser=written.optimiser,
-        start=written.start,
-        learning_rate=written.learning_rate,
         batch_size=written.batch_size,
         max_steps=written.max_steps,
     )
 
 
-def _models(written: Sequence[WrittenModel], data: Sequence[Data], training: Training) -> Iterator[Model]:
+def _models(written: Sequence[WrittenModel], data: Sequence[Data], training: TrainedBy) -> Iterator[Model]:
     """Each network on each of the data sets, or on the one that it names, where it can be built."""
     by_label = {entry.label: entry for entry in data}
     for number, entry in enumerate(written):

@@ -13,7 +13,6 @@ from memrec_core.datasets import DATA_SETS
 from memrec_core.degradations import DEGRADATIONS, Degradation
 from memrec_core.errors import shown
 from memrec_core.recovery import METHODS
-from memrec_core.training import RECIPES, STARTS
 from workflows.experiment.data import Option
 from workflows.experiment.imports import import_all
 from workflows.experiment.resolved import written_degradation
@@ -32,7 +31,7 @@ from workflows.experiment.settings import (
     one_of,
 )
 from workflows.experiment.written_methods import SharedSettings, WrittenMethod, check_section
-from workflows.experiment.written_models import WrittenModel, model_of
+from workflows.experiment.written_models import TrainedBy, WrittenModel, model_of
 
 LARGEST_SIDE = 4096
 """Of a picture, in pixels."""
@@ -102,14 +101,10 @@ class WrittenData(Section):
         return self
 
 
-class WrittenTraining(Section):
+class WrittenTraining(TrainedBy):
     """How the networks are trained; a checkpoint is kept at the first step that reaches each of `targets` (MSE)."""
 
     targets: Annotated[list[Positive], Field(min_length=1)] = Field(default=[1e-4, 1e-5, 1e-6, 1e-7, 1e-8])
-    optimiser: Annotated[str, one_of("optimiser", RECIPES)] | None = None
-    start: Annotated[str, one_of("start", STARTS)] | None = None
-    learning_rate: Positive | None = None
-    """These three are memrec_core.training's for the kind of network where left out."""
     batch_size: Count | None = None
     max_steps: Count = 200_000
 
@@ -168,7 +163,9 @@ class WrittenExperiment(Section):
 
     def as_kept(self) -> "WrittenExperiment":
         """The same as a run's folder means it."""
-        return self.model_copy(update={"methods": [entry.as_kept() for entry in self.methods]})
+        methods = [entry.as_kept() for entry in self.methods]
+        models = [entry.as_kept(self.training) for entry in self.models]
+        return self.model_copy(update={"methods": methods, "models": models})
 
     @field_validator("data", mode="before")
     @classmethod

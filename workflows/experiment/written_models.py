@@ -14,8 +14,7 @@ from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import Denoiser
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
 from memrec_core.training import RECIPES, STARTS
-from workflows.experiment.models import GENERIC, TRAINED_BY, GivenModel, Model, TrainedModel
-from workflows.experiment.resolved import Training
+from workflows.experiment.models import GENERIC, GivenModel, Model, TrainedModel
 from workflows.experiment.settings import (
     LABEL,
     Folder,
@@ -27,6 +26,17 @@ from workflows.experiment.settings import (
     check_keys,
     one_of,
 )
+
+OPTIMISERS_BEFORE = {"fc10": "adam", "fc20": "adam"}
+"""What trains a network in a run whose folder is of a revision that did not write it there."""
+
+
+class TrainedBy(Section):
+    """What trains a network: names and numbers of memrec_core.training, its kind's own where left out."""
+
+    optimiser: Annotated[str, one_of("optimiser", RECIPES)] | None = None
+    start: Annotated[str, one_of("start", STARTS)] | None = None
+    learning_rate: Positive | None = None
 
 
 class WrittenModel(Section, ABC):
@@ -54,8 +64,12 @@ class WrittenModel(Section, ABC):
         """What it is called where the user does not say."""
 
     @abstractmethod
-    def on(self, data: str, label: str, training: Training) -> Model:
+    def on(self, data: str, label: str, training: TrainedBy) -> Model:
         """What it means on a data set, as part of an experiment. Raises InputError where it has no meaning."""
+
+    def as_kept(self, training: TrainedBy) -> "WrittenModel":
+        """The same as a run's folder means it, where what it leaves out had another value before."""
+        return self
 
     def label_on(self, data: str, several: bool) -> str:
         """What it is called on a data set, of one or `several`. Raises InputError where that can't name a folder."""
@@ -65,15 +79,11 @@ class WrittenModel(Section, ABC):
         return f"{label}-{data}" if several and not (self.label and self.data) else label
 
 
-class WrittenTrainedModel(WrittenModel):
-    """One of memrec's architectures, to be trained. `options` are the architecture's own; in the file they stand beside
-    the other entries."""
+class WrittenTrainedModel(WrittenModel, TrainedBy):
+    """One of memrec's architectures, to be trained, by what trains the others but for what it says. `options` are the
+    architecture's own; in the file they stand beside the other entries."""
 
     architecture: Annotated[str, one_of("autoencoder", ARCHITECTURES)]
-    optimiser: Annotated[str, one_of("optimiser", RECIPES)] | None = None
-    start: Annotated[str, one_of("start", STARTS)] | None = None
-    learning_rate: Positive | None = None
-    """What trains it, where it is not what trains the others."""
     options: dict[str, Any]
 
     @model_validator(mode="before")
@@ -99,7 +109,7 @@ class WrittenTrainedModel(WrittenModel):
         kind = ARCHITECTURES[self.architecture]
         return kind.label({**kind.default_options, **self.options})
 
-    def on(self, data: str, label: str, training: Training) -> TrainedModel:
+    def on(self, data: str, label: str, training: TrainedBy) -> TrainedModel:
         kind = ARCHITECTURES[self.architecture]
         options = {**kind.default_options, **self.options}
         optimiser = self.optimiser or training.optimiser or kind.optimiser
@@ -117,8 +127,11 @@ class WrittenTrainedModel(WrittenModel):
             optimiser=optimiser,
             start=start,
             learning_rate=self.learning_rate or training.learning_rate or RECIPES[optimiser].learning_rate,
-            trained_by={name: value for name in TRAINED_BY if (value := getattr(self, name)) is not None},
         )
+
+    def as_kept(self, training: TrainedBy) -> "WrittenTrainedModel":
+        optimiser = self.optimiser or training.optimiser or OPTIMISERS_BEFORE.get(self.architecture)
+        return self.model_copy(update={"optimiser": optimiser})
 
 
 def _options() -> list[str]:
@@ -157,7 +170,7 @@ class WrittenGivenModel(WrittenModel):
         labels = (re.sub(r"[^A-Za-z0-9.-]+", ".", name).strip(".-")[:80] for name in (*of_file, self.network.name))
         return next((label for label in labels if label not in ("", GENERIC)), "")
 
-    def on(self, data: str, label: str, training: Training) -> GivenModel:
+    def on(self, data: str, label: str, training: TrainedBy) -> GivenModel:
         return GivenModel(
             label=label,
             data=data,

@@ -34,10 +34,8 @@ class StoredState:
 
     def __init__(self, run: Run, model: TrainedModel, trained_on: str) -> None:
         experiment, store = run.experiment, run.store
-        settings = experiment.training.tree()
-        named = {name: settings[name] for name in ("optimiser", "learning_rate", "batch_size")}
-        named |= {"start": settings["start"]} if settings["start"] else {}  # earlier revisions had none
-        content = [trained_on, experiment.seed, {**named, **model.trained_by}, model.architecture, model.options]
+        course = {**model.trained_by, "batch_size": experiment.training.batch_size}
+        content = [trained_on, experiment.seed, course, model.architecture, model.options]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         self.store, self.file = store, f"{CHECKPOINTS}/{model.label}/{STATE}-{digest}.safetensors"
         self.name = store.show(self.file)
