@@ -41,8 +41,8 @@ class Table:
 
 
 TABLES = {
-    "table1": Table("fc20", {"width": 4608}, (3, 64, 64), 500),
-    "table2": Table("unet", {"activation": "softplus"}, (3, 32, 32), 200),
+    "table1": Table("fc20", {"width": 5632}, (3, 64, 64), 250),
+    "table2": Table("unet", {"activation": "softplus"}, (3, 32, 32), 50),
 }
 
 

@@ -1,0 +1,139 @@
+"""How long a training to 1e-4 takes by the number of its images: from what this machine can do to 25,000.
+
+    python -m benchmarks.curve --results FILE [--counts 50 ...] [--size 32] [--most-epochs 1000] [--seed 42]
+
+trains an fc20 on so many images of Tiny ImageNet in batches of 64, by `adam_batched` from the start `contracting`. It
+is 512 wide, or as the images' principal components ask for where that is more (`training.rank_for`), and its rate is
+the smaller the wider it is. Each training is a line of JSON of FILE, and what FILE has is not done again. A training
+that has not come to its target after --most-epochs is kept as one that did not.
+
+It prints Markdown: the trainings; then what a power of the number of images, fitted to them, says of table 1, whose
+network and images `TABLE1` has. The interval is of the fit alone, 95 % of it, and does not know what lies beyond.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.networks import shape_of
+from memrec_core import autoencoders, datasets, training
+from memrec_core.errors import TrainingError
+from workflows.experiment.data_folder import default_root
+
+TARGET, BATCH, NARROWEST, RATE = 1e-4, 64, 512, 3e-4
+SPARE = 1.02
+"""How much wider than the floor asks for: at the floor itself the target is the best that there is."""
+PASSES = 6
+"""Operations for each weight and image of a step: a product and a sum forward, and twice that backward."""
+STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31}
+"""Quantiles for 95 %, by degrees of freedom."""
+
+
+class Sized(NamedTuple):
+    """A training that is asked about."""
+
+    count: int
+    width: int
+    size: int
+
+
+TABLE1 = Sized(25_000, 5632, 64)
+
+
+def main() -> int:
+    asked = _arguments()
+    done = _done(asked.results)
+    for count in asked.counts:
+        if (count, asked.size, asked.seed) not in done:
+            with asked.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(trained(count, asked.size, asked.seed, asked.most_epochs)) + "\n")
+    print(report(list(_done(asked.results).values())))
+    return 0
+
+
+def trained(count: int, size: int, seed: int, most_epochs: int) -> dict[str, Any]:
+    """What a training took; `steps` is None where it did not come to its target."""
+    images = datasets.load(
+        "tiny_imagenet", root=default_root("tiny_imagenet"), count=count, size=size, seed=seed
+    ).images
+    width = max(NARROWEST, math.ceil(SPARE * training.rank_for(images, TARGET)))
+    torch.manual_seed(seed)
+    model = autoencoders.build("fc20", shape_of(images), width=width)
+    per_epoch = math.ceil(count / BATCH)
+    row = {"count": count, "size": size, "seed": seed, "width": width, "weights": _weights(width, size)}
+    options = {"optimiser": "adam_batched", "start": "contracting", "learning_rate": RATE * NARROWEST / width}
+    try:
+        history = training.train(
+            model, images, [TARGET], seed, batch_size=BATCH, max_steps=most_epochs * per_epoch, **options
+        )
+    except TrainingError as error:
+        print(f"{count} images: {error}", flush=True)
+        return {**row, "steps": None, "epochs": None, "seconds": None}
+    reached = history.reached[-1]
+    return {**row, "steps": reached.step, "epochs": reached.step / per_epoch, "seconds": reached.seconds}
+
+
+def _weights(width: int, size: int) -> int:
+    return 2 * 3 * size * size * width + 18 * width * width
+
+
+def operations(epochs: float, sized: Sized) -> float:
+    """Of a training of fc20, without the optimiser's own."""
+    return PASSES * epochs * sized.count * _weights(sized.width, sized.size)
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    lines = ["| images | size | width | steps | epochs | TFLOP | seconds |", "|---:|---:|---:|---:|---:|---:|---:|"]
+    reached = [row for row in rows if row["steps"] is not None]
+    for row in rows:
+        start = f"| {row['count']:,} | {row['size']} | {row['width']} |"
+        if row["steps"] is None:
+            lines.append(f"{start} not reached | | | |")
+        else:
+            work = operations(row["epochs"], Sized(row["count"], row["width"], row["size"])) / 1e12
+            lines.append(f"{start} {row['steps']:,} | {row['epochs']:.0f} | {work:.3g} | {row['seconds']:.0f} |")
+    if len(reached) > 2:
+        low, middle, high = expected_epochs(reached, TABLE1.count)
+        work = [operations(epochs, TABLE1) / 1e15 for epochs in (low, middle, high)]
+        lines.append(
+            f"\n{TABLE1.count:,} images, {TABLE1.width} wide, {TABLE1.size} x {TABLE1.size}: {middle:.0f} epochs "
+            f"({low:.0f} to {high:.0f}), {work[1]:.3g} PFLOP ({work[0]:.3g} to {work[2]:.3g})"
+        )
+    return "\n".join(lines)
+
+
+def expected_epochs(rows: list[dict[str, Any]], count: int) -> tuple[float, float, float]:
+    """The epochs for so many images and the ends of their interval: a line through the logarithms of both."""
+    known = np.log([row["count"] for row in rows])
+    values = np.log([row["epochs"] for row in rows])
+    slope, level = np.polyfit(known, values, 1)
+    free = len(rows) - 2
+    spread = math.sqrt(float(np.square(values - slope * known - level).sum()) / free)
+    away = math.log(count) - known.mean()
+    error = spread * math.sqrt(1 + 1 / len(rows) + away**2 / float(np.square(known - known.mean()).sum()))
+    middle, reach = slope * math.log(count) + level, STUDENT[min(free, max(STUDENT))] * error
+    return math.exp(middle - reach), math.exp(middle), math.exp(middle + reach)
+
+
+def _done(file: Path) -> dict[tuple[int, int, int], dict[str, Any]]:
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+    return {(row["count"], row["size"], row["seed"]): row for row in rows}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", nargs="+", type=int, default=[50, 100, 200, 500, 1000])
+    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--most-epochs", type=int, default=1000)
+    parser.add_argument("--results", type=Path, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
