@@ -94,12 +94,14 @@ def train(
     if isinstance(model, Ranked):
         check_floor(model.output_rank, images, ladder[-1])
     images, network = images.detach(), checked(model)
-    recipe, begin = recipe_for(model, optimiser, learning_rate), start_for(model, start)
+    by, recipe = recipe_for(model, optimiser, learning_rate)
+    begin_by, begin = start_for(model, start)
     descent = recipe.optimiser(model.parameters(), lr=torch.tensor(recipe.learning_rate, device=images.device))
     keeper, batches = Keeper(state_of(state), save_every_s), Batches(images, batch_size, seed)
     loss = RunningMean(batches.per_epoch, images.device)
     course = Course(model, descent, loss)
-    keeper.resume(course, batches, ladder)
+    in_words = f"{by}, {begin_by}, {recipe.learning_rate:g}"
+    keeper.resume(course, batches, ladder, in_words, is_named=optimiser is not None)
     progress, project = course.progress, model.project_ if isinstance(model, Projected) else None
     if progress.step == 0:
         begin(model, images)

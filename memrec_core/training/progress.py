@@ -33,10 +33,12 @@ class History:
 
 @dataclass
 class Progress:
-    """What resuming needs beside the tensors. `of` identifies the batches, `ladder` has the targets, `loss` is the
-    running mean at the last look, `seconds` what all steps took, None where that is not known."""
+    """What resuming needs beside the tensors. `of` identifies the batches, `recipe` says in words what trains, `ladder`
+    has the targets, `loss` is the running mean at the last look, `seconds` what all steps took, None where that is not
+    known."""
 
     of: str = ""
+    recipe: str = ""
     ladder: list[float] = field(default_factory=list)
     step: int = 0
     best: float = math.inf

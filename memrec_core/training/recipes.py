@@ -4,7 +4,7 @@ The learning rate warms up over the first steps and then falls with a root of th
 stalls and spikes below 1e-6; halving the rate on a plateau spends most of its steps on plateaus. Fully connected
 networks get there with Adam; a U-Net without skip connections stalls at 1e-4 with it, and gets there with SOAP.
 
-- `adam_quick`, whose rate falls with the loss's eighth root, is a fully connected network's own. It needs a quarter to
+- `adam_quick`, whose rate falls with the loss's eighth root, is the own of fc10 and fc20. It needs a quarter to
   a third fewer steps than `adam`, with the fourth, and as many images come back: what such a network memorises is
   decided before its rate falls.
 - `adam_batched` is for steps of a batch each, whose losses don't come down without a lower rate: it falls from 1e-2 on.
@@ -61,8 +61,9 @@ RECIPES = Registry[Recipe](
 """By name. One from outside joins them: `RECIPES["mine"] = Recipe(...)`."""
 
 
-def recipe_for(model: nn.Module, optimiser: str | None, learning_rate: float | None) -> Recipe:
-    """The recipe of that name, the model's own where it is left out, at another learning rate where one is given.
+def recipe_for(model: nn.Module, optimiser: str | None, learning_rate: float | None) -> tuple[str, Recipe]:
+    """The recipe of that name, the model's own where it is left out, at another learning rate where one is given; and
+    its name.
 
     Raises InputError for an unknown name, and for a learning rate that is none.
     """
@@ -70,9 +71,9 @@ def recipe_for(model: nn.Module, optimiser: str | None, learning_rate: float | N
     if not isinstance(name, str) or name not in RECIPES:
         raise unknown("optimiser", name, sorted(RECIPES))
     if learning_rate is None:
-        return RECIPES[name]
+        return name, RECIPES[name]
     check_number("learning_rate", learning_rate, "a positive number such as 1e-3", lambda rate: 0 < rate < math.inf)
-    return replace(RECIPES[name], learning_rate=learning_rate)
+    return name, replace(RECIPES[name], learning_rate=learning_rate)
 
 
 def _own(model: nn.Module) -> str:

@@ -76,14 +76,15 @@ STARTS = Registry[Start](
 """By name. Another from outside joins them: `STARTS["mine"] = function`."""
 
 
-def start_for(model: nn.Module, name: str | None) -> Start:
-    """The start of that name, the model's own where it is left out. Raises InputError for an unknown name."""
+def start_for(model: nn.Module, name: str | None) -> tuple[str, Start]:
+    """The start of that name, the model's own where it is left out; and its name. Raises InputError for an unknown
+    name."""
     if name is None:
         architecture = architecture_of(model)
         name = "built" if architecture is None else architecture.start
     if not isinstance(name, str) or name not in STARTS:
         raise unknown("start", name, sorted(STARTS))
-    return STARTS[name]
+    return name, STARTS[name]
 
 
 def _centrable(model: nn.Module) -> Centrable:

@@ -79,9 +79,9 @@ class Keeper:
         self.state, self.every_s = state, every_s
         self.due = math.inf
 
-    def resume(self, course: Course, batches: Batches, targets: Sequence[float]) -> None:
-        """Take up the course that was kept, if any. Raises InputError where it was on other batches, or to other
-        targets."""
+    def resume(self, course: Course, batches: Batches, targets: Sequence[float], recipe: str, is_named: bool) -> None:
+        """Take up the course that was kept, if any. Raises InputError where it was on other batches, by another recipe
+        (a training is by `recipe`, which is the network's own unless it `is_named`), or to other targets."""
         if self.state is None:
             return
         if (saved := self.state.read()) is not None:
@@ -91,6 +91,13 @@ class Keeper:
                     f"{self.state.name} is the state of a training on other images or to other targets; remove it to "
                     "train afresh"
                 )
+            then = course.progress.recipe or _recipe_before(recipe, is_named)
+            if then != recipe:
+                raise OtherTrainingError(
+                    f"{self.state.name} is the state of a training by {then}, and this one is by {recipe}; name that "
+                    "optimiser, start and learning rate, or remove it to train afresh"
+                )
+        course.progress.recipe = recipe
         course.progress.of = batches.digest
         course.progress.go_on_to(targets)
         self.due = time.monotonic() + self.every_s
@@ -102,6 +109,12 @@ class Keeper:
         self.state.write(_to_bytes(course))
         took = time.monotonic() - now
         self.due = now + min(max(self.every_s, took / STATE_SHARE), 10 * self.every_s)
+
+
+def _recipe_before(recipe: str, is_named: bool) -> str:
+    """What a state that names no recipe was trained by, which is of an earlier revision: by `recipe` if it is named.
+    Otherwise by a network's own, and what is adam_quick by now was adam then."""
+    return recipe if is_named else recipe.replace("adam_quick", "adam")
 
 
 def _to_bytes(course: Course) -> bytes:

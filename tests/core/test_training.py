@@ -1,10 +1,13 @@
 """Training down a ladder of losses."""
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from memrec_core import autoencoders, training
@@ -125,6 +128,32 @@ def test_state_of_other_images_or_targets_is_refused(tmp_path: Path):
     for images, targets in ((1 - IMAGES, [1.0, 1e-9]), (IMAGES, [0.9, 1e-9])):
         with pytest.raises(InputError, match="is the state of a training on other images or to other targets"):
             training.train(new_model(), images, targets, state=state, max_steps=60)
+
+
+@pytest.mark.parametrize("other", [{"optimiser": "adam"}, {"start": "mean"}, {"learning_rate": 2e-3}])
+def test_state_of_another_recipe_is_refused(tmp_path: Path, other: dict[str, Any]):
+    state = tmp_path / "state.safetensors"
+    with pytest.raises(TrainingError):
+        training.train(new_model(), IMAGES, [1e-9], state=state, save_every_s=0, max_steps=5)
+    with pytest.raises(
+        InputError, match=r"is the state of a training by adam_quick, built, 0\.001, and this one is by"
+    ):
+        training.train(new_model(), IMAGES, [1e-9], state=state, max_steps=10, **other)
+
+
+def test_state_of_a_revision_that_named_no_recipe_is_of_what_was_the_networks_own(tmp_path: Path):
+    state = tmp_path / "state.safetensors"
+    with pytest.raises(TrainingError):
+        training.train(new_model(), IMAGES, [1e-9], optimiser="adam", state=state, save_every_s=0, max_steps=5)
+    tensors = safetensors.torch.load(state.read_bytes())
+    saved = json.loads(tensors["progress"].numpy().tobytes())
+    del saved["recipe"]
+    tensors["progress"] = torch.tensor(list(json.dumps(saved).encode()), dtype=torch.uint8)
+    state.write_bytes(safetensors.torch.save(tensors))
+    with pytest.raises(InputError, match=r"is the state of a training by adam, built, 0\.001"):
+        training.train(new_model(), IMAGES, [1e-9], state=state, max_steps=10)
+    with pytest.raises(TrainingError, match="in 10 steps"):
+        training.train(new_model(), IMAGES, [1e-9], optimiser="adam", state=state, max_steps=10)
 
 
 def test_divergence_ends_with_a_word():

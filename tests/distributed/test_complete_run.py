@@ -39,7 +39,7 @@ def test_rows_hold_what_their_columns_promise(undisturbed: Path):
     assert rows["fraction_missing"].between(0.2, 0.81).all()
     assert rows.groupby("degradation")["noise_std"].first().to_dict() == {"center": 0.0, "random_80-noise_0.02": 0.02}
     assert (rows["train_loss"] <= rows["target_loss"]).all()
-    assert set(rows["recipe"]) == {"adam, built, 0.001"}
+    assert set(rows["recipe"]) == {"adam_quick, built, 0.001"}
     fitted = rows[rows["split"] == "train"].groupby(["train_loss", "degradation", "method"])["train_mse"].mean()
     assert np.allclose(fitted, fitted.index.get_level_values("train_loss"), rtol=1e-4)
     assert rows[rows["split"] == "control"]["train_mse"].min() > fitted.min()

@@ -143,7 +143,11 @@ def test_second_model_comes_and_goes(run_of, run: Path):
         ("width: 48}", "width: 47}", "models.fc10-leaky_relu.width is 48 there, and 47 here"),
         ("max_iterations: 5", "max_iterations: 6", "methods.unknown_mask.max_iterations is 5 there, and 6 here"),
         ("count: 6", "count: 5", "data.photos.count is 6 there, and 5 here"),
-        ("[1e-2, 1e-3]", "[1e-2, 1e-3], learning_rate: 0.01", "training.learning_rate is None there, and 0.01 here"),
+        (
+            "[1e-2, 1e-3]",
+            "[1e-2, 1e-3], learning_rate: 0.01",
+            "leaky_relu.learning_rate is 0.001 there, and 0.01 here",
+        ),
         ("name: small", "seed: 3\nname: small", "seed is 42 there, and 3 here"),
         ("photos, count", "photos, label: mine, count", r"of its data \(photos\) this one has none \(mine\)"),
     ],

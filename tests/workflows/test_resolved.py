@@ -16,6 +16,8 @@ from workflows.experiment.resolved import Experiment
 from workflows.experiment.resolving import resolve
 from workflows.experiment.written import WrittenExperiment
 from workflows.run.audit_set import load_audit_set
+from workflows.run.checkpoint_files import damaged_checkpoints
+from workflows.run.identity import claim, continued
 from workflows.run.run import Run
 from workflows.run.store import Store
 from workflows.work.train import train_model
@@ -76,6 +78,36 @@ def test_training_is_done_by_what_the_file_names(tmp_path: Path):
     ]
     assert len({usual, *others}) == 5
     assert loss("named", rate, "training.optimiser=adam_quick", "models.0.label=b") == usual
+
+
+def test_checkpoint_of_another_recipe_is_not_the_networks_when_it_comes_back(tmp_path: Path):
+    """A network that left the experiment is trained anew if something else trains it by now."""
+
+    def run_of(*overrides: str) -> Run:
+        mine = experiment.parse(SMALL, "small", ["training.targets=[0.08]", *overrides])
+        return Run(mine, Store(str(tmp_path)))
+
+    run = run_of("training.optimiser=adam")
+    [data], [model] = run.experiment.data, run.experiment.trained_models
+    train_model(run, model, load_audit_set(data, run.experiment.seed))
+    assert damaged_checkpoints(run) == {}
+    [what] = damaged_checkpoints(run_of()).values()
+    assert (
+        "was trained by 'adam, built, 0.001', and the experiment has it trained by 'adam_quick, built, 0.001'" in what
+    )
+
+
+def test_what_trains_a_network_is_compared_where_its_label_changes_too(tmp_path: Path):
+    """With a second data set a network that names none is called after both, and is the same one."""
+    two = [{"name": "photos", "size": 16}, {"name": "photos", "size": 16, "count": 5, "label": "few"}]
+    store = Store(str(tmp_path))
+    claim(Run(experiment.experiment_from({**MINIMAL, "training": {"learning_rate": 0.01}}), store))
+    grown = continued(experiment.experiment_from({**MINIMAL, "data": two, "training": {"learning_rate": 0.01}}), store)
+    assert [model.label for model in grown.models] == ["fc10-leaky_relu", "fc10-leaky_relu-few"]
+    with pytest.raises(
+        InputError, match=r"rate is 0\.01 there, and 0\.001 here.*\(as training\.learning_rate, or in the"
+    ):
+        continued(experiment.experiment_from({**MINIMAL, "data": two}), store)
 
 
 def test_network_of_ones_own_with_an_optimiser_that_there_is_not_is_told_at_its_place(monkeypatch: pytest.MonkeyPatch):

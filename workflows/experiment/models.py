@@ -22,6 +22,8 @@ from workflows.experiment.plain import changed_settings, plain
 
 GENERIC = "generic"
 """What stands for the model in the results of methods without a network."""
+TRAINED_BY = ("optimiser", "start", "learning_rate")
+"""What an entry says of its network's training."""
 OUTPUTS = 64
 """How many values of a given network's outputs are kept, about."""
 
@@ -109,7 +111,7 @@ class TrainedModel(Model):
     @property
     def trained_by(self) -> dict[str, Any]:
         """What trains it, as its entry has it."""
-        return {"optimiser": self.optimiser, "start": self.start, "learning_rate": self.learning_rate}
+        return {name: getattr(self, name) for name in TRAINED_BY}
 
     @property
     def _plain_options(self) -> dict[str, Any]:

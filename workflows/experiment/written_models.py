@@ -28,7 +28,8 @@ from workflows.experiment.settings import (
 )
 
 OPTIMISERS_BEFORE = {"fc10": "adam", "fc20": "adam"}
-"""What trains a network in a run whose folder is of a revision that did not write it there."""
+"""What trains a network, where it is not its own of today, in a run whose folder is of a revision that did not write it
+there."""
 
 
 class TrainedBy(Section):

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from memrec_core import weights_file
-from memrec_core.errors import InputError
+from memrec_core.errors import InputError, shown
 from workflows.errors import StoreError
-from workflows.experiment.models import Model
+from workflows.experiment.models import Model, TrainedModel
 from workflows.experiment.resolved import Experiment
 from workflows.run.run import Run
 from workflows.run.store import CHECKPOINTS, CONNECTIONS, Store
@@ -151,8 +151,8 @@ def sidecar_file(name: str) -> str:
 def _read_sidecar(run: Run, label: str, target: float | None) -> dict[str, Any]:
     """Raises InputError unless it is there, whole, and of that network at that target."""
     name, store = checkpoint_file(label, target), run.store
-    described = run.experiment.model(label).described(run.experiment.seed)
-    expected = {"model": label, "target": target, **described}
+    model = run.experiment.model(label)
+    expected = {"model": label, "target": target, **model.described(run.experiment.seed)}
     try:
         metadata = json.loads(store.read(sidecar_file(name)))
         _, loss = metadata["digest"], metadata["loss"]
@@ -163,6 +163,12 @@ def _read_sidecar(run: Run, label: str, target: float | None) -> dict[str, Any]:
         raise InputError(f"{store.show(sidecar_file(name))} is not the sidecar of a run's checkpoint") from error
     if found != expected or not _reaches(loss, target):
         raise InputError(f"{store.show(sidecar_file(name))} is the sidecar of another checkpoint")
+    recipe = metadata.get("recipe")  # earlier revisions did not write it
+    if recipe is not None and isinstance(model, TrainedModel) and recipe != model.recipe:
+        raise InputError(
+            f"{store.show(sidecar_file(name))} is of a network that was trained by {shown(recipe)}, and the experiment "
+            f"has it trained by {shown(model.recipe)}"
+        )
     return metadata
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from memrec_core.errors import InputError, shown
 from workflows.errors import StoreError
 from workflows.experiment.loading import resolved
-from workflows.experiment.models import Model
+from workflows.experiment.models import TRAINED_BY, Model
 from workflows.experiment.resolved import Experiment
 from workflows.experiment.yaml_reading import decode
 from workflows.run.checkpoint_files import loss_label
@@ -66,9 +66,16 @@ def continued(experiment: Experiment, store: Store) -> Experiment:
     for where, old, new in differences(then, experiment):
         raise InputError(
             f"run folder {store.uri} belongs to another experiment ({where} is {old} there, and {new} here): a run's "
-            "experiment may grow, but what is there keeps its values; restore it, or choose another --run"
+            f"experiment may grow, but what is there keeps its values; restore it{_place(where)}, or choose another "
+            "--run"
         )
     return experiment
+
+
+def _place(where: str) -> str:
+    """Where a file says what stands beside each network in a run's folder."""
+    name = where.rpartition(".")[2]
+    return f" (as training.{name}, or in the network's own entry)" if name in TRAINED_BY else ""
 
 
 def _check_shared(store: Store, then: Experiment, now: Experiment) -> None:
@@ -123,9 +130,14 @@ def _labelled_as(then: Experiment, now: Experiment) -> Experiment:
 
 
 def _is_same(old: Model, new: Model) -> bool:
-    """Whether two networks differ in nothing but an ending of their labels that names their data set."""
+    """Whether two networks differ in nothing but an ending of their labels that names their data set, and in what
+    trains them, which `differences` tells."""
     ends = old.label == f"{new.label}-{new.data}" or new.label == f"{old.label}-{old.data}"
-    return ends and replace(old, label=new.label).identity() == new.identity()
+    were, are = (
+        {key: value for key, value in model.identity().items() if key not in TRAINED_BY}
+        for model in (replace(old, label=new.label), new)
+    )
+    return ends and were == are
 
 
 def _entries(experiment: Experiment, kind: str) -> dict[str, dict[str, Any]]:
