@@ -42,7 +42,7 @@ class Table:
 
 TABLES = {
     "table1": Table("fc20", {"width": 6144}, (3, 64, 64), 250),
-    "table2": Table("unet", {"activation": "softplus"}, (3, 32, 32), 50),
+    "table2": Table("unet", {"activation": "softplus", "channels": [64, 384, 384, 384]}, (3, 32, 32), 50),
 }
 
 
