@@ -83,7 +83,7 @@ def test_they_change_what_names_the_units_of_their_method_alone(small: Experimen
 
 def test_run_that_has_none_is_not_mixed_with_them(memrec, tmp_path: Path):
     run = Path(shutil.copytree(RUN, tmp_path / "run"))
-    as_then = ("--set", "autoencoder_iterations.stop_cycles=false")
+    as_then = ("--set", "autoencoder_iterations.stop_cycles=false", "--set", "training.optimiser=adam")
     called = memrec("plan", run / "experiment.yaml", "--run", run, *as_then, "--set", "attractors=true")
     assert (called.status, called.err.count("\n")) == (2, 1)
     assert "attractors is False there, and 'unknown_mask' here" in called.err

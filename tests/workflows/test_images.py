@@ -159,9 +159,10 @@ def test_state_of_a_training_on_other_pictures_is_not_gone_on_with(tmp_path: Pat
 
 def test_state_of_a_training_that_began_elsewhere_is_not_gone_on_with(tmp_path: Path):
     plain, store = of_folder(fill(tmp_path / "pictures", *range(8))), Store(str(tmp_path / "run"))
-    started = [replace(plain, training=replace(plain.training, start=start)) for start in (None, "mean", "centred")]
-    files = [StoredState(Run(own, store), own.trained_models[0], "pixels").file for own in started]
-    assert len(set(files)) == 3
+    [model] = plain.trained_models
+    others = [{}, {"start": "mean"}, {"optimiser": "adam"}, {"learning_rate": 0.1}]
+    files = [StoredState(Run(plain, store), replace(model, **other), "pixels").file for other in others]
+    assert len(set(files)) == 4
 
 
 def test_run_that_does_not_say_what_its_pictures_are_is_refused(tmp_path: Path):
