@@ -8,7 +8,7 @@ wider it is. Each training is a line of JSON of FILE, and what FILE has is not d
 that has not come to its target after --most-epochs is kept as one that did not.
 
 It prints Markdown: the trainings of that size; then what a power of the number of images, fitted to the epochs of
-those that came to the target, says of table 1, whose network and images `TABLE1` has. The interval holds another such
+those that came to the target, says of table 1 at its full size. The interval holds another such
 training in 95 of 100 cases if the power goes on so far, which nobody knows; where some did not come to the target, it
 is too low.
 """
@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import yaml
 
 from benchmarks.networks import shape_of
 from memrec_core import autoencoders, datasets, training
 from memrec_core.errors import TrainingError
 from workflows.experiment.data_folder import default_root
+from workflows.experiment.loading import SHIPPED
 
 TARGET, BATCH, NARROWEST, RATE = 1e-4, 64, 512, 3e-4
 SPARE = 1 / 10
@@ -44,7 +46,10 @@ class Sized(NamedTuple):
     size: int
 
 
-TABLE1 = Sized(25_000, 6144, 64)
+def table1() -> Sized:
+    """The full size of table 1, as its experiment file has it."""
+    tree = yaml.safe_load((SHIPPED / "table1.yaml").read_text("utf-8"))
+    return Sized(tree["data"]["count"], tree["models"][0]["width"], tree["data"]["size"])
 
 
 def main() -> int:
@@ -101,10 +106,11 @@ def report(rows: list[dict[str, Any]]) -> str:
             work = operations(row["epochs"], Sized(row["count"], row["width"], row["size"])) / 1e12
             lines.append(f"{start} {row['steps']:,} | {row['epochs']:.0f} | {work:.3g} | {row['seconds']:.0f} |")
     if len({row["count"] for row in reached}) > 2:
-        low, middle, high = expected_epochs(reached, TABLE1.count)
-        work = [operations(epochs, TABLE1) / 1e15 for epochs in (low, middle, high)]
+        full = table1()
+        low, middle, high = expected_epochs(reached, full.count)
+        work = [operations(epochs, full) / 1e15 for epochs in (low, middle, high)]
         lines.append(
-            f"\n{TABLE1.count:,} images, {TABLE1.width} wide, {TABLE1.size} x {TABLE1.size}: {middle:.0f} epochs "
+            f"\n{full.count:,} images, {full.width} wide, {full.size} x {full.size}: {middle:.0f} epochs "
             f"({low:.0f} to {high:.0f}), {work[1]:.3g} PFLOP ({work[0]:.3g} to {work[2]:.3g}), by {len(reached)} of "
             f"{len(rows)} trainings"
         )

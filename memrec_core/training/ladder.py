@@ -25,7 +25,7 @@ from memrec_core.precision import full_float32
 from memrec_core.training.batches import Batches, RunningMean
 from memrec_core.training.floor import Ranked, check_floor
 from memrec_core.training.progress import History, Progress, Reached
-from memrec_core.training.recipes import recipe_for
+from memrec_core.training.recipes import in_words, recipe_for
 from memrec_core.training.starts import start_for
 from memrec_core.training.state import Course, Keeper, State, state_of
 
@@ -100,8 +100,8 @@ def train(
     keeper, batches = Keeper(state_of(state), save_every_s), Batches(images, batch_size, seed)
     loss = RunningMean(batches.per_epoch, images.device)
     course = Course(model, descent, loss)
-    in_words = f"{by}, {begin_by}, {recipe.learning_rate:g}"
-    keeper.resume(course, batches, ladder, in_words, is_named=optimiser is not None)
+    trained_by = in_words(by, begin_by, recipe.learning_rate)
+    keeper.resume(course, batches, ladder, trained_by, is_named=optimiser is not None)
     progress, project = course.progress, model.project_ if isinstance(model, Projected) else None
     if progress.step == 0:
         begin(model, images)

@@ -76,6 +76,11 @@ def recipe_for(model: nn.Module, optimiser: str | None, learning_rate: float | N
     return name, replace(RECIPES[name], learning_rate=learning_rate)
 
 
+def in_words(optimiser: str, start: str, learning_rate: float) -> str:
+    """What results and states of trainings call the way a network is trained."""
+    return f"{optimiser}, {start}, {learning_rate:g}"
+
+
 def _own(model: nn.Module) -> str:
     """The architecture's; for a module from elsewhere soap where it has convolutions."""
     if (architecture := architecture_of(model)) is not None:

@@ -18,6 +18,7 @@ from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line
 from memrec_core.precision import full_float32
 from memrec_core.training.floor import Ranked
+from memrec_core.training.recipes import in_words
 from workflows.experiment.plain import changed_settings, plain
 
 GENERIC = "generic"
@@ -121,7 +122,7 @@ class TrainedModel(Model):
     @property
     def recipe(self) -> str:
         """What results call the way it is trained."""
-        return f"{self.optimiser}, {self.start}, {self.learning_rate:g}"
+        return in_words(self.optimiser, self.start, self.learning_rate)
 
     def ladder(self, targets: Sequence[float]) -> list[float | None]:
         return [*sorted(targets, reverse=True)]
