@@ -40,7 +40,7 @@ $(AXE): $(READY)
 	    echo "axe-core could not be fetched by npm; the tests that need it are skipped"
 
 test-long: setup $(AXE)
-	@$(BIN)/python -m pytest -n 2 -m "chaos or long"
+	@$(BIN)/python -m pytest -n 2 --timeout 1200 -m "chaos or long"
 
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py

@@ -7,6 +7,8 @@ import numpy as np
 
 LEAST_POINTS = 6
 """Of fewer looks at the loss nothing is said."""
+EARLIEST = 100
+"""Before this step nothing is said either: the learning rate rises, in most recipes, and the loss hardly falls."""
 LOOKED_BACK = 3
 """What is fitted begins at this part of the last step: earlier steps fall at another pace."""
 
@@ -21,11 +23,11 @@ def expected_step(losses: Sequence[tuple[int, float]], target: float) -> float |
         losses: steps and the losses there, in ascending order, as `History.losses` has them.
         target: the loss that is looked for.
 
-    Returns None where there are too few looks to say.
+    Returns None where it is too early, or there are too few looks, to say.
     """
     last = losses[-1][0] if losses else 0
     points = [(step, loss) for step, loss in losses if step >= max(1, last / LOOKED_BACK) and 0 < loss < math.inf]
-    if len(points) < LEAST_POINTS:
+    if len(points) < LEAST_POINTS or last < EARLIEST:
         return None
     steps, values = np.log(np.array(points)).T
     slope, level = np.polyfit(steps - steps[-1], values, 1)

@@ -1,7 +1,7 @@
 """SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al., 2024, arXiv:2409.11321).
 
 The convolutional networks need it: a U-Net without skip connections that Adam leaves at a loss of 1e-4 goes on to
-1e-8 (see `training`).
+1e-8 (see `training`). So do wide fully connected networks with hundreds of images.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-LARGEST_SIDE = 4096
+LARGEST_SIDE = 8192
 """Sides of a weight that are longer than this keep the basis they have: eigenvectors would cost more than they save."""
 
 
@@ -19,8 +19,10 @@ class Soap(Optimizer):
     """Minimises as torch.optim's optimisers do; a weight of more than two dimensions counts as a matrix whose rows are
     its first one, and a bias, or any vector, is Adam's.
 
-    `betas` are the decay rates of the mean gradient and of the second moments, `every` how many steps one basis of
-    eigenvectors serves before a step of orthogonal iteration renews it.
+    `betas` are the decay rates of the mean gradient and of the second moments. One basis of eigenvectors serves for
+    `every` steps, before a step of orthogonal iteration renews it; the factors whose eigenvectors it has follow every
+    `factors_every`th gradient. With `one_sided` only the shorter side of a weight has a basis, its columns where both
+    are as long (the paper's section 7.2.1): for a square one a third of the products.
     """
 
     def __init__(
@@ -30,8 +32,17 @@ class Soap(Optimizer):
         betas: tuple[float, float] = (0.95, 0.95),
         every: int = 10,
         epsilon: float = 1e-12,
+        one_sided: bool = False,
+        factors_every: int = 1,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "every": every, "epsilon": epsilon})
+        own = {"every": every, "epsilon": epsilon, "one_sided": one_sided, "factors_every": factors_every}
+        super().__init__(params, {"lr": lr, "betas": betas, **own})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # those of earlier revisions have neither
+            group.setdefault("one_sided", False)
+            group.setdefault("factors_every", 1)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:
@@ -44,7 +55,7 @@ class Soap(Optimizer):
         gradient = gradient.reshape(len(parameter), -1) if parameter.ndim > 1 else gradient[None]
         state = self.state[parameter]
         if not state:
-            _start(state, gradient, vector=parameter.ndim < 2)
+            _start(state, gradient, _sides(parameter, gradient, group["one_sided"]))
             return  # in its own eigenbasis a gradient is diagonal, and the rest of it rounding errors
         state["step"] += 1
         decay, decay_second = group["betas"]
@@ -52,26 +63,42 @@ class Soap(Optimizer):
         state["mean"].lerp_(rotated, 1 - decay)
         state["variance"].lerp_(rotated.square(), 1 - decay_second)
         count = state["step"].item()
-        mean = state["mean"] / (1 - decay**count)
+        direction = state["mean"] / (1 - decay**count)
         scale = (state["variance"] / (1 - decay_second**count)).sqrt_().add_(group["epsilon"])
         # Of a sequence, the mean is never above the root of the mean square. Here it can be, by orders of magnitude:
         # where a gradient is all rounding errors, and where a renewed basis finds second moments of the old one.
-        direction = (mean / scale).clamp_(-1, 1)
-        parameter.sub_(_rotate_back(direction, state).view(parameter.shape) * group["lr"])
-        for side, outer in (("rows", gradient @ gradient.T), ("columns", gradient.T @ gradient)):
-            if f"{side}_factor" in state:
-                state[f"{side}_factor"].lerp_(outer, 1 - decay_second)
+        direction.div_(scale).clamp_(-1, 1)
+        parameter.sub_(_rotate_back(direction, state).mul_(group["lr"]).view(parameter.shape))
+        if count % group["factors_every"] == 0:
+            _follow(state, gradient, 1 - decay_second ** group["factors_every"])
         if count % group["every"] == 0:
             _renew_bases(state)
 
 
-def _start(state: dict[str, Tensor], gradient: Tensor, vector: bool) -> None:
+def _sides(parameter: nn.Parameter, gradient: Tensor, one_sided: bool) -> list[str]:
+    """The sides that have a basis of their own."""
+    if parameter.ndim < 2:
+        return []
+    lengths = dict(zip(("rows", "columns"), gradient.shape, strict=True))
+    if one_sided:
+        del lengths["rows" if lengths["columns"] <= lengths["rows"] else "columns"]
+    return [side for side, length in lengths.items() if length <= LARGEST_SIDE]
+
+
+def _start(state: dict[str, Tensor], gradient: Tensor, sides: list[str]) -> None:
     state["step"] = torch.zeros((), dtype=torch.int64)
     state["mean"], state["variance"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
+    for side in sides:
+        matrix = gradient if side == "rows" else gradient.T
+        state[f"{side}_factor"] = matrix @ matrix.T
+        state[f"{side}_basis"] = torch.linalg.eigh(state[f"{side}_factor"])[1].flip(1).contiguous()
+
+
+def _follow(state: dict[str, Tensor], gradient: Tensor, weight: float) -> None:
+    """Let the outer products of the gradient into the factors whose eigenvectors the bases are."""
     for side, matrix in (("rows", gradient), ("columns", gradient.T)):
-        if not vector and len(matrix) <= LARGEST_SIDE:
-            state[f"{side}_factor"] = matrix @ matrix.T
-            state[f"{side}_basis"] = torch.linalg.eigh(state[f"{side}_factor"])[1].flip(1).contiguous()
+        if f"{side}_factor" in state:
+            state[f"{side}_factor"].lerp_(matrix @ matrix.T, weight)
 
 
 def _rotate(matrix: Tensor, state: dict[str, Tensor]) -> Tensor:

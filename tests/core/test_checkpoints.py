@@ -330,4 +330,4 @@ def test_checkpoint_that_was_changed_anywhere_is_the_saved_one_or_refused():
 
 @pytest.mark.long
 def test_checkpoint_that_was_changed_anywhere_is_the_saved_one_or_refused_thousands_of_times():
-    mangle(examples=20_000)
+    mangle(examples=5_000)

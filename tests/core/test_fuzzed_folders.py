@@ -240,7 +240,7 @@ def test_folder_is_read_in_full_or_refused_in_a_sentence(made: list[Entry]):
 
 @pytest.mark.long
 @pytest.mark.timeout(3000)
-@settings(FUZZ, max_examples=4000)
+@settings(FUZZ, max_examples=2000)
 @given(FOLDER_OF_ENTRIES)
 def test_thousands_of_folders_are_read_in_full_or_refused_in_a_sentence(made: list[Entry]):
     check(made)

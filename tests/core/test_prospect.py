@@ -34,6 +34,12 @@ def test_target_that_is_reached_is_there():
     assert expected_step(course(8.0, 2000), 1.0) == 2000
 
 
+def test_nothing_is_said_while_the_learning_rate_rises():
+    flat = [(step, 0.1) for step in range(1, 130)]
+    assert expected_step(flat[:99], 1e-3) is None
+    assert expected_step(flat[:100], 1e-3) == math.inf
+
+
 def test_nothing_is_said_of_a_few_looks_nor_of_losses_that_are_none():
     assert expected_step([], 1e-3) is None
     assert expected_step(course(2.0, 400), 1e-3) is None

@@ -55,6 +55,12 @@ def test_rate_for_batches_falls_while_that_for_all_images_at_once_is_still_whole
     shares = {name: recipe.rate(steps, loss).item() / recipe.learning_rate for name, recipe in RECIPES.items()}
     assert shares["adam"] == shares["adam_quick"] == pytest.approx(1)
     assert shares["adam_batched"] == pytest.approx(0.1**0.25)
+    assert shares["soap_one_sided"] == pytest.approx(0.1 ** (1 / 3))
+
+
+def test_recipe_for_wide_layers_turns_one_side_of_them_and_follows_every_fifth_gradient():
+    optimiser = RECIPES["soap_one_sided"].optimiser(autoencoders.build("fc10", (3, 4, 4), width=8).parameters(), lr=0.1)
+    assert (optimiser.defaults["one_sided"], optimiser.defaults["factors_every"]) == (True, 5)
 
 
 def test_network_that_joins_is_trained_with_the_optimiser_it_names():

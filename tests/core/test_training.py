@@ -86,7 +86,7 @@ def new_unet() -> torch.nn.Module:
     return autoencoders.build("unet", (3, 4, 4), channels=[8, 8])
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "soap"])
+@pytest.mark.parametrize("optimiser", ["adam", "soap", "soap_one_sided"])
 @pytest.mark.parametrize("batch_size", [None, 4])
 @pytest.mark.parametrize(("new_model", "target"), [(new_model, 1e-4), (new_unet, 4e-2)], ids=["fc10", "unet"])
 def test_interrupted_training_ends_where_an_uninterrupted_one_does(
@@ -216,7 +216,7 @@ def test_host_looks_at_a_tenth_of_the_steps(batch_size: int | None):
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
-@pytest.mark.parametrize("optimiser", ["adam", "soap"])
+@pytest.mark.parametrize("optimiser", ["adam", "soap", "soap_one_sided"])
 def test_training_that_goes_on_to_a_deeper_target_is_as_if_it_had_been_asked_for_at_once(
     tmp_path: Path, optimiser: str, batch_size: int | None
 ):

@@ -58,6 +58,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         written = EXPERIMENT.replace("ROOT", str(folder / root)).replace("ACTIVATION", activation).replace("MASK", mask)
         written = written.replace("NAME", name).replace("SEED", "42").replace("LABEL", root)
+        if name == "c":
+            written = written.replace("control_count: 4", "control_count: 4, recover_count: 4")
         make_run(experiments.parse(written, name), folder / name, lambda kind: Size(7, 8))
     return folder
 
@@ -140,6 +142,13 @@ def test_what_does_not_match_is_listed(pair: Comparison):
     assert set(pair.unmatched["degradation"]) == {"random_80", "bottom"}
     assert "The network fc10-prelu of B is compared with fc10-leaky_relu of A." in pair.remarks
     assert "models.fc10-leaky_relu.activation is 'leaky_relu' in A, and 'prelu' in B." in pair.remarks
+
+
+def test_rates_of_a_sample_are_said_to_be_so_once(runs):
+    for order, name in (("cab", "A"), ("abc", "C")):
+        found = compare([runs[run] for run in order])
+        [said] = [remark for remark in found.remarks if remark.startswith("Of the data set")]
+        assert said.startswith(f"Of the data set others of {name}, 4 of 6 different training images are recovered")
 
 
 def test_several_runs_are_each_held_to_the_first(runs, pair: Comparison):

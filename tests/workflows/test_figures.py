@@ -125,6 +125,16 @@ def test_tables_hold_the_rates_at_the_lowest_loss(run: Path):
             assert f"{100 * row[f'{kind}_rate']:.1f} (" in as_markdown(table)
 
 
+def test_tables_and_lines_say_that_the_rates_are_of_a_sample(tmp_path: Path):
+    written = EXPERIMENT.replace("control_count: 2", "control_count: 2, recover_count: 4")
+    make_run(experiments.parse(written, "drawn"), tmp_path / "run", lambda kind: Size(100, 8))
+    lines = [*write_figures(open_run(tmp_path / "run"), str(tmp_path / "figures"), 85)]
+    said = "4 of 6 different training images are recovered, drawn at random (recover_count); the rates are of these"
+    assert f"data set photos: {said}" in lines
+    caption = (tmp_path / f"figures/table-accurate-{MODEL}.tex").read_text().replace("\\", "")
+    assert f"95 % interval. Of photos, {said}." in caption
+
+
 def test_what_is_markup_is_text_in_latex_and_markdown():
     hostile = r"50% & \input{/etc/passwd} $x_1^2$ #~<b>|[a](b)`" + "\n"
     table = Rates("name", hostile, [["", hostile], [hostile, "1"]], pd.DataFrame())

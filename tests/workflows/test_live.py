@@ -18,7 +18,7 @@ from tests.conftest import make_run
 from workflows.experiment import loading as experiments
 from workflows.live.look import Watched
 from workflows.live.rates_so_far import RatesSoFar
-from workflows.live.words import sparkline
+from workflows.live.words import rates_table, sparkline
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.opened import open_run
 from workflows.run.plan import planned_units
@@ -98,6 +98,15 @@ def test_courses_are_of_checkpoints_and_of_what_the_driver_says(run: Path):
     steps = [json.loads(path.read_text()) for path in (run / "checkpoints").rglob("*.json")]
     expected = {**{entry["step"]: entry["loss"] for entry in steps}, **dict(COURSE)}
     assert found.courses == {"fc10-leaky_relu": expected}
+
+
+def test_rates_of_a_sample_are_shown_as_such(run: Path):
+    found = Watched(Store(str(run))).look()
+    assert found is not None
+    sampled = experiments.parse(EXPERIMENT.replace("control_count: 3", "control_count: 3, recover_count: 4"), "watched")
+    assert rates_table(found, 5).title == "accurate so far, % (of so many images)"
+    title = "accurate so far, % (of so many images, a sample of those trained on)"
+    assert rates_table(found._replace(experiment=sampled), 5).title == title
 
 
 def test_sparkline_falls_with_the_loss_on_a_logarithmic_scale():

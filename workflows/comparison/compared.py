@@ -1,6 +1,7 @@
 """Runs side by side: the rates of each, and how they differ from those of the first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -9,6 +10,7 @@ from memrec_core.errors import InputError
 from memrec_core.metrics import paired_difference, rate_difference
 from workflows.comparison.matching import KEY, labels_between, matched, remarks_on, unmatched, unmatched_words
 from workflows.comparison.sides import KINDS, sides_of
+from workflows.run.images import samples_of
 from workflows.run.opened import OpenRun
 
 PAIRED, INDEPENDENT = "paired", "independent"
@@ -18,7 +20,7 @@ INTERVALS = {
     INDEPENDENT: "other images in the two runs, or not all the same: Newcombe's 95 % interval for independent rates "
     "(1998, method 10), as memrec has it for training beside control images",
 }
-MOST_RUNS = 26
+MOST_RUNS = len(ascii_uppercase)
 
 
 class Comparison(NamedTuple):
@@ -43,13 +45,13 @@ def compare(runs: Sequence[OpenRun]) -> Comparison:
     """Compare the first run with each of the others. Raises InputError for fewer than two, the same one twice, and runs
     that have nothing in common; and as `rates` and `results` of a run do."""
     base, *others = _checked(runs)
-    rates, parts = base.rates(), []
-    for name, other in zip(map(chr, range(ord("B"), ord("Z") + 1)), others, strict=False):
-        parts.append(_pair(name, base, rates, other))
+    named = dict(zip(ascii_uppercase, runs, strict=False))
+    rates = base.rates()
+    parts = [_pair(name, base, rates, other) for name, other in zip(ascii_uppercase[1:], others, strict=False)]
     remarks, differences, changed, alone, missing = zip(*parts, strict=True)
     return Comparison(
-        {chr(ord("A") + number): run.store.uri for number, run in enumerate(runs)},
-        [remark for some in remarks for remark in some],
+        {name: run.store.uri for name, run in named.items()},
+        [*_on_samples(named), *(remark for some in remarks for remark in some)],
         pd.concat(differences, ignore_index=True),
         pd.concat(changed, ignore_index=True),
         pd.concat([frame for some in alone for frame in some], ignore_index=True),
@@ -68,6 +70,13 @@ def _checked(runs: Sequence[OpenRun]) -> Sequence[OpenRun]:
         if places.count(place) > 1:
             raise InputError(f"{place} is given twice; give each run once")
     return runs
+
+
+def _on_samples(named: Mapping[str, OpenRun]) -> Iterator[str]:
+    """Which rates are of a sample of the training images."""
+    for name, run in named.items():
+        for label, sentence in samples_of(run).items():
+            yield f"Of the data set {label} of {name}, {sentence}."
 
 
 def _pair(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from workflows.experiment.models import GENERIC
 from workflows.figures.style import WIDTH_MM, Look, looks_of
 from workflows.report.course import Walk, walk_of
+from workflows.run.images import samples_of
 from workflows.run.opened import OpenRun
 
 
@@ -36,6 +37,11 @@ class Source:
     def walk(self) -> Walk:
         """The course of the recovery of the image; raises as `walk_of` does."""
         return walk_of(self.run, image=self.image)
+
+    @cached_property
+    def samples(self) -> dict[str, str]:
+        """What to say of the data sets of which a sample alone is recovered, by their labels."""
+        return samples_of(self.run)
 
     def degradations(self, noisy: bool) -> list[str]:
         """The labels of the degradations with noise, or those without."""

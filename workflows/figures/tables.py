@@ -45,6 +45,7 @@ def tables_of(source: Source) -> Iterator[Rates]:
         rows = source.of_training_images(source.rates, model)
         lowest = rows["target_loss"].min()
         rows = rows[(rows["target_loss"] == lowest) | rows["target_loss"].isna()]
+        drawn = [f" Of {own}, {source.samples[own]}." for own in rows["data_set"].unique() if own in source.samples]
         methods = [method for method in titles if (rows["method"] == method).any()]
         for kind, words in KINDS.items():
             cells = [["", *labels]]
@@ -53,7 +54,7 @@ def tables_of(source: Source) -> Iterator[Rates]:
             trained_to = "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
             caption = (
                 f"{kind.capitalize()} recovery ({words}) of training images by {model}{trained_to}: % of the images, "
-                "and its 95 % interval"
+                f"and its 95 % interval{'.' if drawn else ''}{''.join(drawn)}"
             )
             yield Rates(f"table-{kind}-{model}", caption, cells, _frame(rows, kind))
 

@@ -39,6 +39,8 @@ def write_figures(run: OpenRun, folder: str, width_mm: float, image: str = "0") 
     source = Source.of(run, width_mm, image)
     if sentence := incomplete(source.rates):
         yield sentence
+    for label, sentence in source.samples.items():
+        yield f"data set {label}: {sentence}"
     for number, draw in FIGURES.items():
         try:
             for name in _write_figure(place, source, draw):

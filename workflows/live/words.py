@@ -90,7 +90,9 @@ def rates_table(look: Look, most: int) -> Table:
     titles = look.experiment.titles
     methods = [method for method in titles if any(row.method == method for row in look.rates)]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.title, table.title_justify = "accurate so far, % (of so many images)", "left"
+    sampled = any(data.recover_count is not None for data in look.experiment.data)
+    of = "so many images, a sample of those trained on" if sampled else "so many images"
+    table.title, table.title_justify = f"accurate so far, % (of {of})", "left"
     keys = _in_order(look.experiment, look.rates)
     several = len({model for _, model, _, _ in keys}) > 1
     for title in ("loss", *(["network"] if several else []), "degradation"):

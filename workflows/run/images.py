@@ -101,9 +101,18 @@ def catalogues_of(store: Store) -> dict[str, Catalogue]:
 
 def sentences_of(run: Run) -> list[str]:
     """What a reader of the run's figures must know of its images."""
+    return [sentence for label, known in _catalogues_asked_for(run).items() for sentence in known.sentences(label)]
+
+
+def samples_of(run: Run) -> dict[str, str]:
+    """What a reader of rates must know of the data sets, by their labels, of which a sample alone is recovered."""
+    return {label: drawn for label, known in _catalogues_asked_for(run).items() if (drawn := known.drawn())}
+
+
+def _catalogues_asked_for(run: Run) -> dict[str, Catalogue]:
+    """The images of the data sets that the experiment still asks for."""
     asked = {data.label for data in run.experiment.data}
-    known = {label: catalogue for label, catalogue in catalogues_of(run.store).items() if label in asked}
-    return [sentence for label, catalogue in known.items() for sentence in catalogue.sentences(label)]
+    return {label: known for label, known in catalogues_of(run.store).items() if label in asked}
 
 
 def check_still_there(run: Run) -> None:
