@@ -44,10 +44,10 @@ class Comparison(NamedTuple):
 def compare(runs: Sequence[OpenRun]) -> Comparison:
     """Compare the first run with each of the others. Raises InputError for fewer than two, the same one twice, and runs
     that have nothing in common; and as `rates` and `results` of a run do."""
-    base, *others = _checked(runs)
-    named = dict(zip(ascii_uppercase, runs, strict=False))
+    named = dict(zip(ascii_uppercase, _checked(runs), strict=False))
+    (_, base), *others = named.items()
     rates = base.rates()
-    parts = [_pair(name, base, rates, other) for name, other in zip(ascii_uppercase[1:], others, strict=False)]
+    parts = [_pair(name, base, rates, other) for name, other in others]
     remarks, differences, changed, alone, missing = zip(*parts, strict=True)
     return Comparison(
         {name: run.store.uri for name, run in named.items()},
