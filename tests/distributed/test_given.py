@@ -1,6 +1,7 @@
 """A network from outside, trained by a script that knows nothing of memrec, is asked what it remembers."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,32 @@ def test_its_rows_are_those_of_three_lines_in_python(theirs: Path, run: Path):
     expected = rows.set_index("image_id")["mse"].reindex(train.ids).to_numpy()
     assert ((error.numpy() < 1e-7) == (expected < 1e-7)).all()
     assert np.allclose(np.log10(error.numpy()), np.log10(expected), atol=0.5)
+
+
+def test_networks_with_the_same_weights_are_each_asked_with_their_own_gamma(
+    run_small: Callable[..., Called], copied: Path, tmp_path: Path
+):
+    """They lie side by side in the queue, and one actor has both."""
+    two = f"models: [{{{ENTRY}, gamma: 1.0}}, {{{ENTRY.replace('label: mine', 'label: theirs')}, gamma: 0.05}}]"
+    text = re.sub("models:.*", two, MINE).replace("[{mask: bottom}, {downsample: 2}]", "[{mask: bottom}]")
+    text = text.replace("images_per_unit: 12", "images_per_unit: 3").replace("known_mask, biharmonic", "known_mask")
+    (copied / "twins.yaml").write_text(text)
+    called = run_small(tmp_path / "run", "--actors", 1, experiment=copied / "twins.yaml")
+    assert called.status == 0, called.err
+    rows = pd.read_parquet(tmp_path / "run" / "recovery").set_index("image_id")
+    rows = rows[(rows["split"] == "train") & (rows["method"] == "unknown_mask")]
+    train = datasets.load("image_folder", root=str(copied / "pictures"), count=12, size=(28, 20), channels=1)
+    network = autoencoders.given(
+        "tests.core.outside.nets:dense", copied / "weights.safetensors", range=(-1, 1), output="recon"
+    )
+    degraded, ids = degradations.Erasure("bottom").degrade(train.images), [f"train/{id_}" for id_ in train.ids]
+    expected = {}
+    for label, gamma in (("mine", 1.0), ("theirs", 0.05)):
+        found = recovery.recover_unknown_mask(network, degraded, gamma=gamma, ids=ids, max_iterations=20)
+        expected[label] = found.evaluations.numpy()
+        evaluations = rows[rows["model"] == label]["evaluations"].reindex(train.ids)
+        assert np.allclose(evaluations, expected[label], rtol=0.2), label
+    assert not np.allclose(expected["mine"], expected["theirs"], rtol=0.2)  # else nothing was told apart
 
 
 def test_run_goes_on_without_the_weights_file_but_not_with_another(

@@ -7,7 +7,7 @@ from itertools import count
 from sortedcontainers import SortedList
 
 from workflows.job.paces import Paces
-from workflows.run.unit import Kind, Unit
+from workflows.run.unit import Kind, Network, Unit
 
 
 @dataclass(slots=True, eq=False)
@@ -26,8 +26,8 @@ class _Stretch:
     """Units that wait one after the other and have one checkpoint. The longest goes first, of equals the first to come;
     what nothing is known of comes after what is."""
 
-    def __init__(self, checkpoint: str | None, paces: Paces) -> None:
-        self.checkpoint, self.paces = checkpoint, paces
+    def __init__(self, network: Network, paces: Paces) -> None:
+        self.network, self.paces = network, paces
         self.alike: dict[tuple[Kind, int, int], _Alike] = {}
         self.timed = SortedList()
         """Of images whose pace is known: by their seconds, from the most down, and then by their number."""
@@ -94,8 +94,8 @@ class Waiting:
 
     def add(self, unit: Unit) -> None:
         """The unit comes last."""
-        if not self.stretches or self.stretches[-1].checkpoint != unit.checkpoint:
-            self.stretches.append(_Stretch(unit.checkpoint, self.paces))
+        if not self.stretches or self.stretches[-1].network != unit.network:
+            self.stretches.append(_Stretch(unit.network, self.paces))
         alike = self.stretches[-1].add(next(self.numbers), unit)
         if len(alike.units) == 1:
             self.by_images.setdefault((unit.kind, unit.start), []).append(alike)

@@ -8,7 +8,7 @@ from workflows.job.tasks import Task, start, wait_for
 from workflows.job.worker import read_weights
 from workflows.run.checkpoint_files import loss_label
 from workflows.run.run import Run
-from workflows.run.unit import Unit
+from workflows.run.unit import Network, Unit
 
 HELD = 4
 """How many checkpoints stay there, ready for the next unit."""
@@ -19,8 +19,8 @@ class WeightsInMemory:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.held: dict[str, ray.ObjectRef] = {}
-        """By its digest the Weights of a checkpoint, there or on their way."""
+        self.held: dict[Network, ray.ObjectRef] = {}
+        """By its network the Weights of a checkpoint, there or on their way."""
         self.soundness: dict[ray.ObjectRef, Task] = {}
         """For each checkpoint that is being read, what will tell that it is sound."""
 
@@ -29,16 +29,16 @@ class WeightsInMemory:
 
     def of(self, unit: Unit) -> list[ray.ObjectRef]:
         """What the unit's actor is given; nothing for a method that uses no network."""
-        if not unit.uses_network or unit.checkpoint is None:
+        if not unit.uses_network:
             return []
-        if unit.checkpoint not in self.held:
+        if unit.network not in self.held:
             while len(self.held) >= HELD:
                 del self.held[next(iter(self.held))]
             what = f"reading the checkpoint {unit.model} {loss_label(unit.target_loss)}"
             task = start(what, partial(read_weights, self.run, unit), num_returns=2, num_cpus=0)
-            sound, self.held[unit.checkpoint] = task.refs
+            sound, self.held[unit.network] = task.refs
             self.soundness[sound] = task
-        return [self.held[unit.checkpoint]]
+        return [self.held[unit.network]]
 
     def settle(self, ref: ray.ObjectRef) -> None:
         """Take note that a checkpoint was read. Raises CheckpointError where it is not sound."""
@@ -46,5 +46,4 @@ class WeightsInMemory:
 
     def drop(self, unit: Unit) -> None:
         """Should the unit's checkpoint be why it failed, it is read anew."""
-        if unit.checkpoint is not None:
-            self.held.pop(unit.checkpoint, None)
+        self.held.pop(unit.network, None)

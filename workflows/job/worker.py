@@ -23,7 +23,7 @@ from workflows.run.checkpoint_files import loss_label, read_checkpoint
 from workflows.run.images import catalogues_of
 from workflows.run.run import Run
 from workflows.run.survey import is_done
-from workflows.run.unit import Kind, Unit
+from workflows.run.unit import Kind, Network, Unit
 from workflows.work.recover import Held, recover_unit
 
 Result = TypeVar("Result")
@@ -51,7 +51,8 @@ class Recoverer:
         torch.set_num_threads(threads)  # Ray sets OMP_NUM_THREADS from num_cpus, which is 1 for an actor with a GPU
         self.device = device()
         self.experiment, self.store, self.audits = run.experiment, run.store, audits
-        self.held, self.digest = Held(), ""
+        self.held = Held()
+        self.holds: Network | None = None
         self.priors: dict[str, DiffusionPrior] = {}
         self.images_of: dict[str, AuditSet] = {}
         self.fitting: dict[Kind, int] = {}
@@ -111,11 +112,11 @@ class Recoverer:
 
     def _network(self, unit: Unit, weights: ray.ObjectRef) -> Held:
         """The checkpoint's network; the last one stays."""
-        if self.digest != unit.checkpoint:
+        if self.holds != unit.network:
             found: Weights = ray.get(weights)
             described = self.experiment.model(unit.model)
             network, metadata = described.restored(found.data.tobytes(), found.sidecar, found.name)
-            self.held, self.digest = Held.of(described, network.to(self.device), metadata), unit.checkpoint
+            self.held, self.holds = Held.of(described, network.to(self.device), metadata), unit.network
         return self.held
 
     def _prior(self, source: str, unit: Unit) -> DiffusionPrior:

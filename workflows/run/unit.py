@@ -17,6 +17,8 @@ from workflows.run.store import RECOVERY
 
 Kind = tuple[str, str, str]
 """Data set, model and method."""
+Network = tuple[str, float | None, str | None]
+"""Model, target loss and the digest of the weights."""
 SEVERAL = "several"
 """What stands for the degradation in the path of a unit that has several."""
 
@@ -60,6 +62,12 @@ class Unit:
     @property
     def place(self) -> Place:
         return Place(self.data_set, self.model, self.target_loss)
+
+    @property
+    def network(self) -> Network:
+        """Which one it is of. Two networks of an experiment may have the same weights, and differ in
+        gamma, in the first mask, or in the images that their loss is of."""
+        return self.model, self.target_loss, self.checkpoint
 
     @cached_property
     def name(self) -> str:
