@@ -25,6 +25,7 @@ from workflows.run.opened import OpenRun, open_run
 from workflows.run.plan import planned_units
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
+from workflows.run.rates_file import forget_others
 from workflows.run.retired import bring_back, retire
 from workflows.run.schema import SCHEMA
 
@@ -291,3 +292,29 @@ def test_file_of_a_checkpoint_that_is_not_the_plans_goes(run):
     shutil.copy(stray.parents[1] / "generic.parquet", stray)
     aggregate(run)
     assert there(run) == FILES
+
+
+def test_rates_of_units_that_are_recovered_anew_are_not_those_of_before(run):
+    """Their names are the same, whatever machine and version the rows are from."""
+    named = planned_units(run)[0]
+    aggregate(run)
+    kept = run.store.marks("rates.parquet")
+    forget_others(run.store, named)
+    assert run.store.marks("rates.parquet") == kept
+    again, rest = named[:1], named[1:]
+    Path(run.store.uri, again[0].file).rename(Path(run.store.uri) / "elsewhere")
+    forget_others(run.store, rest)  # as a job does before it recovers what is missing
+    Path(run.store.uri, "elsewhere").rename(Path(run.store.uri, again[0].file))
+    assert not run.store.exists("rates.parquet")
+    assert not run.status().has_rates
+
+
+def test_verdict_on_other_results_does_not_stay(run, capsys: pytest.CaptureFixture[str]):
+    run.store.write("audit.json", b"{}")
+    aggregate(run)
+    assert run.store.exists("audit.json")
+    gone = [unit.file for unit in planned_units(run)[0] if unit.method == "known_mask"]
+    retire(run.store, gone)
+    aggregate(run)
+    assert not run.store.exists("audit.json")
+    assert "memrec audit makes it anew" in capsys.readouterr().out

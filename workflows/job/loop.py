@@ -19,6 +19,7 @@ from workflows.job.weights import WeightsInMemory
 from workflows.run.checkpoint_files import Checkpoint, checkpoints_there
 from workflows.run.compacted import drop_compacted, keep_compacted
 from workflows.run.plan import with_checkpoints
+from workflows.run.rates_file import forget_others
 from workflows.run.run import Run
 from workflows.run.store import FAILURES
 from workflows.run.survey import Survey, fault_of, is_done, outlook, survey
@@ -89,6 +90,7 @@ class Loop:
             seen = survey(self.store, units, blocked, self.steps.verify)
             say(f"recovery: {outlook(seen.done, [*seen.left, *blocked])}")
             keep_compacted(self.store, seen.done, [*seen.left, *blocked])
+            forget_others(self.store, seen.done)
             self._take_up(seen, units)
 
     def _look(self) -> None:

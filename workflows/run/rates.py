@@ -18,13 +18,15 @@ from workflows.run.claims import COUNTED, claims_from, keep_claims, kept_claims
 from workflows.run.compacted import Compaction, Source, WrongFilesError, read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
+from workflows.run.rates_file import are_of
 from workflows.run.rates_schema import DONE, GROUP, PLANNED, RATES_SCHEMA, THRESHOLDS_SCHEMA, UNITS
 from workflows.run.rows import CHECKSUM, FILE, Pieces, count_parts, set_files_aside
 from workflows.run.run import Run
-from workflows.run.store import RATES, Store
+from workflows.run.store import AUDIT, RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 from workflows.run.survey import survey
 from workflows.run.unit import Unit, digest_of
+from workflows.terminal import say
 
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
 _PARTS = f"""
@@ -86,12 +88,14 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame, pd.DataFrame], None] | Non
     ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
     """
     with Compaction(run.store) as compaction:
+        units = _units_of(run)
         try:
-            tables = _tables_of_units(run, _units_of(run), compaction)
+            tables = _tables_of_units(run, units, compaction)
         except WrongFilesError as error:
             set_files_aside(run.store, error)
         if show is not None:
             show(tables.rates, tables.claims)
+        _forget_verdict(run.store, units)
         keep_claims(run.store, tables.claims)
         for name, table, schema in (
             (THRESHOLDS_FILE, tables.thresholds, THRESHOLDS_SCHEMA),
@@ -100,6 +104,13 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame, pd.DataFrame], None] | Non
             run.store.write_table(name, pa.Table.from_pandas(table, schema, preserve_index=False))
         compaction.publish()
     return tables.rates
+
+
+def _forget_verdict(store: Store, units: "_Units") -> None:
+    """An audit's, unless it is of the rates of just these units, which are there."""
+    if store.exists(AUDIT) and not are_of(store, units.done, len(units.planned)):
+        store.remove(AUDIT)
+        say(f"{store.show(AUDIT)} was the verdict on other results, and is removed; memrec audit makes it anew")
 
 
 def rates_of(run: Run) -> pd.DataFrame:

@@ -1,18 +1,15 @@
 """Where a run stands: what of it is done, what is left, and what failed and why, read from its folder alone."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.images import sentences_of
 from workflows.run.plan import load_plan, with_checkpoints
-from workflows.run.rates_schema import PLANNED, UNITS
+from workflows.run.rates_file import are_of
 from workflows.run.run import Run
-from workflows.run.store import PLAN, PROGRESS, RATES, REPORT, Store
+from workflows.run.store import PLAN, PROGRESS, REPORT, Store
 from workflows.run.survey import Survey, survey
-from workflows.run.unit import Unit, digest_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def status_of(run: Run, verify: bool = False) -> Status:
         units, waiting = with_checkpoints(load_plan(run).units, digests)
         planned, seen = [*units, *waiting], survey(store, units, waiting, verify)
     driver, seconds = _driver(store)
-    has_rates = planned is not None and _has_rates(store, seen.done, len(planned))
+    has_rates = planned is not None and are_of(store, seen.done, len(planned))
     return Status(
         checkpoints_done=len(digests),
         checkpoints_asked=len(all_checkpoints(run.experiment)),
@@ -64,16 +61,6 @@ def status_of(run: Run, verify: bool = False) -> Status:
         stray=seen.stray,
         failures=store.failures(),
     )
-
-
-def _has_rates(store: Store, done: Sequence[Unit], planned: int) -> bool:
-    """Whether the rates are of the units that are done, and of so many planned, by what their file says of itself."""
-    footer = store.footer(RATES)
-    try:
-        said = json.loads((footer.schema.metadata if footer else {})[b"pandas"])["attributes"]
-    except (KeyError, ValueError, TypeError):
-        return False
-    return isinstance(said, dict) and (said.get(UNITS), said.get(PLANNED)) == (digest_of(done), planned)
 
 
 def _driver(store: Store) -> tuple[str, float | None]:
