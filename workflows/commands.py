@@ -304,9 +304,9 @@ def _show_rates(run: Run, rates: "pd.DataFrame", claims: "pd.DataFrame") -> None
     """The rates and claims, and what a reader must know of them."""
     from workflows.report.tables import print_claims, print_rates
     from workflows.run.images import sentences_of
-    from workflows.run.rates import incomplete
+    from workflows.run.rates import incomplete, mixed
 
     print_rates(rates, run.experiment.titles)
     print_claims(claims, run.experiment.titles)
-    if sentences := [*filter(None, [incomplete(rates)]), *sentences_of(run)]:
+    if sentences := [*filter(None, [incomplete(rates), mixed(rates)]), *sentences_of(run)]:
         say("\n" + "\n".join(sentences))

@@ -15,6 +15,7 @@ import polars
 import pyarrow.parquet as pq
 import pytest
 
+from memrec_core import __version__
 from memrec_core.errors import InputError
 from tests.conftest import make_run, results
 from workflows.errors import ResultsError
@@ -24,7 +25,7 @@ from workflows.run.compacted import keep_compacted
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.plan import planned_units
 from workflows.run.planning import Size
-from workflows.run.rates import aggregate
+from workflows.run.rates import aggregate, makers_of, mixed
 from workflows.run.rates_file import forget_others
 from workflows.run.retired import bring_back, retire
 from workflows.run.schema import SCHEMA
@@ -318,3 +319,26 @@ def test_verdict_on_other_results_does_not_stay(run, capsys: pytest.CaptureFixtu
     aggregate(run)
     assert not run.store.exists("audit.json")
     assert "memrec audit makes it anew" in capsys.readouterr().out
+
+
+def test_all_versions_and_devices_that_made_the_results_are_named(run):
+    """Also where the rows are read from what was compacted, and few of them are by another version."""
+    name = planned_units(run)[0][1].file
+    rows = run.store.read_table(name)
+    other = {**rows.schema.metadata, b"memrec_version": b"0.0.9", b"memrec_device": b"cuda (NVIDIA H100)"}
+    run.store.write_table(name, rows.replace_schema_metadata(other))
+    for _ in range(2):
+        rates = aggregate(run)
+        assert [(one.memrec, one.device) for one in makers_of(rates)] == [
+            ("0.0.9", "cuda (NVIDIA H100)"),
+            (__version__, "cpu"),
+        ]
+        assert "several versions or devices" in mixed(rates)
+    assert there(run) == FILES
+    write_report(run)
+    page = Path(run.store.uri, "report", "index.html").read_text()
+    assert "memrec 0.0.9" in page
+    assert page.count("several versions or devices") == 1
+    run.store.remove(name)
+    assert [one.device for one in makers_of(run.rates())] == ["cpu"]
+    assert mixed(run.rates()) == ""

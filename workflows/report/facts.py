@@ -23,11 +23,11 @@ from workflows.run.compacted import WrongFilesError
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.images import kept_catalogues, sentences_of
 from workflows.run.plan import planned_units
-from workflows.run.rates import incomplete
+from workflows.run.rates import incomplete, makers_of, mixed
 from workflows.run.results import chosen_rows
 from workflows.run.rows import set_files_aside
 from workflows.run.run import Run
-from workflows.run.schema import DEVICE, MEMREC, TORCH
+from workflows.run.schema import Maker
 from workflows.run.store import AUDIT, PROGRESS, RATES, THRESHOLDS, Store
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
@@ -36,8 +36,6 @@ COLUMNS = [
     *("data_set", "model", "split", "image_id", "label", "multiplicity"),
     *("degradation", "method", "mse", "train_mse"),
 ]
-MADE_BY = 16
-"""Of so many files of the results, at most, it is read what made them."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,12 @@ class Facts:
         claims: how right methods are of their results; without rows where none says anything.
         audit: what audit.json says, of an audit's run.
         incomplete: what is missing, in a sentence; empty where nothing is.
-        remarks: what a reader of the figures must know of the images.
+        remarks: what a reader of the figures must know of the images, and of what made the results.
         catalogues: what the images are, by their data sets' labels.
         rows: each recovery at the lowest training loss of its network.
         gallery: the pictures; None where the run kept none.
         sidecars: what is known of each checkpoint.
-        made_by: which versions and devices made the results, each once.
+        made_by: which versions and devices made the results, each once; nothing where the rates don't say.
         driver: what the last driver said of itself.
         failures: why what was given up was, by its name.
         time: when the page is made.
@@ -75,7 +73,7 @@ class Facts:
     rows: pd.DataFrame
     gallery: Gallery | None
     sidecars: Sequence[Mapping[str, Any]]
-    made_by: Sequence[tuple[str, str, str]]
+    made_by: Sequence[Maker]
     driver: Heartbeat | None
     failures: Mapping[str, str]
     time: datetime
@@ -143,12 +141,12 @@ def facts_of(run: Run) -> Facts:
         kept_claims(store),
         _audit(store),
         incomplete(rates, done, len(units) + len(waiting)),
-        sentences_of(run),
+        [*filter(None, [mixed(rates)]), *sentences_of(run)],
         known,
         rows,
         gallery,
         [metadata for _, metadata in sidecars_of(run)],
-        _made_by(store, done),
+        makers_of(rates),
         _driver(store),
         store.failures(),
         datetime.now(UTC),
@@ -182,16 +180,6 @@ def damaged_audit(store: Store) -> InputError:
     return InputError(
         f"{store.show(AUDIT)} is not the answer of an audit; remove it, or give the same memrec audit again"
     )
-
-
-def _made_by(store: Store, done: Sequence[Unit]) -> list[tuple[str, str, str]]:
-    """Versions of memrec and torch, and the device, by the files of the first unit of some checkpoints."""
-    first = {unit.folder: unit.file for unit in reversed(done)}
-    found = []
-    for footer in store.footers(list(first.values())[:MADE_BY]):
-        said = (footer.schema.metadata or {}) if footer else {}
-        found.append(tuple(said.get(key, b"not recorded").decode() for key in (MEMREC, TORCH, DEVICE)))
-    return list(dict.fromkeys(found))
 
 
 def _driver(store: Store) -> Heartbeat | None:

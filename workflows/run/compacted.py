@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from memrec_core.errors import in_a_line
 from workflows.errors import ResultsError, StoreError
 from workflows.run.heartbeat import Heartbeat
-from workflows.run.schema import SCHEMA, VERSION, VERSION_KEY
+from workflows.run.schema import MAKERS, SCHEMA, VERSION, VERSION_KEY, Maker
 from workflows.run.store import PROGRESS, RECOVERY, RESULTS, Store, footer_of
 from workflows.run.unit import Unit
 from workflows.terminal import say
@@ -151,7 +151,9 @@ def _is_current(source: Source) -> bool:
         return False
     names = [unit.name for unit in source.units]
     said = footer.schema.metadata or {}
-    return said.get(VERSION_KEY) == VERSION.encode() and _marks(said) == dict(zip(names, source.marks, strict=True))
+    if said.get(VERSION_KEY) != VERSION.encode() or MAKERS not in said:
+        return False
+    return _marks(said) == dict(zip(names, source.marks, strict=True))
 
 
 def _marks(metadata: Mapping[bytes, bytes]) -> dict[str, str] | None:
@@ -178,6 +180,7 @@ class Compaction:
         self._current: set[str] = set()
         self._marks: dict[str, dict[str, str]] = {}
         self._written: dict[str, str] = {}
+        self._makers: Mapping[str, Collection[Maker]] = {}
         self._writer: pq.ParquetWriter | None = None
         self._name = ""
 
@@ -193,11 +196,12 @@ class Compaction:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def begin(self, sources: Iterable[Source]) -> None:
-        """Rows of these files come, those of a checkpoint together; what came before does not count."""
+    def begin(self, sources: Iterable[Source], makers: Mapping[str, Collection[Maker]]) -> None:
+        """Rows of these files come, those of a checkpoint together; what came before does not count. By the name of a
+        compacted file `makers` has what has made its rows, once they have come."""
         self._wait()
         self._end_file()
-        self._marks, self._written, self._current = {}, {}, set()
+        self._marks, self._written, self._current, self._makers = {}, {}, set(), makers
         for source in sources:
             if source.is_compacted:
                 self._current.add(source.file)
@@ -259,8 +263,10 @@ class Compaction:
         self._name, self._written[name] = name, path
 
     def _end_file(self) -> None:
-        writer, self._writer, self._name = self._writer, None, ""
+        writer, name = self._writer, self._name
+        self._writer, self._name = None, ""
         if writer is not None:
+            writer.add_key_value_metadata({MAKERS: json.dumps(sorted(self._makers.get(name, ())))})
             writer.close()
 
 

@@ -19,9 +19,10 @@ from workflows.run.compacted import Compaction, Source, WrongFilesError, read_fr
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
 from workflows.run.rates_file import are_of
-from workflows.run.rates_schema import DONE, GROUP, PLANNED, RATES_SCHEMA, THRESHOLDS_SCHEMA, UNITS
+from workflows.run.rates_schema import DONE, GROUP, MADE_BY, PLANNED, RATES_SCHEMA, THRESHOLDS_SCHEMA, UNITS
 from workflows.run.rows import CHECKSUM, FILE, Pieces, count_parts, set_files_aside
 from workflows.run.run import Run
+from workflows.run.schema import Maker
 from workflows.run.store import AUDIT, RATES, Store
 from workflows.run.store import THRESHOLDS as THRESHOLDS_FILE
 from workflows.run.survey import survey
@@ -159,7 +160,7 @@ def _tables_of_units(run: Run, units: _Units, compaction: Compaction | None = No
     """What is made of the rows of the units, which may be compacted as they are read."""
     known = kept_catalogues(run.store, units.planned)
     counted = partial(_counted, run.store, known, compaction)
-    rates = read_from(run.store, units.done, counted, mend=compaction is not None)
+    rates, makers = read_from(run.store, units.done, counted, mend=compaction is not None)
     if rates.empty:
         raise InputError(f"{run.store.uri} has no results yet; memrec recover makes them")
     below = list(map(str, THRESHOLDS))
@@ -175,18 +176,19 @@ def _tables_of_units(run: Run, units: _Units, compaction: Compaction | None = No
     _add_rate(thresholds, "recovery", "recovered")
     _add_crossed(rates, known)
     tables = _Tables(*(_in_order(table, run.experiment) for table in (rates, thresholds, claims)))
-    tables.rates.attrs = {DONE: len(units.done), PLANNED: len(units.planned), UNITS: digest_of(units.done)}
+    of_units = {DONE: len(units.done), PLANNED: len(units.planned), UNITS: digest_of(units.done)}
+    tables.rates.attrs = {**of_units, MADE_BY: list(map(list, makers))}
     return tables
 
 
 def _counted(
     store: Store, known: dict[str, Catalogue], compaction: Compaction | None, sources: list[Source]
-) -> pd.DataFrame:
-    """Counts and means of each group, and how many images are below each threshold."""
+) -> tuple[pd.DataFrame, list[Maker]]:
+    """Counts and means of each group, and how many images are below each threshold; and what has made the rows."""
     pieces = Pieces(store, sources, _COLUMNS, rewritten=compaction is not None)
     keep = {} if compaction is None else {"keep": compaction.add}
     if compaction is not None:
-        compaction.begin(sources)
+        compaction.begin(sources, pieces.makers)
     with duckdb.connect() as database:
         database.execute("SET enable_progress_bar = false")
         try:
@@ -195,7 +197,7 @@ def _counted(
             if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
                 raise KeyboardInterrupt from error
             raise
-        return database.execute(_RATES).df()
+        return database.execute(_RATES).df(), sorted(set().union(*pieces.makers.values()))
 
 
 def _add_crossed(rates: pd.DataFrame, known: dict[str, Catalogue]) -> None:
@@ -256,3 +258,16 @@ def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None, planned
     if done == planned:
         return ""
     return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."
+
+
+def makers_of(rates: pd.DataFrame) -> list[Maker]:
+    """What had made the rows that the rates are of; nothing where they don't say."""
+    return [Maker(*one) for one in rates.attrs.get(MADE_BY, ())]
+
+
+def mixed(rates: pd.DataFrame) -> str:
+    """A sentence where the rates are of rows that several versions or devices have made; empty where one has."""
+    makers = makers_of(rates)
+    if len(makers) < 2:
+        return ""
+    return f"The results are by several versions or devices, whose last bits may differ: {'; '.join(map(str, makers))}."

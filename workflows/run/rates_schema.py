@@ -7,9 +7,9 @@ import pyarrow as pa
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.run.schema import SCHEMA, Column, described
 
-DONE, PLANNED, UNITS = "units_done", "units_planned", "units"
-"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, and a digest
-of which."""
+DONE, PLANNED, UNITS, MADE_BY = "units_done", "units_planned", "units", "made_by"
+"""Attributes of the rates' data frame, which its Parquet file keeps: how many work units they are of, a digest of
+which, and what had made these (lists of the versions of memrec and torch, and the device)."""
 GROUP = [
     "data_set",
     "model",

@@ -14,8 +14,8 @@ from memrec_core.errors import in_a_line
 from workflows.errors import ResultsError, StoreError
 from workflows.run.catalogue import Catalogue
 from workflows.run.compacted import Source, WrongFilesError, drop_compacted
-from workflows.run.schema import SCHEMA, check_columns
-from workflows.run.store import SET_ASIDE, Footer, Store
+from workflows.run.schema import SCHEMA, Maker, check_columns, makers_of
+from workflows.run.store import SET_ASIDE, Store, footer_in
 from workflows.run.survey import is_of
 from workflows.run.unit import Unit
 
@@ -51,14 +51,16 @@ class Pieces:
         columns: those wanted; the column FILE comes with them.
         rewritten: whether all columns of files that are not compacted are wanted, to compact them.
 
-    `wrong` says by the number of a file what is wrong with it, as far as that is seen in it alone; whoever counts its
-    rows asks for that afterwards. Raises StoreError where a file can't be read, whatever it holds.
+    `makers` has by the name of a compacted file what made the rows that were read of its checkpoint. `wrong` says by
+    the number of a file what is wrong with it, as far as that is seen in it alone; whoever counts its rows asks for
+    that afterwards. Raises StoreError where a file can't be read, whatever it holds.
     """
 
     def __init__(
         self, store: Store, sources: Sequence[Source], columns: Sequence[str], rewritten: bool = False
     ) -> None:
         self.store, self.sources, self.columns, self.rewritten = store, sources, list(columns), rewritten
+        self.makers: dict[str, set[Maker]] = {}
         self.wrong: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[tuple[str, pa.Table]]:
@@ -80,13 +82,14 @@ class Pieces:
         schema = SCHEMA if whole else pa.schema([SCHEMA.field(name) for name in self.columns])
         try:
             with pyarrow.parquet.ParquetFile(source.path, page_checksum_verification=True) as file:
-                footer = Footer(file.metadata.num_rows, file.schema_arrow)
+                footer = footer_in(file)
                 if lacks := check_columns(footer.schema):
                     self.wrong[number] = lacks.removeprefix("has ")
                     return
                 if not (source.is_compacted or is_of(source.units[0], footer)):
                     self.wrong[number] = FOREIGN
                     return
+                self.makers.setdefault(source.compacted, set()).update(makers_of(footer.schema.metadata or {}))
                 threads = footer.rows > PIECE // 10  # they cost more than they save in small files
                 for group in range(file.num_row_groups):
                     table = _fitted(file.read_row_group(group, schema.names, use_threads=threads), schema)

@@ -5,6 +5,7 @@ It may grow: a reader needs the columns that it uses, and passes over those that
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ VERSION_KEY, UNIT, IMAGES = b"memrec_schema_version", b"memrec_unit", b"memrec_i
 """What a file's metadata says of itself: its schema's version, its unit's name, the digest of that unit's images."""
 MEMREC, TORCH, DEVICE, METHOD = b"memrec_version", b"torch_version", b"memrec_device", b"memrec_method"
 """And what made it: the versions of memrec and torch, the device, and the method's name and settings, as JSON."""
+MAKERS = b"memrec_makers"
+"""And of a compacted file, in their place: all of the first three that its rows are from, as JSON."""
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """PNG, in the struct that Hugging Face `datasets` shows as an image where the metadata say so."""
@@ -142,6 +145,24 @@ def _shown_as_images(columns: list[Column]) -> str:
 
 
 SCHEMA = pa.schema(described(_COLUMNS), {VERSION_KEY: VERSION, _HUGGING_FACE: _shown_as_images(_COLUMNS)})
+
+
+class Maker(NamedTuple):
+    """What has made some rows: the versions of memrec and torch, and the device."""
+
+    memrec: str
+    torch: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"memrec {self.memrec}, torch {self.torch}, on {self.device}"
+
+
+def makers_of(metadata: Mapping[bytes, bytes]) -> list[Maker]:
+    """What has made the rows of a file, as its metadata says: one of a unit's, several perhaps of a compacted one."""
+    if MAKERS in metadata:
+        return [Maker(*one) for one in json.loads(metadata[MAKERS])]
+    return [Maker(*(metadata.get(key, b"not recorded").decode() for key in (MEMREC, TORCH, DEVICE)))]
 
 
 def schema_of(unit: str, images: str, made_by: Mapping[bytes, str] | None = None) -> pa.Schema:

@@ -373,7 +373,13 @@ def footer_of(path: str) -> Footer | None:
 
 def _footer(source: Any) -> Footer:
     with pq.ParquetFile(source) as parquet:
-        return Footer(parquet.metadata.num_rows, parquet.schema_arrow)
+        return footer_in(parquet)
+
+
+def footer_in(parquet: pq.ParquetFile) -> Footer:
+    """What its footer says, with what was added to its metadata as it was closed, which the schema does not have."""
+    schema, metadata = parquet.schema_arrow, parquet.metadata
+    return Footer(metadata.num_rows, schema.with_metadata({**(metadata.metadata or {}), **(schema.metadata or {})}))
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -62,7 +62,7 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "Page", f"{facts.time:%Y-%m-%d %H:%M} UTC, by memrec {__version__}"
     yield (
         "Results",
-        "; ".join(f"memrec {memrec}, torch {torch}, on {device}" for memrec, torch, device in facts.made_by),
+        "; ".join(map(str, facts.made_by)) or "not recorded",
     )
     driver = facts.driver
     if driver is not None:
