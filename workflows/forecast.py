@@ -22,7 +22,7 @@ from workflows.experiment.resolved import Experiment
 from workflows.job.machine import processors
 from workflows.job.sizes import sizes_of
 from workflows.run.audit_set import AuditSet, load_audit_set
-from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, checkpoints_there
+from workflows.run.checkpoint_files import Checkpoint, all_checkpoints, anew, checkpoints_there
 from workflows.run.growth import growth_of
 from workflows.run.identity import asks_for_the_same, begun
 from workflows.run.images import catalogues_of, check_trained_on
@@ -191,7 +191,9 @@ def _training(
         return f"{said}: done"
     seconds, most = _step_seconds(experiment, model, audit, machine, floor), experiment.training.max_steps
     step = f"{1000 * seconds:.0f} ms" if seconds < 1 else duration(seconds)
-    return f"{said}; a step takes {step}, and {most} at the most {duration(most * seconds)}"
+    said += f"; a step takes {step}, and {most} at the most {duration(most * seconds)}"
+    again = anew(model, experiment.training.targets, progress.checkpoints)
+    return f"{said}; {again}" if again else said
 
 
 def _step_seconds(

@@ -77,7 +77,8 @@ def train(
         batch_size: all images where left out.
         max_steps: after so many steps training is given up.
         state: a file's path or a State, where training is saved and from which it resumes, to deeper targets too. The
-            resumed course is that of an uninterrupted one.
+            resumed course is that of an uninterrupted one, unless the network draws random numbers (dropout) or keeps
+            running statistics (batch normalisation).
         save_every_s: seconds between two savings; more where saving takes long.
         on_step: called with the step and the loss that was seen last, for progress displays.
 

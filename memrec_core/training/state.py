@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -80,23 +81,25 @@ class Keeper:
         self.due = math.inf
 
     def resume(self, course: Course, batches: Batches, targets: Sequence[float], recipe: str, is_named: bool) -> None:
-        """Take up the course that was kept, if any. Raises InputError where it was on other batches, by another recipe
-        (a training is by `recipe`, which is the network's own unless it `is_named`), or to other targets."""
+        """Take up the course that was kept, if any. Raises InputError, and leaves the course as it is, where that was
+        on other batches, by another recipe (a training is by `recipe`, which is the network's own unless it
+        `is_named`), or to other targets."""
         if self.state is None:
             return
         if (saved := self.state.read()) is not None:
-            _restore(saved, self.state.name, course)
-            if course.progress.of != batches.digest or not course.progress.leads_to(targets):
+            kept = _kept_in(saved, self.state.name)
+            if kept.progress.of != batches.digest or not kept.progress.leads_to(targets):
                 raise OtherTrainingError(
                     f"{self.state.name} is the state of a training on other images or to other targets; remove it to "
                     "train afresh"
                 )
-            then = course.progress.recipe or _recipe_before(recipe, is_named)
+            then = kept.progress.recipe or _recipe_before(recipe, is_named)
             if then != recipe:
                 raise OtherTrainingError(
                     f"{self.state.name} is the state of a training by {then}, and this one is by {recipe}; name that "
                     "optimiser, start and learning rate, or remove it to train afresh"
                 )
+            _go_on(kept, self.state.name, course)
         course.progress.recipe = recipe
         course.progress.of = batches.digest
         course.progress.go_on_to(targets)
@@ -128,30 +131,58 @@ def _to_bytes(course: Course) -> bytes:
     return pack(tensors)
 
 
-def _restore(data: bytes, name: str, course: Course) -> None:
-    """Give `course` the tensors and the progress in `data`; `name` is for the error messages."""
+@dataclass(frozen=True)
+class _Kept:
+    """What a state holds of a course: its tensors by their names in the file, and its progress."""
+
+    tensors: dict[str, Tensor]
+    progress: Progress
+
+
+def _kept_in(data: bytes, name: str) -> _Kept:
+    """What is in `data`; `name` is for the error messages."""
     import safetensors.torch  # here, so that training without a state runs on torch and numpy alone
     from safetensors import SafetensorError
 
-    try:
+    with _told_of(name, SafetensorError):
         tensors = safetensors.torch.load(data)
         saved = json.loads(tensors.pop("progress").numpy().tobytes())
-        course.loss.value = tensors.pop("loss").to(course.loss.value.device)
+        history = saved.pop("history")
+        reached = [Reached(**entry) for entry in history["reached"]]
+        losses = [tuple(pair) for pair in history["losses"]]
+        return _Kept(tensors, Progress(**{"seconds": None, **saved}, history=History(reached, losses)))
+
+
+def _go_on(kept: _Kept, name: str, course: Course) -> None:
+    """Give `course` what was kept."""
+    with _told_of(name):
+        loss = kept.tensors["loss"].to(course.loss.value.device)
         parameters = [parameter for group in course.optimiser.param_groups for parameter in group["params"]]
         slots: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
+        for key, tensor in kept.tensors.items():
             if key.startswith("optimiser."):
                 _, index, slot = key.split(".")
                 slots.setdefault(int(index), {})[slot] = _laid_out_as(parameters[int(index)], tensor)
-        weights = {key: tensor for key, tensor in tensors.items() if key.startswith("model.")}
-        course.model.load_state_dict({key.removeprefix("model."): tensor for key, tensor in weights.items()})
+        weights = {
+            key.removeprefix("model."): tensor for key, tensor in kept.tensors.items() if key.startswith("model.")
+        }
+        if _shapes(weights) != _shapes(course.model.state_dict()):  # torch copies what fits before it refuses the rest
+            raise ValueError("its weights are another network's")
+        course.model.load_state_dict(weights)
         course.optimiser.load_state_dict({**course.optimiser.state_dict(), "state": slots})
-        history = saved.pop("history")
-        reached = [Reached(**entry) for entry in history["reached"]]
-        course.progress = Progress(
-            **{"seconds": None, **saved}, history=History(reached, [tuple(pair) for pair in history["losses"]])
-        )
-    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        course.loss.value, course.progress = loss, kept.progress
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+@contextmanager
+def _told_of(name: str, *errors: type[Exception]) -> Iterator[None]:
+    """Whatever else than the state of this training is in the file is an InputError."""
+    try:
+        yield
+    except (*errors, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"{name} is not the state of this training ({in_a_line(error)}); remove it to train afresh"
         ) from error

@@ -126,8 +126,11 @@ def test_state_of_other_images_or_targets_is_refused(tmp_path: Path):
     with pytest.raises(TrainingError):
         training.train(new_model(), IMAGES, [1.0, 1e-9], state=state, save_every_s=0, max_steps=50)
     for images, targets in ((1 - IMAGES, [1.0, 1e-9]), (IMAGES, [0.9, 1e-9])):
+        network = new_model()
+        before = weights(network).clone()
         with pytest.raises(InputError, match="is the state of a training on other images or to other targets"):
-            training.train(new_model(), images, targets, state=state, max_steps=60)
+            training.train(network, images, targets, state=state, max_steps=60)
+        assert torch.equal(weights(network), before)  # and has not seen the other images
 
 
 @pytest.mark.parametrize("other", [{"optimiser": "adam"}, {"start": "mean"}, {"learning_rate": 2e-3}])
@@ -188,8 +191,10 @@ def test_state_of_another_network_is_refused(tmp_path: Path):
     with pytest.raises(TrainingError):
         training.train(new_model(), IMAGES, [1e-9], state=state, save_every_s=0, max_steps=5)
     other = autoencoders.build("fc10", (3, 4, 4), width=49)
+    before = weights(other).clone()
     with pytest.raises(InputError, match="not the state of this training"):
         training.train(other, IMAGES, [1e-2], state=state)
+    assert torch.equal(weights(other), before)  # nor what of it would fit
 
 
 @pytest.mark.parametrize("targets", [[], [0.0], [1e-4, -1e-4], [float("nan")]])

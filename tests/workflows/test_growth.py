@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from workflows.experiment import loading as experiments
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue, Image
-from workflows.run.checkpoint_files import checkpoint_file, checkpoints_there, sidecar_file
+from workflows.run.checkpoint_files import anew, checkpoint_file, checkpoints_there, sidecar_file
 from workflows.run.growth import growth_of, keep_grown, settle
 from workflows.run.identity import begun, claim, continued
 from workflows.run.images import keep_catalogues
@@ -152,3 +152,22 @@ def test_rows_are_those_that_are_asked_for_and_none_is_recovered_twice(history: 
 @given(HISTORIES)
 def test_rows_of_more_histories(history: list[Experiment]):
     check(history)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ([], ""),
+        ([1e-2], ""),
+        ([1e-2, 1e-3, 1e-4], ""),
+        ([1e-2, 1e-4], "trained anew, from its beginning, for 0.001, since its training is past that; what is there ("),
+        ([1e-4], "for 0.01 and 0.001, since"),
+    ],
+)
+def test_training_that_is_past_a_new_target_is_said_to_begin_anew(there: list[float], said: str):
+    targets = "training: {targets: [1e-2, 1e-3, 1e-4]}"
+    experiment = experiments.parse(f"name: x\ndata: {{name: photos}}\nmodels: [{{architecture: fc10}}]\n{targets}", "x")
+    (model,) = experiment.trained_models
+    found = anew(model, experiment.training.targets, {(model.label, target) for target in there})
+    assert said in found
+    assert bool(said) == bool(found)

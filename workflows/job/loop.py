@@ -16,7 +16,7 @@ from workflows.job.request import Steps
 from workflows.job.state import TRAINING, Crew, JobState, Outcome
 from workflows.job.training_pool import TrainingEnd, TrainingPool
 from workflows.job.weights import WeightsInMemory
-from workflows.run.checkpoint_files import Checkpoint, checkpoints_there
+from workflows.run.checkpoint_files import Checkpoint, anew, checkpoints_there
 from workflows.run.compacted import drop_compacted, keep_compacted
 from workflows.run.plan import with_checkpoints
 from workflows.run.rates_file import forget_others
@@ -80,6 +80,9 @@ class Loop:
         wanted, done = self.state.start_trainings()
         for name in done:
             say(f"training: {name} is done already")
+        for name in wanted:
+            if sentence := anew(self.models[name], self.run.experiment.training.targets, self.digests):
+                say(f"training: {sentence}")
         self.trainings.start([self.models[name] for name in wanted])
         self._record_failures()
 

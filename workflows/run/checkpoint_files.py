@@ -1,7 +1,7 @@
 """The checkpoints in a run's folder: checkpoints/<model>/<loss>.safetensors, and .json, which is written last."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -53,6 +53,21 @@ def checkpoints_there(run: Run, known: dict[Checkpoint, str] | None = None) -> d
             else:
                 break
     return found
+
+
+def anew(model: TrainedModel, targets: Sequence[float], there: Container[Checkpoint]) -> str:
+    """A sentence where a network is to be trained from its beginning to a target that its own training is past, beside
+    the checkpoints that it has; empty for any other."""
+    ladder = sorted(targets, reverse=True)
+    done = [target for target in ladder if (model.label, target) in there]
+    missing = [target for target in ladder if target not in done and done and target > min(done)]
+    if not missing:
+        return ""
+    return (
+        f"{model.label} is trained anew, from its beginning, for {' and '.join(map(loss_label, missing))}, since its "
+        f"training is past that; what is there ({', '.join(map(loss_label, done))}) stays, and on another machine or "
+        "version of torch it is of another course"
+    )
 
 
 def other_checkpoints(run: Run, checkpoints: Iterable[Checkpoint]) -> dict[Checkpoint, str]:
