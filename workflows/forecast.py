@@ -97,6 +97,8 @@ def print_forecast(run: Run) -> None:
         for label, audit in audits.items()
         for name, floor in preflight.check_floors(experiment, audit, label).items()
     }
+    for label, audit in audits.items():
+        preflight.check_ranges(experiment, audit, label)
     check_trained_on(run, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))

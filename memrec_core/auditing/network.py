@@ -1,6 +1,6 @@
 """The network of an audit: how it is applied where the user leaves that open, and whether it knows its own images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from memrec_core.autoencoders import check, forms, needed_multiple
 from memrec_core.autoencoders.fit import check_range, fit
-from memrec_core.autoencoders.given import Given, Wrapped
+from memrec_core.autoencoders.given import Given, Wrapped, in_returned
 from memrec_core.autoencoders.outputs import copies_in, made_in, output_of
 from memrec_core.autoencoders.trial import undisturbed
 from memrec_core.degradations import Shape, shape_of
@@ -31,21 +31,8 @@ def settled(named: forms.Named, image_shape: Shape) -> forms.Named:
     if named.given.multiple == 1:
         named = _with(named, multiple=needed_multiple(named.example(), image_shape) or 1)
     if named.given.output is None:
-        named = _with(named, output=_in_returned(made_in, named.example(), image_shape))
+        named = _with(named, output=in_returned(made_in, named.example(), image_shape))
     return named
-
-
-def _in_returned(found_in: Callable[[object, Tensor], Any], network: Network, image_shape: Shape) -> Any:
-    """What `found_in` finds in what the network returns for noise, and in what it was given; None where it can't be
-    applied, which `check` tells."""
-    if not isinstance(network, Wrapped):
-        return None
-    with undisturbed(network) as device:
-        fed, *_ = network.fed(_noise(image_shape).to(device))
-        try:
-            return found_in(network.applied(fed), fed)
-        except (Exception, SystemExit):  # whatever the user's own code does
-            return None
 
 
 def _noise(image_shape: Shape) -> Tensor:
@@ -106,7 +93,8 @@ def _on_output(given: Given, network: Network, shape: Shape) -> Iterator[str]:
     def copied(returned: object, fed: Tensor) -> tuple[list[str], str | None]:
         return copies_in(returned, fed), given.output or output_of(returned, fed)
 
-    copies, taken = _in_returned(copied, network, shape) or ([], None)
+    found = in_returned(copied, network, shape) if isinstance(network, Wrapped) else None
+    copies, taken = found or ([], None)
     if copies and taken not in copies:
         yield (
             f"Of what the network returns, entry {' and '.join(copies)} is what it was given, and entry {taken} was "

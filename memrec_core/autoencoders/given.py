@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from memrec_core import factories
 from memrec_core.arguments import check_counts, check_number, described, listed
 from memrec_core.autoencoders.loading import check_finite, load, tensors_of
-from memrec_core.autoencoders.outputs import images_in
+from memrec_core.autoencoders.outputs import images_in, made_in
 from memrec_core.autoencoders.padding import padded
 from memrec_core.autoencoders.program import Program
 from memrec_core.autoencoders.torch_file import TorchProgram
-from memrec_core.autoencoders.trial import check
+from memrec_core.autoencoders.trial import check, undisturbed
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.recovery.method import BEFORE
 from memrec_core.weights_file import pack, spec_of, weights_in
@@ -170,13 +170,38 @@ def given(
             with `weights_only`, but a forged one might exploit that reader all the same.
         image_shape: (C, H, W); where given, the network is tried on such images (see `check`).
 
-    Raises InputError where the network can't be built, or the weights are not its own, and as `check` does.
+    Raises InputError where the network can't be built, or the weights are not its own, and as `check` and
+    `check_output` do.
     """
     settings = Given(network, range, _tuple(mean), _tuple(std), output, deterministic, multiple, options)
     wrapped = build(settings, None if weights is None else tensors_of(weights, allow_torch, network))
     if image_shape is not None:
         check(wrapped, image_shape, settings.name)
+        check_output(wrapped, image_shape)
     return wrapped
+
+
+def check_output(network: Wrapped, image_shape: tuple[int, int, int]) -> None:
+    """Raise InputError where a copy of the input would be taken for the network's images (C, H, W), although beside it
+    it returns others. Of a network that gives its training images back that shows with random images alone."""
+    other = None if network.given.output is not None else in_returned(made_in, network, image_shape)
+    if other is not None:
+        raise InputError(
+            f"the first images that {network.given.name} returns are a copy of what it is given, and entry {other} is "
+            f"like them; name the one that is meant, such as output: {other}"
+        )
+
+
+def in_returned(found_in: Callable[[object, Tensor], Any], network: Wrapped, image_shape: tuple[int, int, int]) -> Any:
+    """What `found_in` finds in what the network returns for random images (C, H, W), and in what it was given; None
+    where it can't be applied, which `check` tells."""
+    with undisturbed(network) as device:
+        images = torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0))
+        fed, *_ = network.fed(images.to(device))
+        try:
+            return found_in(network.applied(fed), fed)
+        except (Exception, SystemExit):  # whatever the user's own code does
+            return None
 
 
 def build(given: Given, tensors: Mapping[str, Tensor] | None = None, trust_code: bool = False) -> Wrapped:

@@ -85,6 +85,21 @@ def test_first_of_several_in_a_tuple_is_taken_and_can_be_told():
     assert output_of({"out": BATCH}, BATCH) == "out"
 
 
+def test_copy_of_the_input_beside_images_is_not_taken_for_them():
+    """A network that was given its images in another range would seem to return them unharmed, or nothing else."""
+
+    def network(x: Tensor) -> tuple[Tensor, Tensor]:
+        return x.clone(), x / 2
+
+    words = "are a copy of what it is given, and entry 1 is like them.*output: 1"
+    with pytest.raises(InputError, match=words):
+        autoencoders.given(network, image_shape=SHAPE)
+    for output in ("0", "1"):
+        autoencoders.given(network, output=output, image_shape=SHAPE)
+    autoencoders.given(lambda x: (x / 2, x.clone()), image_shape=SHAPE)
+    autoencoders.given(lambda x: x.clone(), image_shape=SHAPE)
+
+
 @pytest.mark.parametrize(
     ("kind", "output", "words"),
     [

@@ -181,6 +181,19 @@ def test_what_is_wrong_with_its_entry_is_said_before_any_work(
     assert not (copied / "run").exists()
 
 
+def test_range_that_is_not_its_own_is_refused_before_anything_is_recovered(
+    memrec, run_small: Callable[..., Called], copied: Path
+):
+    """Under it nothing would come back, which would pass for a network that keeps nothing."""
+    file = copied / "mine.yaml"
+    file.write_text(MINE.replace("range: [-1, 1], ", ""))
+    for called in (memrec("plan", file, "--run", copied / "run"), run_small(copied / "run", experiment=file)):
+        assert called.status == 2
+        assert "model mine: " in called.err
+        assert "so it was trained in that range; give --range -1,1 (in Python range=(-1, 1))" in called.err
+    assert not (copied / "run" / "recovery").exists()
+
+
 def test_weights_that_torch_saved_are_read_where_that_is_allowed(memrec, copied: Path):
     torch.save(safetensors.torch.load_file(copied / "weights.safetensors"), copied / "weights.pt")
     file = copied / "mine.yaml"

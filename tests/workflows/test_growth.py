@@ -165,8 +165,8 @@ def test_rows_of_more_histories(history: list[Experiment]):
     ],
 )
 def test_training_that_is_past_a_new_target_is_said_to_begin_anew(there: list[float], said: str):
-    targets = "training: {targets: [1e-2, 1e-3, 1e-4]}"
-    experiment = experiments.parse(f"name: x\ndata: {{name: photos}}\nmodels: [{{architecture: fc10}}]\n{targets}", "x")
+    entries = ["name: x", "data: {name: photos}", "models: [{architecture: fc10}]", "degradations: [{mask: center}]"]
+    experiment = experiments.parse("\n".join([*entries, "training: {targets: [1e-2, 1e-3, 1e-4]}"]), "x")
     (model,) = experiment.trained_models
     found = anew(model, experiment.training.targets, {(model.label, target) for target in there})
     assert said in found

@@ -5,14 +5,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from memrec_core import autoencoders, checkpoints, weights_file
 from memrec_core.autoencoders import Given, forms
-from memrec_core.autoencoders.given import Wrapped, build, from_safetensors, to_safetensors
+from memrec_core.autoencoders.fit import check_range
+from memrec_core.autoencoders.given import Wrapped, build, check_output, from_safetensors, to_safetensors
 from memrec_core.autoencoders.loading import tensors_of
 from memrec_core.degradations import Shape
 from memrec_core.errors import InputError, in_a_line
@@ -204,12 +206,20 @@ class GivenModel(Model):
     def check_network(self, image_shape: Shape) -> None:
         """Built as the run will build it, twice: a network that keeps something random must be the same each time."""
         packed = self.packed()
-        autoencoders.check(self.built(packed), image_shape, self.network.name)
+        network = self.built(packed)
+        autoencoders.check(network, image_shape, self.network.name)
+        check_output(network, image_shape)
         if self.outputs(packed, image_shape) != self.outputs(packed, image_shape):
             raise InputError(
                 f"{self.network.name} builds another network each time, for it keeps something random that is not in "
                 "its state dict; let it be seeded, or registered as a buffer that is saved"
             )
+
+    def check_range(self, images: Tensor) -> None:
+        """Raises InputError where the network is given pixels in one range, and was clearly trained on these images
+        (N, C, H, W) in another. Where its file is gone, the run goes on with the weights that it kept of it."""
+        if self.weights is None or Path(self.weights).exists():
+            check_range(self.built(self.packed()), images, self.network.name)
 
     def outputs(self, packed: bytes, image_shape: Shape) -> list[float]:
         """Some values of what it makes of the same few images each time: they tell whether its code is the same."""

@@ -25,7 +25,7 @@ from workflows.run.store import FAILURES, PLAN
 from workflows.run.unit import Kind, Unit
 from workflows.terminal import say
 from workflows.work.given import keep_given
-from workflows.work.preflight import check_floors
+from workflows.work.preflight import check_floors, check_ranges
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def _read_images(run: Run) -> tuple[dict[str, Catalogue], Audits]:
 def read_images(experiment: Experiment, label: str, kept: Catalogue | None, run: str) -> tuple[Catalogue, AuditSet]:
     """A data set's catalogue for the driver, and its images for the nodes' shared memory. The experiment comes with it,
     whatever the data set: it may import the code that reads it. Raises InputError where a training of these images
-    can't reach its target."""
+    can't reach its target, and where a given network is of another range of pixels."""
     audit = load_audit_set(experiment.data_set(label), experiment.seed, kept, run)
     check_floors(experiment, audit, label)
+    check_ranges(experiment, audit, label)
     return audit.catalogue, audit
 
 

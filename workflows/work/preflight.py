@@ -27,6 +27,17 @@ def check_floors(experiment: Experiment, audit: AuditSet, label: str) -> dict[st
     return floors
 
 
+def check_ranges(experiment: Experiment, audit: AuditSet, label: str) -> None:
+    """Raises InputError where a network that was given for a data set is clearly of another range of pixels than it is
+    said to be: it would give little back, and that would pass for little memory."""
+    for model in experiment.given_models:
+        if model.data == label:
+            try:
+                model.check_range(audit.training_images())
+            except InputError as error:
+                raise InputError(f"model {model.label}: {error}") from error
+
+
 def check(experiment: Experiment) -> None:
     """Read one image of each data set, degrade it in each way, build every network and try those that are given, open
     the priors; raises InputError for the first of these that can't be.
