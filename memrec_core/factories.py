@@ -16,8 +16,12 @@ PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 DOERS = {
     *(sys.stdlib_module_names - {"test"}),
     *("torch", "numpy", "pandas", "joblib", "dill", "cloudpickle", "ray", "pip", "setuptools", "pytest", "_pytest"),
+    *("yaml", "ruamel", "sympy", "mpmath", "networkx", "scipy", "skimage", "matplotlib", "PIL", "imageio", "tifffile"),
+    *("jinja2", "pydantic", "typer", "click", "fsspec", "s3fs", "gcsfs", "pyarrow", "duckdb", "polars", "psutil"),
+    *("multiprocess", "distlib", "virtualenv", "pkg_resources", "IPython", "numexpr", "pexpect", "execnet", "fabric"),
 }
-"""Packages whose functions build no network, but run programs, or open files that do."""
+"""Packages whose functions build no network, but run programs, or open files that do: Python's, and those that come
+with memrec or lie beside it often. That is a help to who mistypes, and no protection: others run programs too."""
 
 
 def check_name(name: object, what: str) -> None:

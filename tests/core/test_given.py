@@ -543,6 +543,8 @@ def test_images_of_any_size_and_of_one_to_four_channels_are_recovered(channels: 
         (f"{__name__}:subprocess.getoutput", {"cmd": "touch {ran}"}),
         ("torch:load", {"f": "{pickle}", "weights_only": False}),
         ("numpy:load", {"file": "{pickle}", "allow_pickle": True}),
+        ("yaml:unsafe_load", {"stream": "!!python/object/apply:os.system ['touch {ran}']"}),
+        ("sympy:sympify", {"a": "__import__('os').system('touch {ran}')"}),
     ],
 )
 def test_experiments_file_runs_no_program_by_the_name_of_a_function(tmp_path: Path, factory: str, options: dict):
