@@ -145,7 +145,8 @@ def audit(
         methods: what recovers them; each is one attack under each degradation that it makes sense under.
         seed: of all random numbers.
         batch_size: how many images are side by side; all where left out.
-        device: where the network and its images are then; the CPU where left out.
+        device: where the network, the very module that was handed over too, and its images are from then on; the CPU
+            where left out.
         told: called with each attack once it is done.
 
     Raises InputError for images or settings that are none, and for a network that is none, or that clearly was trained

@@ -9,8 +9,10 @@ LEAST_POINTS = 6
 """Of fewer looks at the loss nothing is said."""
 EARLIEST = 100
 """Before this step nothing is said either: the learning rate rises, in most recipes, and the loss hardly falls."""
-LOOKED_BACK = 3
-"""What is fitted begins at this part of the last step: earlier steps fall at another pace."""
+EARLIER, LATER = 1 / 3, 1 / 2
+"""What is fitted begins at the first of these parts of the last step, for earlier steps fall at another pace. Where
+what begins at the second comes to the target in less than half of the steps, the loss falls faster and faster, and
+nothing is said: of a deep network's first hundreds of steps it would be wrong by orders of magnitude."""
 
 
 def expected_step(losses: Sequence[tuple[int, float]], target: float) -> float | None:
@@ -23,10 +25,16 @@ def expected_step(losses: Sequence[tuple[int, float]], target: float) -> float |
         losses: steps and the losses there, in ascending order, as `History.losses` has them.
         target: the loss that is looked for.
 
-    Returns None where it is too early, or there are too few looks, to say.
+    Returns None where it is too early to say, there are too few looks, or the loss falls faster and faster.
     """
+    expected, later = _by_power(losses, target, EARLIER), _by_power(losses, target, LATER)
+    return None if expected is None or later is None or 2 * later < expected else expected
+
+
+def _by_power(losses: Sequence[tuple[int, float]], target: float, part: float) -> float | None:
+    """The same, by what begins at that part of the last step."""
     last = losses[-1][0] if losses else 0
-    points = [(step, loss) for step, loss in losses if step >= max(1, last / LOOKED_BACK) and 0 < loss < math.inf]
+    points = [(step, loss) for step, loss in losses if step >= max(1, last * part) and 0 < loss < math.inf]
     if len(points) < LEAST_POINTS or last < EARLIEST:
         return None
     steps, values = np.log(np.array(points)).T

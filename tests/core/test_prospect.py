@@ -40,6 +40,13 @@ def test_nothing_is_said_while_the_learning_rate_rises():
     assert expected_step(flat[:100], 1e-3) == math.inf
 
 
+def test_nothing_is_said_while_the_loss_falls_faster_and_faster():
+    """So do deep networks by SOAP in their first hundreds of steps."""
+    falling = [(step, 0.07 * math.exp(-((step / 100) ** 3))) for step in range(10, 201, 10)]
+    assert expected_step(falling[:13], 1e-4) is None
+    assert expected_step([(step, 0.07 / step) for step in range(10, 131, 10)], 1e-4) == pytest.approx(700, rel=1e-6)
+
+
 def test_nothing_is_said_of_a_few_looks_nor_of_losses_that_are_none():
     assert expected_step([], 1e-3) is None
     assert expected_step(course(2.0, 400), 1e-3) is None
