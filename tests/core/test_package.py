@@ -32,6 +32,13 @@ def test_flat_name_is_that_of_its_module():
     assert memrec.ImageSet is memrec.datasets.ImageSet
 
 
+def test_each_method_is_there_as_a_class_and_as_a_function():
+    methods = [method.__name__ for method in memrec.recovery.METHODS.kept.values()]
+    functions = [name for name in memrec.recovery.__all__ if name.islower()]
+    assert "recover_adaptive" in functions
+    assert {*methods, *functions} <= {*memrec.__all__}
+
+
 def test_all_public_names_can_be_imported_at_once():
     names: dict[str, object] = {}
     exec("from memrec_core import *", names)
