@@ -27,7 +27,7 @@ from memrec_core.autoencoders.torch_file import TorchProgram
 from memrec_core.autoencoders.trial import check
 from memrec_core.errors import InputError, in_a_line, shown
 from memrec_core.network import misfit
-from memrec_core.recovery.method import BEFORE
+from memrec_core.settings import BEFORE
 from memrec_core.weights_file import pack, spec_of, weights_in
 
 
