@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
     from memrec_core.errors import InputError, TrainingError
     from memrec_core.metrics import Rate, mse, psnr, recovery_rate
     from memrec_core.recovery import (
+        Adaptive,
         AutoencoderIterations,
         Biharmonic,
         Ddnm,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
         UnknownMask,
         inpaint_biharmonic,
         iterate_autoencoder,
+        recover_adaptive,
         recover_ddnm,
         recover_known_mask,
         recover_known_operator,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
 
 __version__ = "0.1.0"
 __all__ = [
+    "Adaptive",
     "Audit",
     "AutoencoderIterations",
     "Biharmonic",
@@ -90,6 +93,7 @@ __all__ = [
     "metrics",
     "mse",
     "psnr",
+    "recover_adaptive",
     "recover_ddnm",
     "recover_known_mask",
     "recover_known_operator",
@@ -101,6 +105,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Adaptive": "recovery",
     "Audit": "auditing",
     "AutoencoderIterations": "recovery",
     "Biharmonic": "recovery",
@@ -129,6 +134,7 @@ _HOMES = {
     "mask": "degradations",
     "mse": "metrics",
     "psnr": "metrics",
+    "recover_adaptive": "recovery",
     "recover_ddnm": "recovery",
     "recover_known_mask": "recovery",
     "recover_known_operator": "recovery",

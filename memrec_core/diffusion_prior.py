@@ -1,7 +1,6 @@
 """A diffusion model as a prior of natural images: any unconditional, epsilon-predicting UNet2DModel of diffusers."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memrec_core.errors import InputError, in_a_line
+from memrec_core import diffusers_model
+from memrec_core.diffusers_model import INDEX, WEIGHTS, configuration, entries_of
+from memrec_core.errors import InputError, in_a_line, shown, shown_name
 from memrec_core.torchvision_import import import_torchvision
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 KIND = "an unconditional, epsilon-predicting UNet2DModel of diffusers"
+PIPELINE = "model_index.json"
+DEFAULT_SCHEDULER = "DDPMScheduler"
+SCHEDULERS = (
+    DEFAULT_SCHEDULER,
+    "DDPMParallelScheduler",
+    "DDIMScheduler",
+    "DDIMParallelScheduler",
+    "PNDMScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+)
+"""Those that give the model sqrt(abar_t) x0 + sqrt(1 - abar_t) eps at a whole time t, as DDNM does."""
 
 
 @dataclass
@@ -58,12 +72,12 @@ def load(source: str | Path) -> DiffusionPrior:
     """The prior in a local folder (a pipeline's, a flat one, or the bare model's), or of a name on Hugging Face's hub.
 
     Only JSON and safetensors are read. Raises InputError, in one sentence, where diffusers is not installed, a file is
-    missing or damaged, or the model is of another kind: conditional, v-predicting, not square.
+    missing or damaged, or the model is of another kind: conditional, v-predicting, of latents, not square.
     """
     try:
         import_torchvision()  # which diffusers needs
+        import diffusers
         from diffusers.models.unets.unet_2d import UNet2DModel
-        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     except ImportError as error:
         raise InputError(
             "method ddnm needs diffusers, which is not installed; in memrec's folder, "
@@ -71,20 +85,12 @@ def load(source: str | Path) -> DiffusionPrior:
         ) from error
     folder = _folder(source)
     model_folder = folder / "unet" if (folder / "unet").is_dir() else folder
-    config, scheduler = _read(model_folder / "config.json"), _scheduler(folder)
-    _check_kind(config, scheduler, source)
-    weights = model_folder / WEIGHTS
-    if not weights.is_file():
-        raise InputError(f"{weights} does not exist; save the prior with safe_serialization=True: pickles aren't read")
-    try:
-        model = UNet2DModel.from_pretrained(
-            model_folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
-        )
-        known: Any = DDPMScheduler.from_config(scheduler)  # a scheduler alone, unless it is asked for more
-        abar = known.alphas_cumprod
-    except Exception as error:  # diffusers and safetensors fail in many ways over a damaged folder
-        raise InputError(f"{source} can't be loaded as {KIND} ({in_a_line(error)}); fetch or train it again") from error
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    config, scheduler = configuration(model_folder), _scheduler(folder)
+    if other := _other_kind(config, scheduler) or _other_pipeline(folder):
+        raise InputError(f"diffusion prior {shown_name(source)} is not {KIND}: {other}; choose another")
+    digest = _digest(model_folder)
+    model = diffusers_model.loaded(model_folder, UNet2DModel)
+    abar = _abar(getattr(diffusers, scheduler["_class_name"]), scheduler, source)
     return DiffusionPrior(model.eval(), abar, config["in_channels"], config["sample_size"], digest, str(source))
 
 
@@ -104,39 +110,78 @@ def _folder(source: str | Path) -> Path:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist, so its folder is not {KIND}; give a folder that is one") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not JSON ({error}); fetch or train the prior again") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} is not the configuration of a diffusers model; fetch or train the prior again")
-    return config
-
-
 def _scheduler(folder: Path) -> dict[str, Any]:
-    """The noise schedule's configuration; that of Ho et al. (2020), diffusers' default, for a bare model."""
+    """The noise schedule's configuration; that of Ho et al. (2020), diffusers' default, for a bare model.
+
+    Raises InputError for the model's folder inside that of a pipeline, whose schedule would be passed over.
+    """
     for path in (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json"):
         if path.is_file():
-            return _read(path)
-    return {}
+            return entries_of(path)
+    whole = folder.absolute().parent
+    if (whole / PIPELINE).is_file() and folder.absolute().name in entries_of(whole / PIPELINE):
+        raise InputError(
+            f"diffusion prior {shown_name(folder)} is part of a pipeline, which knows its noise schedule; give "
+            f"{shown_name(whole)}"
+        )
+    return {"_class_name": DEFAULT_SCHEDULER}
 
 
-def _check_kind(config: dict[str, Any], scheduler: dict[str, Any], source: str | Path) -> None:
-    kind, prediction = config.get("_class_name"), scheduler.get("prediction_type", "epsilon")
+def _other_kind(config: dict[str, Any], scheduler: dict[str, Any]) -> str | None:
+    """What the model is instead of the KIND that is needed; None where it is of that kind."""
+    kind, schedule = config.get("_class_name"), scheduler.get("_class_name")
+    predicted = "sample" if scheduler.get("predict_epsilon") is False else scheduler.get("prediction_type", "epsilon")
     side, channels = config.get("sample_size"), config.get("in_channels")
     if kind != "UNet2DModel":
-        found = f"it is a {kind}" + (", which is conditional" if "Condition" in str(kind) else "")
-    elif config.get("class_embed_type") or config.get("num_class_embeds"):
-        found = "it is conditional on a class"
-    elif prediction != "epsilon":
-        found = f"it predicts {prediction}"
-    elif not isinstance(side, int) or not isinstance(channels, int):
-        found = f"its images are of size {side} with {channels} channels, not square ones of a stated size"
-    elif config.get("out_channels") != channels:
-        found = f"it has {config.get('out_channels')} outputs for {channels} channels, more than the noise"
-    else:
-        return
-    raise InputError(f"diffusion prior {source} is not {KIND}: {found}; choose another")
+        return f"it is a {shown(kind, quoted=False)}" + (", which is conditional" if "Condition" in str(kind) else "")
+    if config.get("class_embed_type") or config.get("num_class_embeds"):
+        return "it is conditional on a class"
+    if schedule not in SCHEDULERS:
+        return f"its scheduler is a {shown(schedule, quoted=False)}, not one such as {DEFAULT_SCHEDULER}"
+    if predicted != "epsilon":
+        return f"it predicts {shown(predicted, quoted=False)}"
+    if not isinstance(side, int) or not isinstance(channels, int):
+        return f"its images are of size {side} with {channels} channels, not square ones of a stated size"
+    if config.get("out_channels") != channels:
+        return f"it has {config.get('out_channels')} outputs for {channels} channels, more than the noise"
+    return None
+
+
+def _other_pipeline(folder: Path) -> str | None:
+    """What its pipeline has beside model and scheduler, such as a vae whose latents are what the model knows."""
+    parts = entries_of(folder / PIPELINE) if (folder / PIPELINE).is_file() else {}
+    others = [
+        name
+        for name, part in parts.items()
+        if isinstance(part, list) and any(part) and name not in ("unet", "scheduler")
+    ]
+    return f"its pipeline has a {shown(others[0], quoted=False)} too" if others else None
+
+
+def _digest(folder: Path) -> str:
+    """Of the file of the weights. Raises InputError where they are not in that file alone."""
+    weights = folder / WEIGHTS
+    if (folder / INDEX).is_file():
+        raise InputError(f"{shown_name(folder / INDEX)} says that the weights are in several files; save them in one")
+    if not weights.is_file():
+        raise InputError(
+            f"{shown_name(weights)} does not exist; save the prior with safe_serialization=True: pickles aren't read"
+        )
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def _abar(kind: Any, config: dict[str, Any], source: str | Path) -> Tensor:
+    """The cumulative products of a scheduler of that class. Raises InputError where the formulas would divide by 0."""
+    try:
+        abar: Tensor = kind.from_config(config).alphas_cumprod
+    except Exception as error:  # of whatever stands in the file
+        raise InputError(
+            f"the scheduler of {shown_name(source)} can't be loaded as diffusers' {kind.__name__} "
+            f"({in_a_line(error)}); save it again"
+        ) from error
+    if not ((abar > 0) & (abar < 1)).all():
+        raise InputError(
+            f"the noise schedule of {shown_name(source)} ends at an abar of {abar.min().item():g}, and needed are "
+            "values between 0 and 1; choose a prior without rescale_betas_zero_snr"
+        )
+    return abar

@@ -63,7 +63,7 @@ def checked(model: Network) -> Network:
                 "give it images as it was trained on"
             ) from error
         if not isinstance(out, Tensor) or not _is_like(out, x):
-            raise _misfit(out, x)
+            raise misfit(out, x)
         if version is not None and x._version != version:
             raise InputError(IN_PLACE)
         return out.detach() if out.requires_grad and not torch.is_grad_enabled() else out
@@ -75,7 +75,8 @@ def _is_like(out: Tensor, x: Tensor) -> bool:
     return (out.shape, out.dtype, out.device, out.layout) == (x.shape, x.dtype, x.device, x.layout)
 
 
-def _misfit(out: object, x: Tensor) -> InputError:
+def misfit(out: object, x: Tensor) -> InputError:
+    """The error for an output that is not like the batch `x`."""
     if isinstance(out, Tensor):
         returned, advice = described(out), "give one whose output is of its input's shape, type and device"
     else:

@@ -1,7 +1,7 @@
 """A registry: what there is of a kind, by name. Others add theirs; none of memrec's own is replaced."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from memrec_core.errors import InputError, shown
 
@@ -25,3 +25,8 @@ class Registry(dict[str, Entry]):
         """Like a dict's, which would not ask `__setitem__`."""
         for name, entry in {**dict(*others), **entries}.items():
             self[name] = entry
+
+    def __ior__(self, others: Mapping[str, Entry]) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Likewise."""
+        self.update(others)
+        return self

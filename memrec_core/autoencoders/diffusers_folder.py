@@ -5,16 +5,16 @@ No code of the folder is run, and nothing is fetched. The classes are attributes
 """
 
 import inspect
-import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from memrec_core import diffusers_model
+from memrec_core.diffusers_model import CONFIG
 from memrec_core.errors import InputError, in_a_line, shown, shown_name, unknown
 from memrec_core.torchvision_import import import_torchvision
 
-CONFIG, INDEX = "config.json", "diffusion_pytorch_model.safetensors.index.json"
 PIPELINES = "vae"
 """The folder of the autoencoder in that of a pipeline."""
 
@@ -63,27 +63,10 @@ def loaded(folder: str | Path) -> nn.Module:
     exactly those of its class.
     """
     place = _place(Path(folder))
-    config = _config(place)
-    name = config.get("_class_name")
+    name = diffusers_model.configuration(place).get("_class_name")
     if not isinstance(name, str):
         raise InputError(f"{shown_name(place / CONFIG)} names no class of diffusers; give an autoencoder's folder")
-    made: Any = kind(name)
-    _check_files(place)
-    try:
-        network, said = made.from_pretrained(
-            place, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False, output_loading_info=True
-        )
-    except Exception as error:  # diffusers and safetensors fail in many ways over a damaged folder
-        raise InputError(
-            f"{shown_name(place)} can't be loaded as an {name} of diffusers ({in_a_line(error)}); save it again, with "
-            "safe_serialization=True"
-        ) from error
-    if wrong := {what: keys for what, keys in said.items() if keys}:  # diffusers would draw what is missing
-        raise InputError(
-            f"the weights in {shown_name(place)} are not those of its {name} ({shown(wrong, quoted=False)}); save it "
-            "again"
-        )
-    return network
+    return diffusers_model.loaded(place, kind(name))
 
 
 def is_folder(path: str | Path) -> bool:
@@ -95,35 +78,6 @@ def _place(folder: Path) -> Path:
     if not is_folder(folder):
         raise InputError(f"{shown_name(folder)} is no folder of diffusers: it has no {CONFIG}; give an autoencoder's")
     return folder if (folder / CONFIG).is_file() else folder / PIPELINES
-
-
-def _config(place: Path) -> dict[str, Any]:
-    config = _json(place / CONFIG)
-    if config.get("quantization_config") is not None:
-        raise InputError(f"{shown_name(place)} holds quantised weights; save it as plain numbers")
-    return config
-
-
-def _check_files(place: Path) -> None:
-    """Raises InputError for weights in several files that are not all safetensors."""
-    if not (place / INDEX).is_file():
-        return
-    files = _json(place / INDEX).get("weight_map")
-    names = files.values() if isinstance(files, dict) else [None]
-    if odd := [name for name in names if not isinstance(name, str) or not name.endswith(".safetensors")]:
-        raise InputError(
-            f"{shown_name(place / INDEX)} names {shown(odd[0])}, which is no safetensors file; save it again"
-        )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{shown_name(path)} is not JSON ({in_a_line(error)}); save the model again") from error
-    if not isinstance(read, dict):
-        raise InputError(f"{shown_name(path)} is not a mapping of names to values; save the model again")
-    return read
 
 
 def _is_an_autoencoders(name: str) -> bool:

@@ -26,7 +26,8 @@ from memrec_core.autoencoders.program import Program
 from memrec_core.autoencoders.torch_file import TorchProgram
 from memrec_core.autoencoders.trial import check, undisturbed
 from memrec_core.errors import InputError, in_a_line, shown
-from memrec_core.recovery.method import BEFORE
+from memrec_core.network import misfit
+from memrec_core.settings import BEFORE
 from memrec_core.weights_file import pack, spec_of, weights_in
 
 
@@ -122,6 +123,8 @@ class Wrapped(nn.Module):
         images = images_in(self.applied(fed), fed, self.given.output)
         if images.shape != fed.shape:
             return images  # which is refused by who called
+        if images.dtype != fed.dtype:  # which the scaling below would hide
+            raise misfit(images, fed)
         if fed.shape != x.shape:
             images = images[..., top : top + x.shape[-2], left : left + x.shape[-1]].contiguous()
         scaling = self._scaling(x)

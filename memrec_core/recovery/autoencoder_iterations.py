@@ -12,9 +12,10 @@ from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
 from memrec_core.recovery.arguments import check_arguments
 from memrec_core.recovery.cycles import Orbits
-from memrec_core.recovery.method import BEFORE, SHARED, Basis, Denoiser, Method, Problem, denoiser
+from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denoiser
 from memrec_core.recovery.result import Recovery
 from memrec_core.recovery.stopping import StoppingRule, iterate
+from memrec_core.settings import BEFORE, SHARED
 
 USUAL_ITERATIONS = 400
 """Applications that an image takes on average, at most: 260 to 570 on fc10 down the demo's ladder."""

@@ -14,13 +14,6 @@ from memrec_core.errors import InputError
 from memrec_core.network import Network
 from memrec_core.recovery.result import Recovery
 
-SHARED = "shared"
-"""The key, in the metadata of a setting's field, of what the setting is called among those that several methods share;
-its own name where there is none."""
-BEFORE = "before"
-"""Likewise: the value of a setting that is newer than some runs, with which their rows were made. A run that does not
-have the setting has this value, and with it a unit has the name that it had."""
-
 
 class Basis(Enum):
     """What a method rests on beside the degraded image: what is loaded for it, and how often it is done."""

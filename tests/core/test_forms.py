@@ -107,8 +107,8 @@ def test_nothing_is_fetched_and_no_code_of_the_folder_is_run(folder: Path, monke
         ({"_class_name": "os.system"}, "unknown autoencoder of diffusers"),
         ({"_class_name": None}, "names no class of diffusers"),
         ({"quantization_config": {"quant_method": "torchao"}}, "quantised"),
-        ({"block_out_channels": "x"}, "can't be loaded as an AutoencoderKL"),
-        ({"block_out_channels": [16]}, "can't be loaded as an AutoencoderKL"),
+        ({"block_out_channels": "x"}, "can't be loaded as diffusers' AutoencoderKL"),
+        ({"block_out_channels": [16]}, "can't be loaded as diffusers' AutoencoderKL"),
     ],
     ids=str,
 )
@@ -130,7 +130,7 @@ def test_pickles_in_a_folder_of_diffusers_are_not_read(folder: Path):
     path = folder / "diffusion_pytorch_model.safetensors"
     torch.save(load_file(path), folder / "diffusion_pytorch_model.bin")
     path.unlink()
-    refused("can't be loaded as an AutoencoderKL", forms.named, f"diffusers:{folder}")
+    refused("can't be loaded as diffusers' AutoencoderKL", forms.named, f"diffusers:{folder}")
     index = {"metadata": {}, "weight_map": {"encoder.conv_in.bias": "diffusion_pytorch_model.bin"}}
     (folder / f"{path.name}.index.json").write_text(json.dumps(index))
     refused("names 'diffusion_pytorch_model.bin', which is no safetensors file", forms.named, f"diffusers:{folder}")

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from memrec_core import degradations, diffusion_prior, metrics, recovery
+from memrec_core import degradations, diffusers_model, diffusion_prior, metrics, recovery
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.torchvision_import import import_torchvision
@@ -130,6 +131,12 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def refused(words: str, folder: Path) -> None:
+    with pytest.raises(InputError, match=words) as error:
+        diffusion_prior.load(folder)
+    assert "\n" not in str(error.value)
+
+
 def test_prior_is_the_same_in_all_three_layouts(folder: Path, tmp_path: Path):
     flat, bare = tmp_path / "flat", tmp_path / "bare"
     for other in (flat, bare):
@@ -151,28 +158,85 @@ def test_prior_is_the_same_in_all_three_layouts(folder: Path, tmp_path: Path):
     ("file", "changes", "word"),
     [
         ("scheduler/scheduler_config.json", {"prediction_type": "v_prediction"}, "v_prediction"),
+        ("scheduler/scheduler_config.json", {"predict_epsilon": False}, "predicts sample"),
+        ("scheduler/scheduler_config.json", {"_class_name": "ScoreSdeVeScheduler"}, "is a ScoreSdeVeScheduler"),
+        ("scheduler/scheduler_config.json", {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "is a FlowMatchEuler"),
+        ("scheduler/scheduler_config.json", {"_class_name": None}, "is a None"),
+        ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "abar of 0"),
+        ("scheduler/scheduler_config.json", {"beta_schedule": "none such"}, "scheduler of .* can't be loaded"),
         ("unet/config.json", {"_class_name": "UNet2DConditionModel"}, "conditional"),
         ("unet/config.json", {"num_class_embeds": 10}, "conditional"),
         ("unet/config.json", {"out_channels": 6}, "6 outputs"),
         ("unet/config.json", {"sample_size": None}, "size None"),
         ("unet/config.json", {"block_out_channels": [16, 16]}, "can't be loaded"),
+        ("unet/config.json", {"quantization_config": {"quant_method": "torchao"}}, "quantised"),
+        ("model_index.json", {"vae": ["diffusers", "AutoencoderKL"]}, "pipeline has a vae"),
+        ("model_index.json", {"vqvae": ["diffusers", "VQModel"]}, "pipeline has a vqvae"),
     ],
 )
 def test_prior_of_another_kind_gets_one_sentence(folder: Path, file: str, changes: dict, word: str):
     edit(folder / file, **changes)
-    with pytest.raises(InputError, match=word) as error:
-        diffusion_prior.load(folder)
-    assert "\n" not in str(error.value)
+    refused(word, folder)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x80\x04\x95pickle"])
 def test_prior_without_safetensors_is_refused(folder: Path, content: bytes | None):
-    weights = folder / "unet" / diffusion_prior.WEIGHTS
+    weights = folder / "unet" / diffusers_model.WEIGHTS
     weights.unlink()
     if content is not None:
         weights.write_bytes(content)
     with pytest.raises(InputError, match="prior"):
         diffusion_prior.load(folder)
+
+
+def test_prior_whose_weights_have_other_names_is_refused(folder: Path):
+    """diffusers would draw those that it misses."""
+    path = folder / "unet" / diffusers_model.WEIGHTS
+    state = load_file(path)
+    save_file({f"module.{key}": tensor for key, tensor in state.items()}, path)
+    refused("not those of its UNet2DModel.*missing", folder)
+    save_file({key: tensor for key, tensor in state.items() if key != "conv_in.bias"}, path)
+    refused("not those of its UNet2DModel.*missing", folder)
+    save_file({**state, "more": torch.zeros(1)}, path)
+    refused("not those of its UNet2DModel.*unexpected", folder)
+
+
+@pytest.mark.parametrize("suffix", ["bin", "safetensors"])
+def test_prior_whose_index_names_other_files_is_refused(folder: Path, suffix: str):
+    """diffusers would take the weights from those, whatever the digest is of."""
+    state = load_file(folder / "unet" / diffusers_model.WEIGHTS)
+    others, name = {key: torch.zeros_like(tensor) for key, tensor in state.items()}, f"others.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(others, folder / "unet" / name)
+    index = {"metadata": {}, "weight_map": dict.fromkeys(others, name)}
+    (folder / "unet" / diffusers_model.INDEX).write_text(json.dumps(index))
+    refused("weights are in several files", folder)
+
+
+def test_absent_part_of_a_pipeline_is_none(folder: Path):
+    edit(folder / "model_index.json", safety_checker=[None, None], requires_safety_checker=True)
+    assert diffusion_prior.load(folder).side == 8
+
+
+def test_model_inside_a_pipeline_is_not_taken_without_its_schedule(folder: Path):
+    refused("is part of a pipeline.*give .*prior$", folder / "unet")
+
+
+@pytest.mark.parametrize("name", diffusion_prior.SCHEDULERS)
+def test_schedule_is_that_of_the_pipelines_scheduler(folder: Path, name: str):
+    import diffusers
+
+    settings = {"beta_start": 2e-3, "beta_schedule": "scaled_linear", "num_train_timesteps": 500}
+    getattr(diffusers, name)(**settings).save_pretrained(folder / "scheduler")
+    abar = diffusion_prior.load(folder).abar
+    assert torch.allclose(abar, torch.cumprod(1 - torch.linspace(2e-3**0.5, 0.02**0.5, 500) ** 2, 0))
+
+
+def test_shipped_priors_are_read():
+    pytest.importorskip("diffusers.configuration_utils", reason="diffusers is not installed")
+    shipped = [place for place in (Path(__file__).parents[2] / "workflows" / "priors").iterdir() if place.is_dir()]
+    assert shipped
+    for place in shipped:
+        assert len(diffusion_prior.load(place).abar) == 1000
 
 
 def test_prior_of_another_size_names_both(folder: Path):

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from memrec_core import autoencoders, checkpoints, datasets, degradations, metrics, recovery, weights_file
+from memrec_core.arguments import dtype_name
 from memrec_core.autoencoders.given import Given, build, from_safetensors, to_safetensors
 from memrec_core.autoencoders.outputs import output_of
 from memrec_core.errors import InputError
@@ -155,6 +156,16 @@ def test_mean_and_std_are_those_of_each_channel():
 def test_network_of_another_precision_is_given_its_own():
     network = autoencoders.given(nets.Plain().double(), range=(-1, 1))
     assert network(BATCH.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("settings", [{}, {"range": (-1, 1)}, {"mean": 0.5, "std": 0.5}, {"multiple": 8}], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_network_that_returns_another_precision_is_refused_in_any_range(settings: dict, dtype: torch.dtype):
+    plain = nets.Plain()
+    network = autoencoders.given(lambda x: plain(x).to(dtype), **settings)
+    returned = f"returned a {dtype_name(dtype)} tensor of shape .* for a float32 tensor of shape"
+    refused(returned, autoencoders.check, network, SHAPE)
+    refused(returned, recovery.iterate_autoencoder, network, BATCH, max_iterations=1)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ def test_none_of_memrecs_own_is_replaced(registry: dict, name: str):
         registry[name] = object()
     with pytest.raises(InputError, match="give yours another name"):
         registry.update({name: object()})
+    with pytest.raises(InputError, match="give yours another name"):
+        registry |= {name: object()}
     registry[name] = before
     assert registry[name] is before
 
@@ -31,6 +33,8 @@ def test_ones_own_may_be_mended_and_taken_out_again(registry: dict, name: str):
     for entry in (object(), object()):
         registry["mine"] = entry
         assert registry["mine"] is entry
+    registry |= {"mine": name}
+    assert registry["mine"] == name
     del registry["mine"]
     assert name in registry
 

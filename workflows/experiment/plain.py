@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from memrec_core.errors import InputError
-from memrec_core.recovery.method import BEFORE
+from memrec_core.settings import BEFORE
 
 
 def settings_of(thing: Any) -> dict[str, Any]:

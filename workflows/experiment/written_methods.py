@@ -8,8 +8,8 @@ from pydantic import ValidationError, model_validator
 
 from memrec_core.errors import InputError, shown, unknown
 from memrec_core.recovery import METHODS, Basis, Method
-from memrec_core.recovery.method import BEFORE, SHARED
 from memrec_core.recovery.unknown_mask import FIRST_MASKS
+from memrec_core.settings import BEFORE, SHARED
 from workflows.experiment.settings import (
     Count,
     Label,
