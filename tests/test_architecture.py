@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = [path for package in ("memrec_core", "workflows") for path in sorted((ROOT / package).rglob("*.py"))]
 LAYERS = (
-    {"duration", "errors", "interruption", "methods", "terminal"},
+    {"duration", "errors", "interruption", "methods", "terminal", "words"},
     {"experiment"},
     {"run"},
     {"work"},

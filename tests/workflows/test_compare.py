@@ -24,6 +24,7 @@ from workflows.comparison.words import summary_of
 from workflows.experiment import loading as experiments
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
+from workflows.words import loss_words
 
 EXPERIMENT = """
 name: NAME
@@ -188,7 +189,7 @@ def test_summary_counts_the_differences_that_are_told_from_0(pair: Comparison):
         "Of 4 rates of training images, B has 1 higher than A and 2 lower; of 1 the difference may be 0."
     )
     second = rows.to_dict("records")[1]
-    where = f"{pair.titles[second['method']]}, center, training loss {second['target_loss']:.0e}"
+    where = f"{pair.titles[second['method']]}, center, training loss {loss_words(second['target_loss'])}"
     assert said.endswith(f"The largest difference, in points: -75 (-90 to -60), {where}.")
     assert "largest" not in summary_of(pair, rows.tail(1))
 

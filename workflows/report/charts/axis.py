@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workflows.report.words import power
+from workflows.words import power
 
 
 @dataclass(frozen=True)

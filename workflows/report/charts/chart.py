@@ -10,7 +10,7 @@ from markupsafe import Markup
 from workflows.report.charts.axis import PERCENT, Axis, numbers
 from workflows.report.charts.panel import Curve, Point, panel
 from workflows.report.tabular import Table
-from workflows.report.words import share
+from workflows.words import share
 
 MOST_COLUMNS = 16
 """Of a table beside a chart; of more values, so many are in it."""

@@ -15,7 +15,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
-from workflows.report.words import power
+from workflows.words import power
 
 MOST = 200
 """Points of a method and split in a panel."""

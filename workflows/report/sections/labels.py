@@ -9,7 +9,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.report.words import in_one_line, share
+from workflows.words import in_one_line, share
 
 MOST = 250
 """So many labels are listed for each network."""
