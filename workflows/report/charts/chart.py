@@ -47,7 +47,7 @@ class Measure:
 
 ACCURATE = Measure("accurate", "came back exactly (MSE under 10⁻⁷)", "accurate")
 APPROXIMATE = Measure("approximate", "came back approximately (MSE under 5·10⁻⁴)", "approximate")
-PSNR = Measure("psnr", "mean PSNR of all recoveries", "mean_psnr", is_rate=False)
+PSNR = Measure("psnr", "mean PSNR of the recoveries", "mean_psnr", is_rate=False)
 MEASURES = (ACCURATE, APPROXIMATE, PSNR)
 
 
