@@ -4,13 +4,13 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from memrec_core.recovery.result import STATUSES
+from workflows.database import connected
 from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
@@ -179,14 +179,8 @@ def _counted(
     keep = {} if compaction is None else {"keep": compaction.add}
     if compaction is not None:
         compaction.begin(sources)
-    with duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
-        try:
-            count_parts(database, _PARTS, pieces, known, **keep)
-        except RuntimeError as error:
-            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
-                raise KeyboardInterrupt from error
-            raise
+    with connected() as database:
+        count_parts(database, _PARTS, pieces, known, **keep)
         return database.execute(_RATES).df()
 
 
