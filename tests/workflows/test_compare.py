@@ -22,8 +22,11 @@ from workflows.comparison.matching import KEY
 from workflows.comparison.page import page_of
 from workflows.comparison.words import summary_of
 from workflows.experiment import loading as experiments
+from workflows.run.images import REMARKS
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
+from workflows.run.rates import incomplete
+from workflows.run.store import IMAGES, Store
 from workflows.words import loss_words
 
 EXPERIMENT = """
@@ -148,8 +151,25 @@ def test_what_does_not_match_is_listed(pair: Comparison):
 def test_rates_of_a_sample_are_said_to_be_so_once(runs):
     for order, name in (("cab", "A"), ("abc", "C")):
         found = compare([runs[run] for run in order])
-        [said] = [remark for remark in found.remarks if remark.startswith("Of the data set")]
-        assert said.startswith(f"Of the data set others of {name}, 4 of 6 different training images are recovered")
+        [said] = [remark for remark in found.remarks if "recover_count" in remark and ": data set" in remark]
+        assert said.startswith(f"{name}: data set others: 4 of 6 different training images are recovered")
+
+
+def test_run_that_is_incomplete_and_what_its_images_are_is_said_once(made: Path, runs, tmp_path: Path, memrec):
+    folder = shutil.copytree(made / "a", tmp_path / "a")
+    next(folder.glob("recovery/**/random_80/**/*.parquet")).unlink()
+    store = Store(str(folder))
+    remark = {REMARKS: b'{"same": ["1 hidden file is passed over"]}'}
+    store.write_table(IMAGES, store.read_table(IMAGES).replace_schema_metadata(remark))
+    part = open_run(folder)
+    sentences = [incomplete(part.rates()), "data set same: 1 hidden file is passed over"]
+    assert sentences[0].startswith("Incomplete: ")
+    for order, name in (([part, runs["b"], runs["c"]], "A"), ([runs["a"], runs["c"], part], "C")):
+        remarks = compare(order).remarks
+        assert [remarks.count(f"{name}: {sentence}") for sentence in sentences] == [1, 1]
+        assert sum("Incomplete" in said for said in remarks) == 1
+    printed, page = memrec("compare", folder, made / "b"), page_of(compare([part, runs["b"]]))
+    assert all(f"A: {sentence}" in text for sentence in sentences for text in (printed.out, page))
 
 
 def test_several_runs_are_each_held_to_the_first(runs, pair: Comparison):
