@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FILES = [path for package in ("memrec_core", "workflows") for path in sorted((ROOT / package).rglob("*.py"))]
 LAYERS = (
     {"database", "duration", "errors", "interruption", "methods", "terminal", "words"},
-    {"experiment"},
+    {"experiment", "user_file"},
     {"run"},
     {"work"},
     {"job", "report", "querying", "export", "comparison", "live"},

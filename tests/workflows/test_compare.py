@@ -269,6 +269,12 @@ def test_page_has_no_serious_barrier(browser: Browser, page: Path, width: int, s
     assert browser.violations() == []
 
 
+def test_full_disk_is_no_mistake_of_the_users(made: Path, memrec):
+    called = memrec("compare", made / "a", made / "b", "--json", "/dev/full")
+    assert (called.status, called.err.count("\n")) == (1, 1)
+    assert "/dev/full can't be written (No space left on device); free the disk, or give another --json" in called.err
+
+
 def test_mistakes_are_answered_in_a_sentence(made: Path, tmp_path: Path, memrec):
     a, b = made / "a", made / "b"
     other = shutil.copytree(a, tmp_path / "empty", ignore=shutil.ignore_patterns("recovery", "results"))

@@ -15,6 +15,8 @@ from PIL import Image
 
 from memrec_core.metrics import clopper_pearson
 from tests.conftest import make_run
+from tests.full_disk import files_of_at_most
+from workflows.errors import StoreError
 from workflows.experiment import loading as experiments
 from workflows.figures.source import Source
 from workflows.figures.style import COLOURS, looks_of
@@ -172,6 +174,15 @@ def test_run_without_a_network_says_so_of_each_figure(tmp_path: Path):
     lines = [*write_figures(open_run(tmp_path / "run"), str(tmp_path / "out"), 85)]
     assert len(lines) == len(FIGURES)
     assert all(" is not drawn: " in line for line in lines)
+
+
+def test_full_disk_leaves_no_part_of_a_figure(run: Path, tmp_path: Path):
+    with (
+        files_of_at_most(1000),
+        pytest.raises(StoreError, match=r"too large\); .* another --out"),
+    ):
+        list(write_figures(open_run(run), str(tmp_path / "out"), 85))
+    assert [*(tmp_path / "out").iterdir()] == []
 
 
 def test_mistakes_are_answered_in_a_sentence(run: Path, tmp_path: Path, memrec):
