@@ -6,19 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, so that after a kill or a power cut there is the old file, the new one or none.
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write `data` to `path`, so that after a kill there is the old file, the new one or none; and after a power cut,
+    unless it need not be `durable`: that takes a disk's time for each file.
 
     The temporary name starts with a dot, which Parquet readers ignore. Raises OSError, and leaves no temporary file
     behind, when the disk is full or the folder can't be written.
     """
-    _write(path, data, os.replace)
+    _write(path, data, os.replace, durable)
 
 
 def write_new_bytes(path: Path, data: bytes) -> bool:
     """The same, but only where there is no such file yet; of several writers one succeeds. Returns whether it did."""
     try:
-        _write(path, data, os.link)
+        _write(path, data, os.link, durable=True)
     except FileExistsError:
         return False
     return True
@@ -38,7 +39,7 @@ def is_temporary(name: str, final: str) -> bool:
     return name.startswith(f".{final}.") and name.endswith(".tmp")
 
 
-def _write(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None:
+def _write(path: Path, data: bytes, place: Callable[[Path, Path], None], durable: bool) -> None:
     """Write a temporary file beside `path`, and let `place` give it that name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -46,11 +47,13 @@ def _write(path: Path, data: bytes, place: Callable[[Path, Path], None]) -> None
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    if durable:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(path: Path) -> None:

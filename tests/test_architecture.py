@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = [path for package in ("memrec_core", "workflows") for path in sorted((ROOT / package).rglob("*.py"))]
 LAYERS = (
-    {"duration", "errors", "interruption", "methods", "terminal"},
-    {"experiment"},
+    {"database", "duration", "errors", "interruption", "methods", "terminal", "words"},
+    {"experiment", "user_file"},
     {"run"},
     {"work"},
     {"job", "report", "querying", "export", "comparison", "live"},
@@ -111,6 +111,11 @@ def test_where_a_job_stands_is_known_without_ray_and_without_a_console():
     imported = {name for module in reached for name in imports_of(module)}
     assert {name for name in imported if name.partition(".")[0] in {"ray", "rich"}} == set()
     assert "workflows.terminal" not in imported
+
+
+def test_databases_are_opened_in_one_place_where_an_interruption_is_answered():
+    opening = [path.name for path in FILES if "duckdb.connect(" in path.read_text(encoding="utf-8")]
+    assert opening == ["database.py"]
 
 
 @pytest.mark.parametrize("package", ["memrec_core", "workflows"])

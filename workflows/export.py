@@ -1,6 +1,7 @@
 """The pictures of a run as PNG files that anything shows, named by the images' ids, with a CSV of what each one is."""
 
 import csv
+import io
 import unicodedata
 from collections.abc import Hashable, Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from workflows.errors import StoreError
 from workflows.run.checkpoint_files import loss_label
 from workflows.run.opened import OpenRun
 from workflows.run.scan import scan_rows
+from workflows.user_file import write_user_file
 
-LIST = "pictures.csv"
+LIST, ELSEWHERE = "pictures.csv", "another --pictures"
 LONGEST_NAME, BATCH = 120, 256
 """Bytes of a name that follows from an id, and how many rows are read at a time."""
 _OF_IMAGE = ["data_set", "split", "image_id", "label"]
@@ -97,7 +99,8 @@ class _Export:
             self._list()
         except OSError as error:
             raise StoreError(
-                f"{self.place} can't be written ({in_a_line(error)}); free the disk, or give another --pictures"
+                f"the pictures of {self.run.store.uri} can't be read ({in_a_line(error)}); give the same command again "
+                "once they can"
             ) from error
         images = {tuple(row[name] for name in _OF_IMAGE[:3]) for row in self.written.values()}
         return Exported(len(self.written), len(images))
@@ -106,9 +109,7 @@ class _Export:
         for picture, folder, of_recovery in self._places(row):
             file = f"{picture}/{folder}/{self.names.of((row['data_set'], row['split']), row['image_id'])}.png"
             if file not in self.written and row[picture] is not None:
-                path = self.place / file
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(row[picture]["bytes"])
+                write_user_file(self.place / file, row[picture]["bytes"], ELSEWHERE, durable=False)
                 self.written[file] = {name: row[name] for name in (*_OF_IMAGE, *of_recovery)} | {"picture": picture}
 
     def _places(self, row: Row) -> Iterator[tuple[str, str, list[str]]]:
@@ -121,10 +122,11 @@ class _Export:
         yield "recovered", f"{data_set}/{model}/{loss}/{degradation}/{method}/{split}", _OF_RECOVERY
 
     def _list(self) -> None:
-        with (self.place / LIST).open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            table.writerows({"file": name, **row} for name, row in sorted(self.written.items()))
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows({"file": name, **row} for name, row in sorted(self.written.items()))
+        write_user_file(self.place / LIST, text.getvalue().encode(), ELSEWHERE)
 
 
 def _as_file_name(text: str) -> str:

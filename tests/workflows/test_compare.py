@@ -22,8 +22,12 @@ from workflows.comparison.matching import KEY
 from workflows.comparison.page import page_of
 from workflows.comparison.words import summary_of
 from workflows.experiment import loading as experiments
+from workflows.run.images import REMARKS
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
+from workflows.run.rates import incomplete
+from workflows.run.store import IMAGES, Store
+from workflows.words import loss_words
 
 EXPERIMENT = """
 name: NAME
@@ -147,8 +151,25 @@ def test_what_does_not_match_is_listed(pair: Comparison):
 def test_rates_of_a_sample_are_said_to_be_so_once(runs):
     for order, name in (("cab", "A"), ("abc", "C")):
         found = compare([runs[run] for run in order])
-        [said] = [remark for remark in found.remarks if remark.startswith("Of the data set")]
-        assert said.startswith(f"Of the data set others of {name}, 4 of 6 different training images are recovered")
+        [said] = [remark for remark in found.remarks if "recover_count" in remark and ": data set" in remark]
+        assert said.startswith(f"{name}: data set others: 4 of 6 different training images are recovered")
+
+
+def test_run_that_is_incomplete_and_what_its_images_are_is_said_once(made: Path, runs, tmp_path: Path, memrec):
+    folder = shutil.copytree(made / "a", tmp_path / "a")
+    next(folder.glob("recovery/**/random_80/**/*.parquet")).unlink()
+    store = Store(str(folder))
+    remark = {REMARKS: b'{"same": ["1 hidden file is passed over"]}'}
+    store.write_table(IMAGES, store.read_table(IMAGES).replace_schema_metadata(remark))
+    part = open_run(folder)
+    sentences = [incomplete(part.rates()), "data set same: 1 hidden file is passed over"]
+    assert sentences[0].startswith("Incomplete: ")
+    for order, name in (([part, runs["b"], runs["c"]], "A"), ([runs["a"], runs["c"], part], "C")):
+        remarks = compare(order).remarks
+        assert [remarks.count(f"{name}: {sentence}") for sentence in sentences] == [1, 1]
+        assert sum("Incomplete" in said for said in remarks) == 1
+    printed, page = memrec("compare", folder, made / "b"), page_of(compare([part, runs["b"]]))
+    assert all(f"A: {sentence}" in text for sentence in sentences for text in (printed.out, page))
 
 
 def test_several_runs_are_each_held_to_the_first(runs, pair: Comparison):
@@ -188,7 +209,7 @@ def test_summary_counts_the_differences_that_are_told_from_0(pair: Comparison):
         "Of 4 rates of training images, B has 1 higher than A and 2 lower; of 1 the difference may be 0."
     )
     second = rows.to_dict("records")[1]
-    where = f"{pair.titles[second['method']]}, center, training loss {second['target_loss']:.0e}"
+    where = f"{pair.titles[second['method']]}, center, training loss {loss_words(second['target_loss'])}"
     assert said.endswith(f"The largest difference, in points: -75 (-90 to -60), {where}.")
     assert "largest" not in summary_of(pair, rows.tail(1))
 
@@ -246,6 +267,12 @@ def test_page_fits_the_window_and_asks_for_nothing(browser: Browser, page: Path,
 def test_page_has_no_serious_barrier(browser: Browser, page: Path, width: int, scheme: str):
     browser.open(page, width=width, scheme=scheme)
     assert browser.violations() == []
+
+
+def test_full_disk_is_no_mistake_of_the_users(made: Path, memrec):
+    called = memrec("compare", made / "a", made / "b", "--json", "/dev/full")
+    assert (called.status, called.err.count("\n")) == (1, 1)
+    assert "/dev/full can't be written (No space left on device); free the disk, or give another --json" in called.err
 
 
 def test_mistakes_are_answered_in_a_sentence(made: Path, tmp_path: Path, memrec):

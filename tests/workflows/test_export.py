@@ -10,8 +10,10 @@ from PIL import Image
 
 from memrec_core.errors import InputError
 from tests.conftest import make_run
+from tests.full_disk import files_of_at_most
+from workflows.errors import StoreError
 from workflows.experiment import loading as experiments
-from workflows.export import FileNames, _as_file_name
+from workflows.export import FileNames, _as_file_name, export_pictures
 from workflows.report.course import draw_course
 from workflows.run.opened import open_run
 from workflows.run.planning import Size
@@ -60,6 +62,15 @@ def test_every_kept_picture_is_a_file_and_a_row(run: Path, tmp_path: Path, memre
         written = Image.open(tmp_path / "out" / row["file"])
         np.testing.assert_array_equal(np.asarray(written), np.asarray(original["recovered"]))
         assert row["mse"] == pytest.approx(original["mse"])
+
+
+def test_full_disk_leaves_no_part_of_a_picture(run: Path, tmp_path: Path):
+    with (
+        files_of_at_most(40),
+        pytest.raises(StoreError, match=r"too large\); .* another --pictures"),
+    ):
+        export_pictures(open_run(run), str(tmp_path / "out"))
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
 def test_no_name_leads_out_of_its_folder_or_hides_its_file():

@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from memrec_core.metrics import clopper_pearson
 from tests.conftest import make_run
+from tests.full_disk import files_of_at_most
+from workflows.errors import StoreError
 from workflows.experiment import loading as experiments
 from workflows.figures.source import Source
 from workflows.figures.style import COLOURS, looks_of
@@ -20,6 +24,7 @@ from workflows.figures.tables import Rates, as_csv, as_latex, as_markdown, table
 from workflows.figures.writing import FIGURES, write_figures
 from workflows.run.opened import open_run
 from workflows.run.planning import Size
+from workflows.words import percent
 
 EXPERIMENT = """
 name: drawn
@@ -121,8 +126,17 @@ def test_tables_hold_the_rates_at_the_lowest_loss(run: Path):
             fits = rates[(rates["method"] == row["method"]) & (rates["degradation"] == row["degradation"])]
             fits = fits[fits["target_loss"].isna() | (fits["target_loss"] == 1e-4)]
             assert fits[f"{kind}_rate"].tolist() == [row[f"{kind}_rate"]]
-            assert f"{100 * row[f'{kind}_rate']:.1f} (" in as_latex(table)
-            assert f"{100 * row[f'{kind}_rate']:.1f} (" in as_markdown(table)
+            assert f"{percent(row[f'{kind}_rate'])} (" in as_latex(table)
+            assert f"{percent(row[f'{kind}_rate'])} (" in as_markdown(table)
+
+
+@pytest.mark.parametrize(("count", "words"), [(3, "0.012 (0.0025--0.035)"), (24_999, "99.996 (99.98--99.9999)")])
+def test_tables_tell_few_from_none_and_nearly_all_from_all(run: Path, count: int, words: str):
+    source = Source.of(open_run(run))
+    low, high = map(float, clopper_pearson(count, 25_000))
+    rates = source.rates.assign(accurate_rate=count / 25_000, accurate_low=low, accurate_high=high)
+    accurate, _ = tables_of(replace(source, rates=rates))
+    assert as_latex(accurate).count(words) == 4 * 3  # methods and degradations
 
 
 def test_tables_and_lines_say_that_the_rates_are_of_a_sample(tmp_path: Path):
@@ -160,6 +174,15 @@ def test_run_without_a_network_says_so_of_each_figure(tmp_path: Path):
     lines = [*write_figures(open_run(tmp_path / "run"), str(tmp_path / "out"), 85)]
     assert len(lines) == len(FIGURES)
     assert all(" is not drawn: " in line for line in lines)
+
+
+def test_full_disk_leaves_no_part_of_a_figure(run: Path, tmp_path: Path):
+    with (
+        files_of_at_most(1000),
+        pytest.raises(StoreError, match=r"too large\); .* another --out"),
+    ):
+        list(write_figures(open_run(run), str(tmp_path / "out"), 85))
+    assert [*(tmp_path / "out").iterdir()] == []
 
 
 def test_mistakes_are_answered_in_a_sentence(run: Path, tmp_path: Path, memrec):

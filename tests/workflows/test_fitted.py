@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiments
 from workflows.report import write_report
+from workflows.report.charts.panel import RIGHT, TOP, WIDTH
 from workflows.report.facts import facts_of
 from workflows.report.sections import fitted
 from workflows.run.planning import Size
@@ -40,17 +41,31 @@ def test_each_image_is_a_point_in_each_panel(run: Run):
     assert page_of(run).count('id="fitted"') == 1
 
 
-def test_table_says_how_well_those_are_fitted_that_came_back(run: Run):
+def change(run: Run, mse: dict[str, float], train_mse: dict[str, float]) -> None:
+    """Give all recoveries by a network these errors, by their split."""
     for path in Path(run.store.path("recovery")).rglob("*.parquet"):
         table = pq.read_table(path)
-        own = table["train_mse"].to_pylist()
-        if own[0] is not None:
-            errors = [1e-9 if split == "train" else 1e-2 for split in table["split"].to_pylist()]
-            table = table.set_column(table.column_names.index("mse"), "mse", pa.array(errors))
-            losses = [2e-5 if split == "train" else 3e-2 for split in table["split"].to_pylist()]
-            table = table.set_column(table.column_names.index("train_mse"), "train_mse", pa.array(losses))
+        if table["train_mse"].null_count == 0:
+            for name, errors in (("mse", mse), ("train_mse", train_mse)):
+                column = pa.array([errors[split] for split in table["split"].to_pylist()])
+                table = table.set_column(table.column_names.index(name), name, column)
             pq.write_table(table, path)
     aggregate(run)
+
+
+def test_images_without_any_error_are_drawn_at_the_axes_ends_and_in_the_table(run: Run):
+    change(run, {"train": 0.0, "control": 1e-2}, {"train": 0.0, "control": 3e-2})
+    [(_, chart)] = fitted.fitted_charts(facts_of(run))
+    assert [row[3:] for row in chart.table.rows] == [["0 (6)", "none"], ["none", "3·10⁻² (6)"]] * 4
+    for _, drawn in chart.panels:
+        [place] = set(re.findall(r"M([\d.]+ [\d.]+)h0", drawn))
+        assert place == f"{WIDTH - RIGHT:.1f} {TOP:.1f}"
+        assert drawn.count("h0") == 2 * 6
+    assert "6 of 6 training images that are drawn came back exactly" in page_of(run)
+
+
+def test_table_says_how_well_those_are_fitted_that_came_back(run: Run):
+    change(run, {"train": 1e-9, "control": 1e-2}, {"train": 2e-5, "control": 3e-2})
     [(_, chart)] = fitted.fitted_charts(facts_of(run))
     assert [row[3:] for row in chart.table.rows] == [["2·10⁻⁵ (6)", "none"], ["none", "3·10⁻² (6)"]] * 4
 

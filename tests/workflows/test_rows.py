@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,6 +65,26 @@ def test_whole_run_is_aggregated_as_pandas_would(whole: Path):
     pd.testing.assert_frame_equal(found.sort_index(), expected.sort_index(), check_dtype=False)
     assert rates["copies"].tolist() == rates["images"].tolist()
     assert set(rates["left_out"]) == set(rates["seen"]) == {0}
+
+
+def test_images_without_any_error_leave_the_mean_psnr_to_the_others(whole: Path, tmp_path: Path):
+    """All images under one mask, and the first of each file under another, come back to the bit."""
+    folder = shutil.copytree(whole, tmp_path / "run")
+    for path in files(folder):
+        table = pq.read_table(path)
+        places = {"center": range(len(table)), "bottom": [0]}
+        perfect = [row in places.get(label.as_py(), ()) for row, label in enumerate(table["degradation"])]
+        for name, best in (("mse", 0.0), ("psnr", np.inf)):
+            values = np.where(perfect, best, table[name].to_numpy())
+            table = table.set_column(table.column_names.index(name), name, pa.array(values))
+        pq.write_table(table, path)
+    rates, rows = rates_of(folder), pd.concat(map(pd.read_parquet, files(folder)))
+    keys = ["target_loss", "degradation", "method", "split"]
+    expected = rows[rows["mse"] > 0].groupby(keys)["psnr"].mean()
+    found = rates.set_index(keys)["mean_psnr"]
+    assert found.xs("center", level="degradation").isna().all()
+    pd.testing.assert_series_equal(found.dropna().sort_index(), expected.sort_index(), check_names=False)
+    assert rates.groupby("degradation")["accurate_count"].sum()["center"] == (rows["degradation"] == "center").sum()
 
 
 def test_each_image_counts_by_its_status(whole: Path, tmp_path: Path):

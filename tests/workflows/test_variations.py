@@ -16,10 +16,10 @@ from workflows.report.facts import facts_of
 from workflows.report.sections.fills import fill_tables
 from workflows.report.sections.noise import noise_charts
 from workflows.report.variations import variations
-from workflows.report.words import percent
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
 from workflows.run.run import Run
+from workflows.words import percent
 
 VARIED = """[{mask: center}, {mask: center, noise_std: 0.05}, {mask: center, noise_std: 0.02}, {blur: 1.0},
   {mask: bottom}, {mask: bottom, fill: noise}, {mask: bottom, fill: {colour: [0.8, 0.3, 0.1]}},

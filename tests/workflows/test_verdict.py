@@ -14,8 +14,8 @@ from workflows import open_run
 from workflows.report.facts import Facts, facts_of
 from workflows.report.sections.verdict import Verdict, of_run
 from workflows.report.terms import described, hidden
-from workflows.report.words import between, percent, power
 from workflows.run.catalogue import Catalogue
+from workflows.words import between, percent, power
 
 FIXED = Path(__file__).parent / "run_of_fixed_schema"
 IMAGES = 48
@@ -94,7 +94,10 @@ def test_degradations_have_words(degradation, place: str, words: str):
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(1.0, "100"), (0.9264, "92.6"), (0.0218, "2.2"), (0.000527, "0.053"), (0.0, "0"), (-0.055, "-5.5")],
+    [
+        *((1.0, "100"), (24_999 / 25_000, "99.996"), (0.9949, "99.5"), (0.9264, "92.6"), (0.0218, "2.2")),
+        *((0.000527, "0.053"), (1e-7, "0.00001"), (0.0, "0"), (-0.0, "0"), (-0.055, "-5.5"), (1 - 1e-16, "100")),
+    ],
 )
 def test_shares_are_rounded_to_what_matters(share: float, words: str):
     assert percent(share) == words

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from memrec_core.atomic import write_bytes
 from memrec_core.auditing import Audit
-from memrec_core.errors import InputError, in_a_line, shown_name
+from memrec_core.errors import InputError, shown_name
 from workflows.audit.ending import Ending
 from workflows.audit.junit import junit
-from workflows.errors import StoreError
 from workflows.terminal import put
+from workflows.user_file import write_user_file
 
 STANDARD_OUTPUT = "-"
 
@@ -37,21 +36,11 @@ class Answers:
     def write(self, audit: Audit, end: Ending) -> None:
         """Write the files; those of before are replaced."""
         if self.json is not None and not self.json_printed:
-            _write(self.json, audit.to_json().encode())
+            write_user_file(self.json, audit.to_json().encode())
         if self.junit is not None:
-            _write(self.junit, junit(audit, end))
+            write_user_file(self.junit, junit(audit, end))
 
     def print(self, audit: Audit) -> None:
         """Print what is for standard output."""
         if self.json_printed:
             put(audit.to_json() + "\n")
-
-
-def _write(place: str, data: bytes) -> None:
-    try:
-        write_bytes(Path(place).absolute(), data)
-    except OSError as error:
-        raise StoreError(
-            f"{shown_name(place)} can't be written ({in_a_line(error)}); free the disk, or give another place, and "
-            "give the same command again"
-        ) from error

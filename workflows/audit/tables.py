@@ -1,11 +1,14 @@
 """An audit on the terminal: the sentence first, then a row an attack."""
 
+from collections.abc import Callable
+
 from rich.table import Table
 
 from memrec_core.auditing import Audit, Comparison
 from memrec_core.auditing.membership import Membership
 from workflows.audit.ending import Ending
 from workflows.terminal import print_whole, say
+from workflows.words import percent, percent_between
 
 NARROWEST = 78
 
@@ -35,7 +38,7 @@ def _rates(audit: Audit) -> Table:
 
 def _sides(counts: Comparison) -> tuple[str, str]:
     low, high = counts.interval
-    return f"{_percent(counts.rate)} ({_percent(low)}-{_percent(high)})", _percent(counts.control_rate)
+    return percent_between(counts.rate, low, high), percent(counts.control_rate)
 
 
 def _print_membership(audit: Audit) -> None:
@@ -52,15 +55,15 @@ def _print_membership(audit: Audit) -> None:
 
 def _figures(found: Membership) -> tuple[str, str]:
     return (
-        _with_interval(found.auc, found.auc_interval, 1, 2),
-        _with_interval(found.true_positives, found.true_positives_interval, 100, 0),
+        _with_interval(found.auc, found.auc_interval, "{:.2f}".format),
+        _with_interval(found.true_positives, found.true_positives_interval, percent),
     )
 
 
-def _with_interval(value: float | None, bounds: tuple[float, float] | None, times: int, digits: int) -> str:
+def _with_interval(value: float | None, bounds: tuple[float, float] | None, in_words: Callable[[float], str]) -> str:
     if value is None or bounds is None:
         return "-"
-    shown = [f"{times * number:.{digits}f}" for number in (value, *bounds)]
+    shown = [in_words(number) for number in (value, *bounds)]
     return f"{shown[0]} ({shown[1]}-{shown[2]})"
 
 
@@ -70,7 +73,3 @@ def _table(first: str, *others: str) -> Table:
     for title in others:
         table.add_column(title, justify="right", no_wrap=True)
     return table
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"

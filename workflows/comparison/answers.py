@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from memrec_core.errors import InputError, in_a_line
+from memrec_core.errors import InputError
 from workflows.comparison.compared import Comparison
 from workflows.comparison.documents import changed_csv, differences_csv, to_json
 from workflows.comparison.page import page_of
 from workflows.terminal import put
+from workflows.user_file import write_user_file
 
 PRINTED = "-"
 
@@ -38,15 +39,12 @@ class Answers:
         return any(file == PRINTED for _, file, _ in self._wanted())
 
     def write(self, comparison: Comparison) -> Iterator[str]:
-        """Write them; says what is where."""
+        """Write them; says what is where. Raises StoreError for one that can't be written."""
         for option, file, made in self._wanted():
             if file == PRINTED:
                 put(made(comparison))
                 continue
-            try:
-                Path(file).write_text(made(comparison), encoding="utf-8")
-            except OSError as error:
-                raise InputError(f"{option} {file} can't be written ({in_a_line(error)}); give another file") from error
+            write_user_file(file, made(comparison).encode(), f"another {option}")
             yield f"{option.removeprefix('--')}: {file}"
 
     def _wanted(self) -> Iterator[tuple[str, str, Callable[[Comparison], str]]]:

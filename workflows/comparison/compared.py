@@ -10,8 +10,9 @@ from memrec_core.errors import InputError
 from memrec_core.metrics import paired_difference, rate_difference
 from workflows.comparison.matching import KEY, labels_between, matched, remarks_on, unmatched, unmatched_words
 from workflows.comparison.sides import KINDS, sides_of
-from workflows.run.images import samples_of
+from workflows.run.images import sentences_of
 from workflows.run.opened import OpenRun
+from workflows.run.rates import incomplete
 
 PAIRED, INDEPENDENT = "paired", "independent"
 INTERVALS = {
@@ -45,13 +46,13 @@ def compare(runs: Sequence[OpenRun]) -> Comparison:
     """Compare the first run with each of the others. Raises InputError for fewer than two, the same one twice, and runs
     that have nothing in common; and as `rates` and `results` of a run do."""
     named = dict(zip(ascii_uppercase, _checked(runs), strict=False))
-    (_, base), *others = named.items()
-    rates = base.rates()
-    parts = [_pair(name, base, rates, other) for name, other in others]
+    rates = {name: run.rates() for name, run in named.items()}
+    (first, base), *others = named.items()
+    parts = [_pair(name, base, rates[first], other, rates[name]) for name, other in others]
     remarks, differences, changed, alone, missing = zip(*parts, strict=True)
     return Comparison(
         {name: run.store.uri for name, run in named.items()},
-        [*_on_samples(named), *(remark for some in remarks for remark in some)],
+        [*_on_figures(named, rates), *(remark for some in remarks for remark in some)],
         pd.concat(differences, ignore_index=True),
         pd.concat(changed, ignore_index=True),
         pd.concat([frame for some in alone for frame in some], ignore_index=True),
@@ -72,19 +73,19 @@ def _checked(runs: Sequence[OpenRun]) -> Sequence[OpenRun]:
     return runs
 
 
-def _on_samples(named: Mapping[str, OpenRun]) -> Iterator[str]:
-    """Which rates are of a sample of the training images."""
+def _on_figures(named: Mapping[str, OpenRun], rates: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    """What a reader must know of each run's figures: what is missing of it, and what its images are."""
     for name, run in named.items():
-        for label, sentence in samples_of(run).items():
-            yield f"Of the data set {label} of {name}, {sentence}."
+        for sentence in filter(None, [incomplete(rates[name]), *sentences_of(run)]):
+            yield f"{name}: {sentence}"
 
 
 def _pair(
-    name: str, base: OpenRun, of_base: pd.DataFrame, other: OpenRun
+    name: str, base: OpenRun, of_base: pd.DataFrame, other: OpenRun, of_other: pd.DataFrame
 ) -> tuple[list[str], pd.DataFrame, pd.DataFrame, list[pd.DataFrame], list[str]]:
     """The remarks, differences, changed images, what one alone has, and that in words."""
     labels = labels_between(base.experiment, other.experiment)
-    of_other = labels.rates(other.rates())
+    of_other = labels.rates(of_other)
     both = matched(of_base, of_other)
     sides = sides_of(base, other, labels, both[KEY])
     both = both.merge(sides.counts, "left", on=KEY).fillna({"common": 0})

@@ -10,13 +10,13 @@ from workflows.comparison.sides import KINDS
 from workflows.comparison.words import (
     difference_words,
     groups_of,
-    loss_words,
     named,
     quiet_words,
     rate_words,
     summary_of,
     worth_a_line,
 )
+from workflows.words import loss_words
 
 TEMPLATE = "page.html.j2"
 WIDTH, HEIGHT, MARGIN = 140, 16, 4

@@ -8,7 +8,6 @@ from workflows.comparison.compared import INTERVALS, Comparison
 from workflows.comparison.words import (
     difference_words,
     groups_of,
-    loss_words,
     named,
     quiet_words,
     rate_words,
@@ -16,8 +15,9 @@ from workflows.comparison.words import (
     worth_a_line,
 )
 from workflows.terminal import plain, print_whole, say
+from workflows.words import loss_words
 
-NARROWEST, GROUPS, KIND = 118, 12, "accurate"
+NARROWEST, GROUPS, KIND = 124, 12, "accurate"
 
 
 def print_comparison(comparison: Comparison) -> None:

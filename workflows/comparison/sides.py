@@ -3,13 +3,13 @@
 from functools import partial
 from typing import NamedTuple
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 from pyarrow.dataset import Dataset
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.comparison.matching import KEY, Labels
+from workflows.database import connected
 from workflows.experiment.models import GENERIC
 from workflows.run.images import catalogues_of
 from workflows.run.opened import OpenRun
@@ -72,22 +72,16 @@ def _sides(
 ) -> Sides:
     numbered = keys[KEY].reset_index(drop=True).assign(number=range(len(keys)))
     pictures: dict[tuple[str, str, str], int] = {}
-    with duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
+    with connected() as database:
         database.register("keys", pa.Table.from_pandas(numbered, preserve_index=False))
-        try:
-            for name, run, rows, called in (("base", base, of_base, Labels()), ("other", other, of_other, labels)):
-                database.register("results", rows)
-                database.register(f"images_{name}", _images(run, called, pictures))
-                database.register("labels", _labels(run, called))
-                select = _ROWS.replace("JOIN images USING", f"JOIN images_{name} AS images USING")
-                database.execute(f"CREATE TEMP TABLE {name} AS {select}")
-            counts = numbered.merge(database.execute(_COUNTS).df(), "left", on="number").drop(columns="number")
-            return Sides(counts, database.execute(_NAMED).df())
-        except RuntimeError as error:
-            if "interrupted" in str(error).lower():  # what DuckDB makes of Ctrl-C
-                raise KeyboardInterrupt from error
-            raise
+        for name, run, rows, called in (("base", base, of_base, Labels()), ("other", other, of_other, labels)):
+            database.register("results", rows)
+            database.register(f"images_{name}", _images(run, called, pictures))
+            database.register("labels", _labels(run, called))
+            select = _ROWS.replace("JOIN images USING", f"JOIN images_{name} AS images USING")
+            database.execute(f"CREATE TEMP TABLE {name} AS {select}")
+        counts = numbered.merge(database.execute(_COUNTS).df(), "left", on="number").drop(columns="number")
+        return Sides(counts, database.execute(_NAMED).df())
 
 
 def _images(run: OpenRun, called: Labels, pictures: dict[tuple[str, str, str], int]) -> pa.Table:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from workflows.comparison.compared import PAIRED, Comparison
 from workflows.comparison.matching import KEY
+from workflows.words import loss_words, percent_between, points
 
 Row = Mapping[Hashable, Any]
 EXAMPLES = 8
@@ -24,21 +25,16 @@ class Group(NamedTuple):
     went_count: int
 
 
-def loss_words(loss: float) -> str:
-    return "-" if pd.isna(loss) else f"{loss:.0e}"
-
-
 def rate_words(row: Row, ending: str = "") -> str:
     """The count, and the rate with its interval, in %."""
-    rate, low, high = (100 * row[f"{name}{ending}"] for name in ("rate", "low", "high"))
-    return f"{row[f'count{ending}']}/{row[f'images{ending}']}: {rate:.0f} ({low:.0f} to {high:.0f})"
+    rate = percent_between(*(row[f"{name}{ending}"] for name in ("rate", "low", "high")))
+    return f"{row[f'count{ending}']}/{row[f'images{ending}']}: {rate}"
 
 
 def difference_words(row: Row) -> str:
     """The difference in percentage points, with its interval; a star where it is not of pairs."""
-    difference, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
     star = "" if row["interval"] == PAIRED else "*"
-    return f"{difference:+.0f} ({low:+.0f} to {high:+.0f}){star}"
+    return f"{points(*(row[f'difference{end}'] for end in ('', '_low', '_high')))}{star}"
 
 
 def worth_a_line(differences: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from workflows.figures.source import Source
+from workflows.words import percent_between
 
 KINDS = {"accurate": "MSE under 1e-7", "approximate": "MSE under 5e-4"}
 _LATEX = {
@@ -63,8 +64,7 @@ def _cell(rows: pd.DataFrame, method: str, degradation: str, kind: str) -> str:
     found = rows[(rows["method"] == method) & (rows["degradation"] == degradation)].to_dict("records")
     if not found:
         return "–"
-    rate, low, high = (100 * found[0][f"{kind}_{name}"] for name in ("rate", "low", "high"))
-    return f"{rate:.1f} ({low:.0f}–{high:.0f})"
+    return percent_between(*(found[0][f"{kind}_{name}"] for name in ("rate", "low", "high")), to="–")
 
 
 def _frame(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from memrec_core.errors import InputError, in_a_line
-from workflows.errors import StoreError
 from workflows.figures.against_loss import figure_3, figure_f2, figure_f3, figure_g1
 from workflows.figures.against_threshold import figure_f4
 from workflows.figures.courses import figure_1, figure_2
@@ -16,6 +15,7 @@ from workflows.report.course import check_image
 from workflows.run.opened import OpenRun
 from workflows.run.rates import incomplete
 from workflows.run.store import EXPERIMENT
+from workflows.user_file import write_user_file
 
 FIGURES: dict[str, Callable[[Source], Iterator[Drawing]]] = {
     "1": figure_1,
@@ -28,6 +28,7 @@ FIGURES: dict[str, Callable[[Source], Iterator[Drawing]]] = {
     "G.1": figure_g1,
 }
 """By their numbers in the paper."""
+ELSEWHERE = "another --out"
 
 
 def write_figures(run: OpenRun, folder: str, width_mm: float, image: str = "0") -> Iterator[str]:
@@ -49,7 +50,7 @@ def write_figures(run: OpenRun, folder: str, width_mm: float, image: str = "0") 
             yield f"figure {number} is not drawn: {reason}"
     for table in tables_of(source):
         for ending, written in WRITTEN.items():
-            _write(place / f"{_plain(table.name)}.{ending}", written(table).encode())
+            write_user_file(place / f"{_plain(table.name)}.{ending}", written(table).encode(), ELSEWHERE)
         yield f"table: {place / _plain(table.name)}.{{{','.join(WRITTEN)}}}"
 
 
@@ -60,7 +61,7 @@ def _write_figure(place: Path, source: Source, draw: Callable[[Source], Iterator
         for drawing in draw(source):
             names.append(_plain(drawing.name))
             for format_, data in drawn(drawing.figure).items():
-                _write(place / f"{names[-1]}.{format_}", data)
+                write_user_file(place / f"{names[-1]}.{format_}", data, ELSEWHERE)
     return names
 
 
@@ -80,12 +81,3 @@ def _folder(folder: str) -> Path:
     except OSError as error:
         raise InputError(f"--out {folder} can't be a folder ({in_a_line(error)}); give another") from error
     return place
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise StoreError(
-            f"{path} can't be written ({in_a_line(error)}); free the disk, or give another --out"
-        ) from error

@@ -43,9 +43,6 @@ class Cluster:
     """
 
     def __init__(self, request: Request, experiment: Experiment) -> None:
-        share = request.gpus_per_actor
-        if share is not None and share > 1 and share != int(share):
-            raise InputError(f"--gpus-per-actor {share} is neither a share of one GPU nor a whole number of them")
         if request.address is not None and not request.address.strip():
             raise InputError("--address is empty; give a cluster's address, or leave it out for this machine's own Ray")
         self.request, self.experiment = request, experiment
@@ -83,9 +80,9 @@ class Cluster:
         self.gpus = asked if asked is not None else 1.0 if gpus else 0.0
         self.cpus, self.threads = 1.0, 1
         if not self.gpus and self.request.actors and cpus:
-            share = cpus / self.request.actors
+            share = cpus_each(cpus, self.request.actors)
             self.threads = int(max(1, min(share, self._largest_node())))
-            self.cpus = min(floor(1e4 * share) / 1e4, float(self.threads))  # Ray counts in ten-thousandths
+            self.cpus = min(share, float(self.threads))
 
     def wanted_actors(self, reserved: float = 0.0) -> int:
         """How many actors there should be: as many as were asked for, or as there is room for beside trainings that
@@ -125,6 +122,17 @@ class Cluster:
 
     def _largest_node(self) -> float:
         return max((node.get("CPU", 0) for node in alive_nodes()), default=1) or 1
+
+
+def cpus_each(cpus: float, actors: int) -> float:
+    """What each of so many actors has of the CPUs. Raises InputError where that is less than Ray can give."""
+    share = floor(1e4 * (cpus / actors)) / 1e4  # Ray counts in ten-thousandths
+    if not share:
+        raise InputError(
+            f"--actors {actors} is more than {cpus:g} CPUs can be shared among; give {1e4 * cpus:.0f} at the most, "
+            "or leave it out"
+        )
+    return share
 
 
 def _connect(address: str, experiment: Experiment) -> None:

@@ -21,6 +21,7 @@ from workflows.run.checkpoint_files import (
 from workflows.run.identity import asks_for_the_same, begun, claim
 from workflows.run.images import catalogues_of, check_still_there
 from workflows.run.plan import load_plan, with_checkpoints
+from workflows.run.remains import remove_unfinished
 from workflows.run.run import Run
 from workflows.run.standing import Standing
 from workflows.run.store import FAILURES, PLAN, Store
@@ -39,6 +40,8 @@ def run_job(run: Run, request: Request, steps: Steps) -> Outcome:
     store, then = run.store, begun(run.store)
     if then is None or not asks_for_the_same(then, run.experiment):
         preflight.check(run.experiment)
+    if then is not None:
+        remove_unfinished(store)
     if steps.train:
         _set_damaged_aside(run)
     digests = checkpoints_there(run)

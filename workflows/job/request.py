@@ -2,15 +2,29 @@
 
 from dataclasses import dataclass
 
+from memrec_core.errors import InputError
+
+SMALLEST_SHARE = 1e-4
+"""Of a GPU: Ray counts in ten-thousandths."""
+
 
 @dataclass(frozen=True)
 class Request:
     """The Ray cluster (a local one where there is no address), how many actors (as many as there is room for), and what
-    share of a GPU each has (a whole one where the cluster has GPUs)."""
+    share of a GPU each has (a whole one where the cluster has GPUs). Raises InputError for a share that Ray can't give.
+    """
 
     address: str | None = None
     actors: int | None = None
     gpus_per_actor: float | None = None
+
+    def __post_init__(self) -> None:
+        share = self.gpus_per_actor
+        if share and not SMALLEST_SHARE <= share <= 1 and not (share > 1 and share % 1 == 0):
+            raise InputError(
+                f"--gpus-per-actor {share} is neither a share of one GPU, {SMALLEST_SHARE} or more, nor a whole number "
+                "of them; give one of these, 0 for CPUs, or leave it out"
+            )
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import duckdb
-
 from memrec_core.metrics import ACCURATE
+from workflows.database import connected
 from workflows.errors import ResultsError
 from workflows.run.catalogue import Catalogue
 from workflows.run.compacted import Source, read_from
@@ -76,15 +75,9 @@ class RatesSoFar:
 
 
 def _count(store: Store, sources: list[Source], known: dict[str, Catalogue]) -> list[tuple[Row, int, int]]:
-    with duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
-        try:
-            count_parts(database, _PARTS, Pieces(store, sources, _COLUMNS), known)
-            rows = database.execute(
-                f"SELECT {', '.join(Row._fields)}, sum(images)::BIGINT, sum(accurate)::BIGINT FROM parts GROUP BY ALL"
-            ).fetchall()
-        except RuntimeError as error:
-            if "interrupted" in str(error).lower():  # what DuckDB makes of Ctrl-C
-                raise KeyboardInterrupt from error
-            raise
+    with connected() as database:
+        count_parts(database, _PARTS, Pieces(store, sources, _COLUMNS), known)
+        rows = database.execute(
+            f"SELECT {', '.join(Row._fields)}, sum(images)::BIGINT, sum(accurate)::BIGINT FROM parts GROUP BY ALL"
+        ).fetchall()
     return [(Row(*row[:-2]), row[-2], row[-1]) for row in rows]

@@ -13,6 +13,7 @@ from workflows.live.look import Course, Look
 from workflows.live.rates_so_far import Counted, Row
 from workflows.run.standing import in_words
 from workflows.terminal import plain
+from workflows.words import loss_words, percent
 
 BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 32
 
@@ -104,7 +105,7 @@ def rates_table(look: Look, most: int) -> Table:
         name = [plain(model)] if several else []
         cells = [_cell(_sum(look, key, "train", method)) for method in methods]
         control = _cell(_sum(look, key, "control"))
-        table.add_row("-" if loss is None else f"{loss:.0e}", *name, plain(degradation), *cells, control)
+        table.add_row(loss_words(loss), *name, plain(degradation), *cells, control)
     if len(keys) > most:
         table.caption, table.caption_justify = f"... and {len(keys) - most} more rows", "left"
     return table
@@ -131,4 +132,4 @@ def _sum(look: Look, key: tuple[str, str, float | None, str], split: str, method
 
 
 def _cell(count: Counted) -> str:
-    return f"{100 * count.accurate / count.images:.0f} ({count.images})" if count.images else "-"
+    return f"{percent(count.accurate / count.images)} ({count.images})" if count.images else "-"

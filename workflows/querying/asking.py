@@ -15,14 +15,15 @@ import duckdb
 from pyarrow.dataset import Dataset
 
 from memrec_core.errors import InputError, shown
+from workflows.database import Option, connected
 from workflows.querying.tables import SCANNED, TABLES, Rows
 from workflows.run.opened import OpenRun
 from workflows.run.scan import scan_rows
 
 Found = TypeVar("Found")
 Answer = Callable[[duckdb.DuckDBPyConnection], Found]
-_LOCKS = ("SET enable_progress_bar = false", "SET enable_external_access = false", "SET lock_configuration = true")
-_OPTIONS: dict[str, str | bool | int | float | list[str]] = {
+_LOCKS = ("SET enable_external_access = false", "SET lock_configuration = true")
+_OPTIONS: dict[str, Option] = {
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -72,7 +73,7 @@ def _database(there: Mapping[str, Rows]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database with these tables, which is locked."""
     with (
         TemporaryDirectory(prefix="memrec-") as spilled,
-        duckdb.connect(config=_OPTIONS | {"temp_directory": spilled}) as database,
+        connected(_OPTIONS | {"temp_directory": spilled}) as database,
     ):
         for name, rows in there.items():
             database.register(name, rows)
@@ -89,10 +90,6 @@ def _in_a_sentence(sql: str, named: list[str]) -> Iterator[None]:
     except duckdb.Error as error:
         said = " ".join(str(error).partition("\nLINE ")[0].partition("\n\n")[0].split()).rstrip(".?!")
         raise InputError(f"the query {shown(sql)} can't be answered: {said}; {_choices(named)}") from error
-    except RuntimeError as error:
-        if "interrupted" in str(error).lower():  # what DuckDB makes of Ctrl-C
-            raise KeyboardInterrupt from error
-        raise
 
 
 def _choices(named: list[str]) -> str:

@@ -22,6 +22,7 @@ from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.images import kept_catalogues
 from workflows.run.run import Run
 from workflows.run.store import IMAGES
+from workflows.words import percent
 from workflows.work.recover import Pictures, opaque
 
 COLUMNS = 8
@@ -171,7 +172,7 @@ def _captioned(iterates: list[Tensor], original: Tensor) -> list[tuple[str, Tens
 
 def _captioned_masks(masks: list[Tensor], true: Tensor) -> list[tuple[str, Tensor]]:
     return [
-        (f"t = {t}\n{100 * (masks[t - 1] != true).double().mean():.1f} % wrong", opaque(masks[t - 1]))
+        (f"t = {t}\n{percent((masks[t - 1] != true).double().mean().item())} % wrong", opaque(masks[t - 1]))
         for t in moments(len(masks))
     ]
 

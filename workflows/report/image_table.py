@@ -2,10 +2,10 @@
 
 import io
 
-import duckdb
 import pandas as pd
 
 from memrec_core.metrics import ACCURATE, APPROXIMATE
+from workflows.database import connected
 from workflows.experiment.models import GENERIC
 
 CSV = "report/images.csv"
@@ -29,8 +29,7 @@ _QUERY = f"""
 def image_table(rows: pd.DataFrame) -> pd.DataFrame:
     """From the rows at the lowest training loss: of each image and network by how many attacks it was tried to get back
     and by how many it came back, accurately and approximately; the smallest error, and by what."""
-    with duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
+    with connected() as database:
         database.register("recoveries", rows)
         return database.execute(_QUERY).df()
 

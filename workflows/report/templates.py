@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from workflows.report import words
+from workflows import words
 
 FOLDER = Path(__file__).parent
 _MACROS = '{% import "macros.html.j2" as ui %}'

@@ -5,7 +5,6 @@ marks that their files had. One is read in their place as long as just these are
 """
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from memrec_core.errors import in_a_line
 from workflows.errors import ResultsError, StoreError
 from workflows.run.heartbeat import Heartbeat
+from workflows.run.remains import remove_dead
 from workflows.run.schema import MAKERS, SCHEMA, VERSION, VERSION_KEY, Maker
 from workflows.run.store import PROGRESS, RECOVERY, RESULTS, Store, footer_of
 from workflows.run.unit import Unit
@@ -186,7 +186,7 @@ class Compaction:
 
     def __enter__(self) -> "Compaction":
         if self.store.is_local:
-            _remove_remains(self.store.root)
+            remove_dead(Path(self.store.root).glob(f"{UNFINISHED}*"), _is_dead)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -268,14 +268,6 @@ class Compaction:
         if writer is not None:
             writer.add_key_value_metadata({MAKERS: json.dumps(sorted(self._makers.get(name, ())))})
             writer.close()
-
-
-def _remove_remains(root: str) -> None:
-    """Remove what aggregations left that were killed as they wrote."""
-    for folder in Path(root).glob(f"{UNFINISHED}*"):
-        with suppress(OSError):  # another one may have been first
-            if _is_dead(folder):
-                shutil.rmtree(folder)
 
 
 def _is_dead(folder: Path) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, APPROXIMATE, THRESHOLDS, clopper_pearson, rate_difference
 from memrec_core.recovery.result import STATUSES
+from workflows.database import connected
 from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.run.catalogue import Catalogue
@@ -30,6 +30,8 @@ from workflows.run.unit import Unit, digest_of
 from workflows.terminal import say
 
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
+_MEANT = {mean: mean for mean in MEANS} | {"psnr": "nullif(psnr, 'infinity'::DOUBLE)"}
+"""What means are of: one image without any error would make the PSNR of all infinite."""
 _PARTS = f"""
     SELECT {FILE}, {", ".join(GROUP)},
            count(*)                                       AS images,
@@ -38,7 +40,7 @@ _PARTS = f"""
            count(*) FILTER (mse < {ACCURATE})             AS accurate_count,
            count(*) FILTER (mse < {APPROXIMATE})          AS approximate_count,
            {", ".join(f"count(*) FILTER (status = '{status}') AS {status}" for status in STATUSES)},
-           {", ".join(f"sum({mean}) AS {mean}, count({mean}) AS {mean}_count" for mean in MEANS)},
+           {", ".join(f"sum({own}) AS {mean}, count({own}) AS {mean}_count" for mean, own in _MEANT.items())},
            sum(fraction_missing)                          AS missing,
            count(fraction_missing)                        AS missing_count,
            sum(seconds)                                   AS seconds,
@@ -80,10 +82,11 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame, pd.DataFrame], None] | Non
     picture once, and `copies`, with all its near-duplicates; `left_out`, the control images that do not count since
     they are near-duplicates of training images, and `seen`, those that count all the same. For accurate and approximate
     recovery the count, the rate in [0, 1] and its 95 % Clopper-Pearson bounds, and, for training images beside a
-    control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds. The mean PSNR in dB, the
-    mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean evaluations, images by status and
-    total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet, a row a threshold. How right methods
-    are about their results goes to claims.parquet, which is not there where none says anything of them.
+    control set, the rate minus that of the control images (`_excess`) with Newcombe's bounds. The mean PSNR in dB of
+    the images with some error, the mean MSE on the missing pixels, the mean share of the mask estimated wrongly, mean
+    evaluations, images by status and total seconds. The rates at all of metrics.THRESHOLDS go to thresholds.parquet, a
+    row a threshold. How right methods are about their results goes to claims.parquet, which is not there where none
+    says anything of them.
 
     Raises InputError where there are none, or it is not known what images they are of, and
     ResultsError where the rows of a unit can't be read, or are not the unit's; its file is set aside.
@@ -189,14 +192,8 @@ def _counted(
     keep = {} if compaction is None else {"keep": compaction.add}
     if compaction is not None:
         compaction.begin(sources, pieces.makers)
-    with duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
-        try:
-            count_parts(database, _PARTS, pieces, known, **keep)
-        except RuntimeError as error:
-            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
-                raise KeyboardInterrupt from error
-            raise
+    with connected() as database:
+        count_parts(database, _PARTS, pieces, known, **keep)
         return database.execute(_RATES).df(), sorted(set().union(*pieces.makers.values()))
 
 

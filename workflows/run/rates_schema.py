@@ -61,7 +61,11 @@ _RATES: list[Column] = [
     ("copies", pa.int64(), "the same with all their near-duplicates"),
     ("accurate_count", pa.int64(), f"how many of the images came back with an MSE under {ACCURATE:g}"),
     ("approximate_count", pa.int64(), f"how many of the images came back with an MSE under {APPROXIMATE:g}"),
-    ("mean_psnr", pa.float64(), "mean PSNR, dB"),
+    (
+        "mean_psnr",
+        pa.float64(),
+        "mean PSNR, dB, of the images with some error: an MSE of 0 has no finite one; null where none has any",
+    ),
     ("mean_mse_missing", pa.float64(), "mean squared error over the missing entries alone; null where there are none"),
     (
         "mean_mask_error",

@@ -4,13 +4,13 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 from PIL import Image
 from pyarrow.dataset import Expression, field, scalar
 
 from memrec_core.errors import InputError, shown, unknown
+from workflows.database import connected
 from workflows.run.catalogue import Catalogue
 from workflows.run.compacted import read_from
 from workflows.run.images import kept_catalogues
@@ -75,7 +75,7 @@ def _chosen(known: dict[str, Catalogue], columns: list[str], fits: Expression, p
     def keep(_: str, rows: pa.Table) -> None:
         found.append(rows.filter(fits).select(columns))
 
-    with duckdb.connect() as database:
+    with connected() as database:
         count_parts(database, PARTS, pieces, known, keep)
     return pa.concat_tables(found).to_pandas()
 

@@ -4,11 +4,11 @@ there are."""
 from collections.abc import Callable
 from typing import TypeVar
 
-import duckdb
 import pyarrow.dataset
 from pyarrow.dataset import Dataset
 
 from memrec_core.errors import InputError
+from workflows.database import connected
 from workflows.run.catalogue import Catalogue
 from workflows.run.compacted import Source, read_from
 from workflows.run.images import kept_catalogues
@@ -39,6 +39,6 @@ def scan_rows(run: Run, read: Callable[[Dataset], Found]) -> Found:
 
 
 def _dataset(store: Store, sources: list[Source], known: dict[str, Catalogue]) -> Dataset:
-    with duckdb.connect() as database:
+    with connected() as database:
         count_parts(database, PARTS, Pieces(store, sources, _CHECKED), known)
     return pyarrow.dataset.dataset([source.path for source in sources], schema=SCHEMA, format="parquet")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workflows.report.words import power
+from workflows.words import power
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,10 @@ class Axis:
 
     def share(self, value: float) -> float:
         """Where a value lies between its ends, from 0 to 1; beyond them, at the nearer end."""
-        low, high, at = (math.log10(v) for v in (self.low, self.high, value)) if self.log else self._plain(value)
-        share = min(max((at - low) / (high - low), 0.0), 1.0)
+        places = (self.low, self.high, min(max(value, self.low), self.high))
+        low, high, at = map(math.log10, places) if self.log else places
+        share = (at - low) / (high - low)
         return 1 - share if self.falling else share
-
-    def _plain(self, value: float) -> tuple[float, float, float]:
-        return self.low, self.high, value
 
 
 PERCENT = Axis("", 0, 100, tuple((tick, f"{tick} %") for tick in (0, 25, 50, 75, 100)))

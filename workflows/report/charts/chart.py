@@ -10,7 +10,7 @@ from markupsafe import Markup
 from workflows.report.charts.axis import PERCENT, Axis, numbers
 from workflows.report.charts.panel import Curve, Point, panel
 from workflows.report.tabular import Table
-from workflows.report.words import share
+from workflows.words import share
 
 MOST_COLUMNS = 16
 """Of a table beside a chart; of more values, so many are in it."""
@@ -47,7 +47,7 @@ class Measure:
 
 ACCURATE = Measure("accurate", "came back exactly (MSE under 10⁻⁷)", "accurate")
 APPROXIMATE = Measure("approximate", "came back approximately (MSE under 5·10⁻⁴)", "approximate")
-PSNR = Measure("psnr", "mean PSNR of all recoveries", "mean_psnr", is_rate=False)
+PSNR = Measure("psnr", "mean PSNR of the recoveries", "mean_psnr", is_rate=False)
 MEASURES = (ACCURATE, APPROXIMATE, PSNR)
 
 

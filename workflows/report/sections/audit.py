@@ -9,7 +9,7 @@ from workflows.report.facts import Facts, damaged_audit
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.report.words import difference, percent, share
+from workflows.words import difference, percent, share
 
 KINDS = {"accurate": "exactly", "approximate": "approximately"}
 Document = Mapping[str, Any]

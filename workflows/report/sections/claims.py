@@ -7,7 +7,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
-from workflows.report.words import in_one_line, number, share
+from workflows.words import in_one_line, number, share
 
 TEMPLATE = """
 <p class="note">Some methods say of each result, without having seen the original, whether they believe it to be an

@@ -9,7 +9,7 @@ from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
 from workflows.report.variations import variations
-from workflows.report.words import power, rate
+from workflows.words import power, rate
 
 TEMPLATE = """
 <p class="note">Training images that came back exactly, by what stands in the place of the erased pixels.</p>

@@ -15,7 +15,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
-from workflows.report.words import power
+from workflows.words import power
 
 MOST = 200
 """Points of a method and split in a panel."""
@@ -23,8 +23,9 @@ TEMPLATE = """
 <p class="note">Equal training loss is not equal memorisation: a loss may lie in a few images. To the right is how well
 the network gives back an image that nothing was done to (its own loss; of control images, how well it does on others),
 up how near the recovery came. Dots are training images, crosses control images; lines are the thresholds 10⁻⁷ and
-5·10⁻⁴.{% if sampled %} At most {{ most }} of each method and kind of images are drawn in a panel, evenly by their own
-loss; the table has all.{% endif %}</p>
+5·10⁻⁴. An error of 0 lies at the end of its axis.{% if sampled %}
+At most {{ most }} of each method and kind of images are drawn in a panel, evenly by their own loss; the table
+has all.{% endif %}</p>
 <ul class="legend" aria-label="Legend">
 {% for name, colour in methods %}<li><svg viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">
 <path class="dots c{{ colour }}" d="M9 7h0"/><path class="crosses c{{ colour }}" d="M21 4l6 6m-6 0l6-6"/></svg>
@@ -40,7 +41,7 @@ loss; the table has all.{% endif %}</p>
 
 def fitted_charts(facts: Facts) -> list[tuple[str, Chart]]:
     """By each network's label a chart, a panel for each degradation, of the rows whose own loss is known."""
-    rows = facts.rows[(facts.rows["model"] != GENERIC) & (facts.rows["train_mse"] > 0) & (facts.rows["mse"] > 0)]
+    rows = facts.rows[(facts.rows["model"] != GENERIC) & facts.rows["train_mse"].notna() & facts.rows["mse"].notna()]
     return [(str(model), _chart(facts, own)) for model, own in rows.groupby("model", sort=False)]
 
 

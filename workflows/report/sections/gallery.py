@@ -10,7 +10,7 @@ from workflows.report.gallery import FIGURES, Card, Gallery
 from workflows.report.section import Section
 from workflows.report.tabular import json_text
 from workflows.report.templates import filled
-from workflows.report.words import power
+from workflows.words import power
 
 STATIC = 48
 """So many cards are there without scripts."""

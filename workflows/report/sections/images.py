@@ -10,7 +10,7 @@ from workflows.report.image_table import CSV
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.report.words import power, share
+from workflows.words import power, share
 
 MOST = 400
 """So many images are listed for each network; the file beside has all."""

@@ -1,15 +1,15 @@
 """What came back by the images' labels (classes)."""
 
-import duckdb
 import pandas as pd
 from markupsafe import Markup
 
 from memrec_core.metrics import ACCURATE, clopper_pearson
+from workflows.database import connected
 from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.report.words import in_one_line, share
+from workflows.words import in_one_line, share
 
 MOST = 250
 """So many labels are listed for each network."""
@@ -29,8 +29,7 @@ _QUERY = f"""
 
 def label_tables(facts: Facts) -> list[Table]:
     """A table for each network, of the labels that its training images have."""
-    with duckdb.connect() as database:
-        database.execute("SET enable_progress_bar = false")
+    with connected() as database:
         database.register("recoveries", facts.rows)
         found = database.execute(_QUERY).df()
     labelled = facts.images[facts.images["label"].notna() & (facts.images["split"] == "train")]

@@ -12,7 +12,8 @@ from workflows.report.templates import filled
 
 TEMPLATE = """
 <p class="note">The training loss falls to the right. Solid lines are training images, dashed ones with hollow marks
-control images; bands are 95 % intervals (Clopper-Pearson); the mean PSNR has none.</p>
+control images; bands are 95 % intervals (Clopper-Pearson); the mean PSNR has none, and leaves out images that
+came back without any error.</p>
 {{ ui.switch("measure", "Show", measures) }}
 {% for model, charts in models %}
 <h3>{{ model }}</h3>

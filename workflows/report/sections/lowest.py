@@ -8,7 +8,7 @@ from workflows.report.facts import Facts
 from workflows.report.levels import by_model, last_of
 from workflows.report.section import Section
 from workflows.report.templates import filled
-from workflows.report.words import Row, between, count, difference, percent, power
+from workflows.words import Row, between, count, difference, percent, power
 
 KINDS = (("accurate", "exactly"), ("approximate", "approximately"))
 TEMPLATE = """

@@ -11,8 +11,8 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
-from workflows.report.words import power
 from workflows.run.store import CLAIMS, IMAGES, RATES, RESULTS, THRESHOLDS
+from workflows.words import power
 
 TEMPLATE = """
 <dl class="facts">

@@ -9,7 +9,7 @@ from workflows.report.levels import at_lowest_loss
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.report.words import Row, difference, number, rate
+from workflows.words import Row, difference, number, rate
 
 MOST = 1200
 """Of more rows, those at the lowest training losses are shown alone."""

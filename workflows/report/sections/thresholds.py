@@ -14,7 +14,7 @@ from workflows.report.levels import by_model, last_of
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table, json_text
 from workflows.report.templates import filled
-from workflows.report.words import power, rate
+from workflows.words import power, rate
 
 RECOVERY = Measure("recovery", "share of the images with an error under the threshold", "recovery")
 TEMPLATE = """

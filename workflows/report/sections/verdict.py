@@ -11,7 +11,7 @@ from workflows.report.facts import Facts, damaged_audit
 from workflows.report.section import Section
 from workflows.report.templates import filled
 from workflows.report.terms import described, hidden
-from workflows.report.words import Row, between, count, power, rate
+from workflows.words import Row, between, count, power, rate
 
 KINDS = {"accurate": "exactly", "approximate": "approximately"}
 THRESHOLDS = {

@@ -7,12 +7,32 @@ from typing import Any
 Row = Mapping[Hashable, Any]
 """A row of the rates, as a dictionary."""
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DECIMALS = 12
+"""So many are exact of a share in per cent, as it is computed."""
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] in per cent, without the sign, to a decimal, or more of a small one: 100, 92.6, 0.042."""
-    value = 100 * share
-    return f"{value:.3g}" if abs(value) >= 10 else f"{value:.2g}"
+    """A share in [0, 1] in per cent, without the sign, to a decimal, or more of what is near none or all: 100, 99.996,
+    92.6, 0.042. So 0 is of none alone, and 100 of all."""
+    value = round(100 * share, _DECIMALS)
+    above, below = abs(value), 100 - abs(value)
+    decimals = 1
+    if 0 < above < 1:
+        decimals = 1 - math.floor(math.log10(above))
+    elif 0 < below < 0.1:
+        decimals = -math.floor(math.log10(below))
+    return f"{value:z.{decimals}f}".rstrip("0").rstrip(".")
+
+
+def percent_between(value: float, low: float, high: float, to: str = "-") -> str:
+    """A share with its interval, for a table of per cent: 92.6 (80.1-97.4)."""
+    return f"{percent(value)} ({percent(low)}{to}{percent(high)})"
+
+
+def points(value: float, low: float, high: float) -> str:
+    """What one share has over another, with its interval, each with its sign: +91.7 (+78.2 to +96.7)."""
+    signed = [f"{'+' if number >= 0 else ''}{percent(number)}" for number in (value, low, high)]
+    return f"{signed[0]} ({signed[1]} to {signed[2]})"
 
 
 def difference(value: float, low: float, high: float) -> str:
@@ -55,6 +75,14 @@ def power(value: float) -> str:
     mantissa, exponent = f"{value:.2e}".split("e")
     raised = f"10{str(int(exponent)).translate(_RAISED)}"
     return raised if float(mantissa) == 1 else f"{float(mantissa):g}·{raised}"
+
+
+def loss_words(value: float | None) -> str:
+    """A training loss in a table of plain letters, as it was asked for: 1e-08, 1.5e-04; a dash where there is none."""
+    if not value or math.isnan(value):
+        return "-"
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{exponent}"
 
 
 def number(value: Any, form: str) -> str:
