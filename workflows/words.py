@@ -1,7 +1,7 @@
 """Figures as text: shares with their intervals, errors as powers of ten."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 Row = Mapping[Hashable, Any]
@@ -24,14 +24,20 @@ def percent(share: float) -> str:
     return f"{value:z.{decimals}f}".rstrip("0").rstrip(".")
 
 
-def percent_between(value: float, low: float, high: float, to: str = "-") -> str:
-    """A share with its interval, for a table of per cent: 92.6 (80.1-97.4)."""
-    return f"{percent(value)} ({percent(low)}{to}{percent(high)})"
+def whole(share: float) -> str:
+    """A share in whole per cent, for a table; of what is near none or all, as `percent` has it: 93, 99.6, 0.42."""
+    text = f"{100 * share:.0f}"
+    return percent(share) if float(text) in (0, 100) and float(text) != 100 * share else text
+
+
+def with_bounds(value: float, low: float, high: float, form: Callable[[float], str] = whole, to: str = "-") -> str:
+    """A share with its interval, for a table of per cent: 93 (80-97)."""
+    return f"{form(value)} ({form(low)}{to}{form(high)})"
 
 
 def points(value: float, low: float, high: float) -> str:
-    """What one share has over another, with its interval, each with its sign: +91.7 (+78.2 to +96.7)."""
-    signed = [f"{'+' if number >= 0 else ''}{percent(number)}" for number in (value, low, high)]
+    """What one share has over another, with its interval, each with its sign: +92 (+78 to +97)."""
+    signed = [f"{'+' if number >= 0 else ''}{whole(number)}" for number in (value, low, high)]
     return f"{signed[0]} ({signed[1]} to {signed[2]})"
 
 

@@ -30,7 +30,7 @@ def rates(**counts: int) -> pd.DataFrame:
 
 def test_terminal_tells_few_from_none_and_nearly_all_from_all(capfd: pytest.CaptureFixture[str]):
     print_rates(rates(train=997, control=4), {"copy": "copy"})
-    assert capfd.readouterr().out.splitlines()[-1].split()[2:] == ["99.7", "(99.1-99.94)", "0.4"]
+    assert capfd.readouterr().out.splitlines()[-1].split()[2:] == ["99.7", "(99-99.94)", "0.4"]
     print_rates(rates(train=1000, control=0), {"copy": "copy"})
     assert capfd.readouterr().out.splitlines()[-1].split()[2:] == ["100", "(99.6-100)", "0"]
 
@@ -43,7 +43,7 @@ def test_audit_tells_few_from_none_and_nearly_all_from_all(
     print_audit(found, ending(found, False, False))
     out = capfd.readouterr().out
     assert "any of them" in out
-    assert out.count("99.7 (99.1-99.94)     0.4") == 4  # the attack and any, exactly and approximately
+    assert out.count("99.7 (99-99.94)     0.4") == 4  # the attack and any, exactly and approximately
 
 
 def test_watch_tells_few_from_none_and_nearly_all_from_all():

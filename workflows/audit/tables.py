@@ -8,7 +8,7 @@ from memrec_core.auditing import Audit, Comparison
 from memrec_core.auditing.membership import Membership
 from workflows.audit.ending import Ending
 from workflows.terminal import print_whole, say
-from workflows.words import percent, percent_between
+from workflows.words import whole, with_bounds
 
 NARROWEST = 78
 
@@ -38,7 +38,7 @@ def _rates(audit: Audit) -> Table:
 
 def _sides(counts: Comparison) -> tuple[str, str]:
     low, high = counts.interval
-    return percent_between(counts.rate, low, high), percent(counts.control_rate)
+    return with_bounds(counts.rate, low, high), whole(counts.control_rate)
 
 
 def _print_membership(audit: Audit) -> None:
@@ -56,7 +56,7 @@ def _print_membership(audit: Audit) -> None:
 def _figures(found: Membership) -> tuple[str, str]:
     return (
         _with_interval(found.auc, found.auc_interval, "{:.2f}".format),
-        _with_interval(found.true_positives, found.true_positives_interval, percent),
+        _with_interval(found.true_positives, found.true_positives_interval, whole),
     )
 
 

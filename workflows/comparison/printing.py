@@ -17,7 +17,7 @@ from workflows.comparison.words import (
 from workflows.terminal import plain, print_whole, say
 from workflows.words import loss_words
 
-NARROWEST, GROUPS, KIND = 124, 12, "accurate"
+NARROWEST, GROUPS, KIND = 118, 12, "accurate"
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from workflows.comparison.compared import PAIRED, Comparison
 from workflows.comparison.matching import KEY
-from workflows.words import loss_words, percent_between, points
+from workflows.words import loss_words, points, with_bounds
 
 Row = Mapping[Hashable, Any]
 EXAMPLES = 8
@@ -27,7 +27,7 @@ class Group(NamedTuple):
 
 def rate_words(row: Row, ending: str = "") -> str:
     """The count, and the rate with its interval, in %."""
-    rate = percent_between(*(row[f"{name}{ending}"] for name in ("rate", "low", "high")))
+    rate = with_bounds(*(row[f"{name}{ending}"] for name in ("rate", "low", "high")))
     return f"{row[f'count{ending}']}/{row[f'images{ending}']}: {rate}"
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from workflows.figures.source import Source
-from workflows.words import percent_between
+from workflows.words import percent, with_bounds
 
 KINDS = {"accurate": "MSE under 1e-7", "approximate": "MSE under 5e-4"}
 _LATEX = {
@@ -64,7 +64,7 @@ def _cell(rows: pd.DataFrame, method: str, degradation: str, kind: str) -> str:
     found = rows[(rows["method"] == method) & (rows["degradation"] == degradation)].to_dict("records")
     if not found:
         return "–"
-    return percent_between(*(found[0][f"{kind}_{name}"] for name in ("rate", "low", "high")), to="–")
+    return with_bounds(*(found[0][f"{kind}_{name}"] for name in ("rate", "low", "high")), form=percent, to="–")
 
 
 def _frame(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from workflows.live.look import Course, Look
 from workflows.live.rates_so_far import Counted, Row
 from workflows.run.standing import in_words
 from workflows.terminal import plain
-from workflows.words import loss_words, percent
+from workflows.words import loss_words, whole
 
 BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 32
 
@@ -132,4 +132,4 @@ def _sum(look: Look, key: tuple[str, str, float | None, str], split: str, method
 
 
 def _cell(count: Counted) -> str:
-    return f"{percent(count.accurate / count.images)} ({count.images})" if count.images else "-"
+    return f"{whole(count.accurate / count.images)} ({count.images})" if count.images else "-"

@@ -10,11 +10,10 @@ from rich.table import Table
 
 from workflows.experiment.models import GENERIC
 from workflows.terminal import console, print_whole, say
-from workflows.words import loss_words, percent, percent_between
+from workflows.words import loss_words, whole, with_bounds
 
-NARROWEST, NARROWEST_OF_CLAIMS, WIDE_OF_CLAIMS = 40, 64, 98
-"""Columns of a terminal that a table is made for; a narrower one breaks its lines itself. Claims of both kinds are side
-by side in a wide one."""
+NARROWEST, NARROWEST_OF_CLAIMS = 40, 78
+"""Columns of a terminal that a table is made for; a narrower one breaks its lines itself."""
 Row = dict[Hashable, Any]
 Rates = dict[tuple[str, str], Row]
 """The rates of one checkpoint and degradation, by method and split."""
@@ -43,26 +42,21 @@ def print_rates(rates: pd.DataFrame, titles: dict[str, str], kind: str = "accura
 def print_claims(claims: pd.DataFrame, titles: dict[str, str]) -> None:
     """Print a table for each model and method that judges its results: a row a (train loss, degradation), how many of
     the images it claimed, and how right that was; nothing where none does."""
-    kinds = ("accurate", "approximate")
+    shares = [*product(("accurate", "approximate"), ("precision", "recall"))]
     for (data_set, model, method), rows in claims.groupby(["data_set", "model", "method"], sort=False):
         name = data_set if model == GENERIC else model
         say(f"\n{name}: what {titles[str(method)]} claims of train and control images, % (95 % interval)")
-        for together in (kinds,) if console.width >= WIDE_OF_CLAIMS else ((kind,) for kind in kinds):
-            print_whole(_claims_table(rows, together), NARROWEST_OF_CLAIMS)
-
-
-def _claims_table(claims: pd.DataFrame, kinds: tuple[str, ...]) -> Table:
-    table = _plain_table()
-    for title in ("claimed", *(title for kind in kinds for title in (f"{kind}\nprecision", "\nrecall"))):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in claims.to_dict("records"):
-        table.add_row(
-            loss_words(row["target_loss"]),
-            row["degradation"],
-            f"{row['claimed']}/{row['images']}",
-            *(_share(row, f"{kind}_{share}") for kind, share in product(kinds, ("precision", "recall"))),
-        )
-    return table
+        table = _plain_table()
+        for title in ("claimed", "accurate\nprecision", "\nrecall", "approximate\nprecision", "\nrecall"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for row in rows.to_dict("records"):
+            table.add_row(
+                loss_words(row["target_loss"]),
+                row["degradation"],
+                f"{row['claimed']}/{row['images']}",
+                *(_share(row, f"{kind}_{share}") for kind, share in shares),
+            )
+        print_whole(table, NARROWEST_OF_CLAIMS)
 
 
 def _plain_table() -> Table:
@@ -99,12 +93,12 @@ def _table(rates: pd.DataFrame, methods: list[str], kind: str, titles: list[str]
 
 
 def _percent(row: Row | None, kind: str) -> str:
-    return "-" if row is None else percent(row[f"{kind}_rate"])
+    return "-" if row is None else whole(row[f"{kind}_rate"])
 
 
 def _with_interval(row: Row | None, kind: str) -> str:
-    return "-" if row is None else percent_between(*(row[f"{kind}_{part}"] for part in ("rate", "low", "high")))
+    return "-" if row is None else with_bounds(*(row[f"{kind}_{part}"] for part in ("rate", "low", "high")))
 
 
 def _share(row: Row, name: str) -> str:
-    return "-" if pd.isna(row[name]) else percent_between(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return "-" if pd.isna(row[name]) else with_bounds(row[name], row[f"{name}_low"], row[f"{name}_high"])
