@@ -46,6 +46,8 @@ def test_run_of_the_fixed_schema_is_aggregated_to_the_same_rates(memrec, fixed: 
         if name == "rates.parquet":  # which had no column for a status that there was not
             assert (now.pop("cycling") == 0).all()
         pd.testing.assert_frame_equal(now, then)
+        made_by = [["not recorded"] * 3] if name == "rates.parquet" else None  # which was not asked for then
+        assert now.attrs.pop("made_by", None) == made_by
         assert now.attrs == then.attrs
 
 
