@@ -138,6 +138,8 @@ def _other_kind(config: dict[str, Any], scheduler: dict[str, Any]) -> str | None
         return "it is conditional on a class"
     if schedule not in SCHEDULERS:
         return f"its scheduler is a {shown(schedule, quoted=False)}, not one such as {DEFAULT_SCHEDULER}"
+    if scheduler.get("rescale_betas_zero_snr"):
+        return "its noise schedule ends without a signal (rescale_betas_zero_snr), and ddnm divides by that"
     if predicted != "epsilon":
         return f"it predicts {shown(predicted, quoted=False)}"
     if not isinstance(side, int) or not isinstance(channels, int):

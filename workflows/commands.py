@@ -136,7 +136,11 @@ def _worked(run: OpenRun, request: Request, steps: Steps) -> bool:
     """Do an audit's work, and forget what followed before. Returns whether nothing failed."""
     from workflows.run.rates import aggregate
 
-    outcome = _summed_up(run, request, steps, partial(aggregate, run))
+    def sum_up() -> None:
+        run.store.remove(AUDIT)
+        aggregate(run)
+
+    outcome = _summed_up(run, request, steps, sum_up)
     run.store.remove(AUDIT)
     if not outcome.complete:
         complain("there is no verdict, since a part of the work is missing")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from memrec_core import training
+from memrec_core.autoencoders.fit import IMAGES
 from memrec_core.datasets.image_set import SPLITS
 from memrec_core.errors import TrainingError
 from workflows.duration import duration
@@ -97,8 +98,7 @@ def print_forecast(run: Run) -> None:
         for label, audit in audits.items()
         for name, floor in preflight.check_floors(experiment, audit, label).items()
     }
-    for label, audit in audits.items():
-        preflight.check_ranges(experiment, audit, label)
+    preflight.check_ranges(experiment, {label: audit.some_training_images(IMAGES) for label, audit in audits.items()})
     check_trained_on(run, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))

@@ -27,7 +27,7 @@ def percent(share: float) -> str:
 def whole(share: float) -> str:
     """A share in whole per cent, for a table; of what is near none or all, as `percent` has it: 93, 99.6, 0.42."""
     text = f"{100 * share:.0f}"
-    return percent(share) if float(text) in (0, 100) and float(text) != 100 * share else text
+    return percent(share) if abs(float(text)) in (0, 100) and float(text) != 100 * share else text
 
 
 def with_bounds(value: float, low: float, high: float, form: Callable[[float], str] = whole, to: str = "-") -> str:

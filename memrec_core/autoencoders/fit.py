@@ -52,6 +52,17 @@ class Scaling:
             return f"range=({_listed(self.range, ', ')})"
         return f"mean=({_listed(self.mean, ', ')}), std=({_listed(self.std, ', ')})"
 
+    @property
+    def entry(self) -> str:
+        """As an experiment's file has it."""
+        if self.mean is None or self.std is None:
+            return f"range: [{_listed(self.range, ', ')}]"
+        return f"mean: [{_listed(self.mean, ', ')}], std: [{_listed(self.std, ', ')}]"
+
+    @property
+    def advice(self) -> str:
+        return f"give {self.flags} (in Python {self.arguments}, in an experiment's file {self.entry})"
+
     def of(self, given: Given) -> Given:
         """The same network, that is given pixels so."""
         return replace(given, range=self.range, mean=self.mean, std=self.std)
@@ -122,8 +133,7 @@ def check_range(network: Callable[..., Any], images: Tensor, name: str = "the ne
         used = Scaling(given.range, _tuple(given.mean), _tuple(given.std))
         raise InputError(
             f"{name} gives its images back with a median error of {found.error:.2g} under {used.flags}, and of "
-            f"{found.others[better]:.2g} under {better.flags}, so it was trained in that range; give {better.flags} "
-            f"(in Python {better.arguments})"
+            f"{found.others[better]:.2g} under {better.flags}, so it was trained in that range; {better.advice}"
         )
     return found
 

@@ -168,8 +168,8 @@ def _go_on(kept: _Kept, name: str, course: Course) -> None:
         }
         if _shapes(weights) != _shapes(course.model.state_dict()):  # torch copies what fits before it refuses the rest
             raise ValueError("its weights are another network's")
-        course.model.load_state_dict(weights)
         course.optimiser.load_state_dict({**course.optimiser.state_dict(), "state": slots})
+        course.model.load_state_dict(weights)
         course.loss.value, course.progress = loss, kept.progress
 
 

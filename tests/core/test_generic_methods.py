@@ -162,7 +162,12 @@ def test_prior_is_the_same_in_all_three_layouts(folder: Path, tmp_path: Path):
         ("scheduler/scheduler_config.json", {"_class_name": "ScoreSdeVeScheduler"}, "is a ScoreSdeVeScheduler"),
         ("scheduler/scheduler_config.json", {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "is a FlowMatchEuler"),
         ("scheduler/scheduler_config.json", {"_class_name": None}, "is a None"),
-        ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "abar of 0"),
+        ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "ends without a signal"),
+        (
+            "scheduler/scheduler_config.json",
+            {"_class_name": "UniPCMultistepScheduler", "rescale_betas_zero_snr": True},
+            "ends without a signal",
+        ),
         ("scheduler/scheduler_config.json", {"beta_schedule": "none such"}, "scheduler of .* can't be loaded"),
         ("unet/config.json", {"_class_name": "UNet2DConditionModel"}, "conditional"),
         ("unet/config.json", {"num_class_embeds": 10}, "conditional"),

@@ -112,7 +112,7 @@ def test_networks_with_the_same_weights_are_each_asked_with_their_own_gamma(
     two = f"models: [{{{ENTRY}, gamma: 1.0}}, {{{ENTRY.replace('label: mine', 'label: theirs')}, gamma: 0.05}}]"
     text = re.sub("models:.*", two, MINE).replace("[{mask: bottom}, {downsample: 2}]", "[{mask: bottom}]")
     text = text.replace("images_per_unit: 12", "images_per_unit: 6").replace(", known_mask, biharmonic", "")
-    text = text.replace("max_iterations: 20", "max_iterations: 6")
+    text = text.replace("max_iterations: 20", "max_iterations: 12")
     (copied / "twins.yaml").write_text(text)
     called = run_small(tmp_path / "run", "--actors", 1, experiment=copied / "twins.yaml")
     assert called.status == 0, called.err
@@ -125,7 +125,7 @@ def test_networks_with_the_same_weights_are_each_asked_with_their_own_gamma(
     degraded, ids = degradations.Erasure("bottom").degrade(train.images), [f"train/{id_}" for id_ in train.ids]
     expected = {}
     for label, gamma in (("mine", 1.0), ("theirs", 0.05)):
-        found = recovery.recover_unknown_mask(network, degraded, gamma=gamma, ids=ids, max_iterations=6)
+        found = recovery.recover_unknown_mask(network, degraded, gamma=gamma, ids=ids, max_iterations=12)
         expected[label] = found.evaluations.numpy()
         evaluations = rows[rows["model"] == label]["evaluations"].reindex(train.ids)
         assert np.allclose(evaluations, expected[label], rtol=0.2), label
@@ -191,7 +191,8 @@ def test_range_that_is_not_its_own_is_refused_before_anything_is_recovered(
     for called in (memrec("plan", file, "--run", copied / "run"), run_small(copied / "run", experiment=file)):
         assert called.status == 2
         assert "model mine: " in called.err
-        assert "so it was trained in that range; give --range -1,1 (in Python range=(-1, 1))" in called.err
+        assert "so it was trained in that range; give --range -1,1 (in Python range=(-1, 1), " in called.err
+        assert "in an experiment's file range: [-1, 1])" in called.err
     assert not (copied / "run" / "recovery").exists()
 
 

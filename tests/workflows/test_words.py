@@ -59,6 +59,8 @@ def test_comparison_tells_a_small_rate_and_difference_from_none():
     assert rate_words(row) == "4/1000: 0.4 (0.11-1)"
     row |= {"difference": -0.004, "difference_low": -0.01, "difference_high": 0.0}
     assert difference_words(row) == "-0.4 (-1 to +0)"
+    row |= {"difference": -0.997, "difference_low": -0.9994, "difference_high": -0.99}
+    assert difference_words(row) == "-99.7 (-99.94 to -99)"
 
 
 def test_losses_that_differ_are_told_apart():

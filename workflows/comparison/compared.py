@@ -12,7 +12,7 @@ from workflows.comparison.matching import KEY, labels_between, matched, remarks_
 from workflows.comparison.sides import KINDS, sides_of
 from workflows.run.images import sentences_of
 from workflows.run.opened import OpenRun
-from workflows.run.rates import incomplete
+from workflows.run.rates import incomplete, mixed
 
 PAIRED, INDEPENDENT = "paired", "independent"
 INTERVALS = {
@@ -74,9 +74,9 @@ def _checked(runs: Sequence[OpenRun]) -> Sequence[OpenRun]:
 
 
 def _on_figures(named: Mapping[str, OpenRun], rates: Mapping[str, pd.DataFrame]) -> Iterator[str]:
-    """What a reader must know of each run's figures: what is missing of it, and what its images are."""
+    """What a reader must know of each run's figures: what is missing, what has made it, and what its images are."""
     for name, run in named.items():
-        for sentence in filter(None, [incomplete(rates[name]), *sentences_of(run)]):
+        for sentence in filter(None, [incomplete(rates[name]), mixed(rates[name]), *sentences_of(run)]):
             yield f"{name}: {sentence}"
 
 

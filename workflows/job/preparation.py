@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from functools import partial
 
+from torch import Tensor
+
 from memrec_core import diffusion_prior
+from memrec_core.autoencoders.fit import IMAGES
 from workflows.experiment.methods import source_of
 from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster
@@ -47,7 +50,8 @@ def prepare(
 ) -> Prepared:
     """Claim the folder of a run that was of another experiment `then`, and plan what its own asks for."""
     pulse.standing = Standing("reading the images")
-    catalogues, audits = _read_images(run)
+    catalogues, audits, samples = _read_images(run)
+    check_ranges(run.experiment, samples)
     for sentence in (sentence for label, known in catalogues.items() for sentence in known.sentences(label)):
         say(sentence)
     for sentence in run.experiment.left_out() if steps.recover else ():
@@ -66,8 +70,9 @@ def prepare(
     return Prepared(catalogues, audits, units if steps.recover else ())
 
 
-def _read_images(run: Run) -> tuple[dict[str, Catalogue], Audits]:
-    """The images of the data sets, by their labels: what is known of them, and where they lie."""
+def _read_images(run: Run) -> tuple[dict[str, Catalogue], Audits, dict[str, Tensor]]:
+    """The images of the data sets, by their labels: what is known of them, where they lie, and some training images of
+    each, for networks whose weights the driver alone may have."""
     kept, reading = catalogues_of(run.store), {}
     for data in run.experiment.data:
         what, work = (
@@ -75,18 +80,21 @@ def _read_images(run: Run) -> tuple[dict[str, Catalogue], Audits]:
             partial(read_images, run.experiment, data.label, kept.get(data.label), run.store.uri),
         )
         reading[data.label] = start(what, work, num_returns=2, num_cpus=1)
-    catalogues = dict(zip(reading, wait_for(list(reading.values())), strict=True))
-    return catalogues, {label: task.refs[1] for label, task in reading.items()}
+    read: dict[str, tuple[Catalogue, Tensor]] = dict(zip(reading, wait_for(list(reading.values())), strict=True))
+    catalogues = {label: catalogue for label, (catalogue, _) in read.items()}
+    audits = {label: task.refs[1] for label, task in reading.items()}
+    return catalogues, audits, {label: some for label, (_, some) in read.items()}
 
 
-def read_images(experiment: Experiment, label: str, kept: Catalogue | None, run: str) -> tuple[Catalogue, AuditSet]:
-    """A data set's catalogue for the driver, and its images for the nodes' shared memory. The experiment comes with it,
-    whatever the data set: it may import the code that reads it. Raises InputError where a training of these images
-    can't reach its target, and where a given network is of another range of pixels."""
+def read_images(
+    experiment: Experiment, label: str, kept: Catalogue | None, run: str
+) -> tuple[tuple[Catalogue, Tensor], AuditSet]:
+    """A data set's catalogue and some of its training images for the driver, and its images for the nodes' shared
+    memory. The experiment comes with it, whatever the data set: it may import the code that reads it. Raises InputError
+    where a training of these images can't reach its target."""
     audit = load_audit_set(experiment.data_set(label), experiment.seed, kept, run)
     check_floors(experiment, audit, label)
-    check_ranges(experiment, audit, label)
-    return audit.catalogue, audit
+    return (audit.catalogue, audit.some_training_images(IMAGES)), audit
 
 
 def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, digests: dict[Checkpoint, str]) -> Plan:

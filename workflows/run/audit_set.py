@@ -52,6 +52,12 @@ class AuditSet:
         """Some of the different pictures (N, C, H, W), likewise on the CPU."""
         return _as_floats(self.pixels[self.pictures[part]], "cpu")
 
+    def some_training_images(self, count: int) -> Tensor:
+        """Up to so many of them, spread over all."""
+        (places,) = np.nonzero([image.split == "train" for image in self.catalogue.images])
+        spread = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
+        return _as_floats(self.pixels[places[spread]], "cpu")
+
     def training_images(self, device: str = "cpu") -> Tensor:
         """All that the networks are trained on, copies included."""
         return _as_floats(self.pixels[[image.split == "train" for image in self.catalogue.images]], device)

@@ -1,8 +1,10 @@
 """What can be found wrong with an experiment before any work is done for it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from memrec_core import diffusion_prior
 from memrec_core.degradations import shape_of
@@ -27,15 +29,14 @@ def check_floors(experiment: Experiment, audit: AuditSet, label: str) -> dict[st
     return floors
 
 
-def check_ranges(experiment: Experiment, audit: AuditSet, label: str) -> None:
-    """Raises InputError where a network that was given for a data set is clearly of another range of pixels than it is
-    said to be: it would give little back, and that would pass for little memory."""
+def check_ranges(experiment: Experiment, images: Mapping[str, Tensor]) -> None:
+    """Raises InputError where a given network is clearly of another range of pixels than it is said to be, by some of
+    the training images (N, C, H, W) of each data set: it would give little back, and pass for one that keeps little."""
     for model in experiment.given_models:
-        if model.data == label:
-            try:
-                model.check_range(audit.training_images())
-            except InputError as error:
-                raise InputError(f"model {model.label}: {error}") from error
+        try:
+            model.check_range(images[model.data])
+        except InputError as error:
+            raise InputError(f"model {model.label}: {error}") from error
 
 
 def check(experiment: Experiment) -> None:

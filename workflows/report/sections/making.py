@@ -62,7 +62,7 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "Page", f"{facts.time:%Y-%m-%d %H:%M} UTC, by memrec {__version__}"
     yield (
         "Results",
-        "; ".join(map(str, facts.made_by)) or "not recorded",
+        "; ".join(map(str, facts.made_by)) or "not recorded in these rates; memrec aggregate adds it",
     )
     driver = facts.driver
     if driver is not None:
