@@ -54,7 +54,7 @@ class AuditSet:
 
     def some_training_images(self, count: int) -> Tensor:
         """Up to so many of them, spread over all."""
-        (places,) = np.nonzero([image.split == "train" for image in self.catalogue.images])
+        places = np.flatnonzero(np.array([image.split == "train" for image in self.catalogue.images]))
         spread = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
         return _as_floats(self.pixels[places[spread]], "cpu")
 
