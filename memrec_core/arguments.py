@@ -21,6 +21,9 @@ OVERSHOOT = 0.5
 FARTHEST = 10.0
 """How far from 0 a degraded image may be. Noise as wide as the whole range gets there once in 1e18 draws, and an image
 in 0 to 255 in any pixel that is not nearly black."""
+CLEARLY, OUTNUMBERED, DEVIATIONS = 0.1, 1.05, 5
+"""How far from 0 a value is clearly of one sign, and by what factor, and how many standard deviations of chance, the
+negative ones must be the more for another range to be certain."""
 LARGEST_SIDE = 2**16
 """Of an image, in pixels; and most channels."""
 LARGEST_SEED = 2**63 - 1
@@ -109,13 +112,30 @@ def check_batch(images: object, what: str) -> Tensor:
 
 def check_clean(images: object, what: str) -> None:
     """Raise InputError unless `images` is a batch of images in [0, 1]."""
-    _check_range(check_batch(images, what), what, -OVERSHOOT, 1 + OVERSHOOT, "divide 0 to 255 by 255")
+    batch = check_batch(images, what)
+    _check_range(batch, what, -OVERSHOOT, 1 + OVERSHOOT, "divide 0 to 255 by 255")
+    check_sign(batch, what)
 
 
 def check_degraded(images: object, what: str) -> None:
     """Raise InputError unless `images` is a batch of images of the range [0, 1], with noise perhaps."""
     advice = "degrade images in [0, 1]: divide 0 to 255 by 255"
     _check_range(check_batch(images, what), what, -FARTHEST, FARTHEST, advice)
+
+
+def check_sign(images: Tensor, what: str) -> None:
+    """Raise InputError where clearly negative values outnumber the clearly positive ones.
+
+    Noise on images in [0, 1] that is as often negative as positive never comes to that, however strong it is: of black
+    images half the values are negative. Images in [-0.5, 0.5] or [-1, 1] do, unless they are bright.
+    """
+    below, above = int((images < -CLEARLY).sum()), int((images > CLEARLY).sum())
+    if below > OUTNUMBERED * above and below - above > DEVIATIONS * (below + above) ** 0.5:
+        shares = [f"{count / images.numel():.0%}" for count in (below, above)]
+        raise InputError(
+            f"{what}: {shares[0]} of all values are below {-CLEARLY:g} and {shares[1]} above {CLEARLY:g}, and expected "
+            "are pixels in the range [0, 1]; add 0.5 to [-0.5, 0.5], or halve [-1, 1] and add 0.5"
+        )
 
 
 def _check_range(images: Tensor, what: str, low: float, high: float, advice: str) -> None:

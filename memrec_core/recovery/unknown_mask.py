@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_called, check_counts, check_seed, ids_of
+from memrec_core.arguments import check_called, check_counts, check_seed, check_sign, ids_of
 from memrec_core.degradations import Degradation
 from memrec_core.errors import unknown
 from memrec_core.network import Network, as_prior
@@ -125,6 +125,7 @@ def recover_unknown_mask(
     Raises InputError for another model, arguments out of range, and `degraded` that is no finite batch of such images.
     """
     check_arguments(degraded, batch_size, device, inner_iterations=inner_iterations)
+    check_sign(degraded, "degraded images")
     check_gamma(gamma)
     check_called(on_iteration=on_iteration)
     rule = StoppingRule(max_iterations, tolerance, patience)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from memrec_core import autoencoders, datasets, degradations, metrics, recovery, training
+from memrec_core.arguments import check_sign
 from memrec_core.diffusion_prior import DiffusionPrior
 from memrec_core.errors import InputError
 from memrec_core.network import evaluating
@@ -119,6 +120,28 @@ def test_a_degraded_image_that_is_not_finite_is_named(recover: Recover, value: f
 def test_degraded_images_of_0_to_255_are_refused_and_noisy_ones_are_not(recover: Recover):
     refused(r"image 0 .*\[0, 1\]; .*255", recover, y=255 * DEGRADED)
     assert len(recover(y=degradations.degrade(IMAGES, MASK, noise_std=0.5)).images) == 4
+
+
+PHOTOS = datasets.load("photos", count=48, size=8).images
+OTHER_RANGES = {"[-0.5, 0.5]": PHOTOS - 0.5, "[-1, 1]": 2 * PHOTOS - 1}
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.2])
+@pytest.mark.parametrize("images", OTHER_RANGES.values(), ids=OTHER_RANGES)
+@pytest.mark.parametrize("recover", [unknown, adaptive])
+def test_degraded_images_around_0_are_refused_where_the_mask_is_unknown(
+    recover: Recover, images: Tensor, noise_std: float
+):
+    noise = noise_std * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    refused(r"of all values are below -0\.1 and .*range \[0, 1\]; add 0\.5", recover, y=images * MASK + noise)
+
+
+@pytest.mark.parametrize("noise_std", [0.1, 0.2, 0.5, 1.0])
+def test_black_images_under_noise_are_of_the_range(noise_std: float):
+    """31 % of their values are below -0.1 for a noise of 0.2, and as many above 0.1."""
+    for seed in range(100):
+        noise = torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(seed))
+        check_sign(noise_std * noise, "degraded images")
 
 
 @any_method
@@ -454,6 +477,7 @@ def test_clean_images_that_are_no_float_batch_are_refused(images: object):
     [
         (255 * IMAGES, r"range \[0, 1\]; divide 0 to 255 by 255"),
         (2 * IMAGES - 1, r"range \[0, 1\]"),
+        (PHOTOS - 0.5, r"range \[0, 1\]; add 0\.5"),
         (dirty(math.nan), "image 2 has values that are not finite"),
         (dirty(math.inf), "image 2 has values that are not finite"),
     ],

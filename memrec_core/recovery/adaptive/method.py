@@ -7,7 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from memrec_core.arguments import check_called, check_counts, check_flag, check_seed, described, ids_of, is_whole
+from memrec_core.arguments import (
+    check_called,
+    check_counts,
+    check_flag,
+    check_seed,
+    check_sign,
+    described,
+    ids_of,
+    is_whole,
+)
 from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
 from memrec_core.network import Network, as_prior
@@ -163,6 +172,7 @@ def _recover(
     repeats: int,
 ) -> Recovery:
     check_arguments(degraded, batch_size, device)
+    check_sign(degraded, "degraded images")
     check_called(on_iteration=on_iteration)
     check_seed(seed)
     names, best = ids_of(ids, len(degraded), repeats), Best(degraded)
