@@ -8,10 +8,10 @@ AXE := $(VENV)/node_modules/axe-core/axe.min.js
 .PHONY: help setup demo test test-long chaos bench lint clean
 
 help:
-	@echo "make demo   train, recover, aggregate and report on the embedded photographs (two to three minutes on two cores)"
+	@echo "make demo   train, recover, aggregate and report on the embedded photographs (a minute and a half on two cores)"
 	@echo "make test   run the tests"
 	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
-	@echo "make chaos  kill and resume a run twenty times (some minutes)"
+	@echo "make chaos  kill and resume a run twenty times (two minutes)"
 	@echo "make bench  measure the speed, beside the machine's limit and rivals (half an hour on two cores)"
 	@echo "make lint   check the style and the types"
 	@echo "make clean  remove the virtual environment and the demo's run"

@@ -1,11 +1,12 @@
 """How long a training to 1e-4 takes by the number of its images: from what this machine can do to 25,000.
 
     python -m benchmarks.curve --results FILE [--recipe adam_batched] [--counts 50 ...] [--size 32]
-                               [--most-epochs 1000] [--seed 42]
+                               [--width WIDTH] [--most-epochs 1000] [--seed 42] [--device cpu]
 
 trains an fc20 on so many images of Tiny ImageNet from the start `contracting`: by `adam_batched` in batches of 64 or by
-`soap_one_sided` in batches of 500. It is 512 wide, or as wide as makes the floor a tenth of the target
-(`training.rank_for`), and its rate is the smaller the wider it is. Each training is a line of JSON of FILE, and what
+`soap_one_sided` in batches of half of them, of 500 at least. It is 512 wide, or as wide as makes the floor a tenth of
+the target (`training.rank_for`; of more than 2,048 images that is a bound, so give --width), and its rate is the
+smaller the wider it is. Each training is a line of JSON of FILE, and what
 FILE has is not done again. A training that has not come to its target after --most-epochs is kept as one that did not.
 
 It prints Markdown: the trainings of that recipe and size; then what a power of the number of images, fitted to the
@@ -39,16 +40,24 @@ PASSES = 6
 
 
 class Kind(NamedTuple):
-    """A recipe's batch, and the products of its optimiser in a step: how many operations for each element of a weight
-    and each of that weight's shorter side."""
+    """A recipe's smallest batch, the share of the images that a larger one has, and the products of its optimiser in a
+    step: how many operations for each element of a weight and each of that weight's shorter side."""
 
-    batch: int
+    smallest: int
+    share: float = 0.0
     own: float = 0.0
+
+    def per_epoch(self, count: int) -> int:
+        """Steps."""
+        return math.ceil(count / self.batch(count))
+
+    def batch(self, count: int) -> int:
+        return max(self.smallest, math.ceil(self.share * count))
 
 
 KINDS = {
     "adam_batched": Kind(64),
-    "soap_one_sided": Kind(500, 4.4),  # into the basis, out of it, and each fifth time the factor of two: 2 each
+    "soap_one_sided": Kind(500, 1 / 2, 4.4),  # into the basis, out of it, and each fifth time the factor of two: 2 each
 }
 STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31}
 """Quantiles for 95 %, by degrees of freedom."""
@@ -75,7 +84,7 @@ def main() -> int:
         row = done.get((asked.recipe, count, asked.size, asked.seed))
         if row is None or (row["steps"] is None and row["most_epochs"] < asked.most_epochs):
             with asked.results.open("a", encoding="utf-8") as file:
-                row = trained(asked.recipe, count, asked.size, asked.seed, asked.most_epochs)
+                row = trained(asked, count)
                 file.write(json.dumps(row) + "\n")
     own = (asked.recipe, asked.size)
     rows = [row for row in _done(asked.results).values() if (row["recipe"], row["size"]) == own]
@@ -83,35 +92,35 @@ def main() -> int:
     return 0
 
 
-def trained(recipe: str, count: int, size: int, seed: int, most_epochs: int) -> dict[str, Any]:
+def trained(asked: argparse.Namespace, count: int) -> dict[str, Any]:
     """What a training took; `steps` is None where it did not come to its target."""
+    kind, size, seed = KINDS[asked.recipe], asked.size, asked.seed
     images = datasets.load(
         "tiny_imagenet", root=default_root("tiny_imagenet"), count=count, size=size, seed=seed
     ).images
-    width = max(NARROWEST, training.rank_for(images, SPARE * TARGET))
+    width = asked.width or max(NARROWEST, training.rank_for(images, SPARE * TARGET))
+    images = images.to(asked.device)
     torch.manual_seed(seed)
-    model = autoencoders.build("fc20", shape_of(images), width=width)
-    batch = KINDS[recipe].batch
-    per_epoch = math.ceil(count / batch)
+    model = autoencoders.build("fc20", shape_of(images), width=width).to(asked.device)
     row = {
-        "recipe": recipe,
+        "recipe": asked.recipe,
         "count": count,
         "size": size,
         "seed": seed,
         "width": width,
-        "most_epochs": most_epochs,
+        "most_epochs": asked.most_epochs,
+        "device": torch.cuda.get_device_name(images.device) if images.is_cuda else "cpu",
     }
-    rate = RECIPES[recipe].learning_rate * NARROWEST / width
-    options = {"optimiser": recipe, "start": "contracting", "learning_rate": rate}
+    rate = RECIPES[asked.recipe].learning_rate * NARROWEST / width
+    options = {"optimiser": asked.recipe, "start": "contracting", "learning_rate": rate}
+    batch, most_steps = kind.batch(count), asked.most_epochs * kind.per_epoch(count)
     try:
-        history = training.train(
-            model, images, [TARGET], seed, batch_size=batch, max_steps=most_epochs * per_epoch, **options
-        )
+        history = training.train(model, images, [TARGET], seed, batch_size=batch, max_steps=most_steps, **options)
     except TrainingError as error:
         print(f"{count} images: {error}", flush=True)
         return {**row, "steps": None, "epochs": None, "seconds": None}
     reached = history.reached[-1]
-    return {**row, "steps": reached.step, "epochs": reached.step / per_epoch, "seconds": reached.seconds}
+    return {**row, "steps": reached.step, "epochs": reached.step / kind.per_epoch(count), "seconds": reached.seconds}
 
 
 def _weights(width: int, size: int) -> int:
@@ -121,7 +130,7 @@ def _weights(width: int, size: int) -> int:
 def operations(epochs: float, sized: Sized, kind: Kind) -> float:
     """Of the products of a training of fc20."""
     weights = _weights(sized.width, sized.size)
-    steps = epochs * math.ceil(sized.count / kind.batch)
+    steps = epochs * kind.per_epoch(sized.count)
     return PASSES * epochs * sized.count * weights + kind.own * steps * weights * sized.width
 
 
@@ -171,7 +180,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--recipe", choices=KINDS, default="adam_batched")
     parser.add_argument("--counts", nargs="+", type=int, default=[50, 100, 200, 500, 1000])
     parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--width", type=int)
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--most-epochs", type=int, default=1000)
     parser.add_argument("--results", type=Path, required=True)
     return parser.parse_args()

@@ -6,7 +6,8 @@ trains an fc10 on 50 images, recovers them and the batch, and prints one JSON ob
 share of the best float32 rate measured for the network's matrix products; what a CUDA graph of Algorithm 1 gains, and
 how far its images are from the others; what a training step takes beside forward, backward and fused Adam; and what one
 takes at the sizes of the paper's tables, of which --papers-steps are done. TF32 is off, which the error of a product
-shows, but for one figure of each table, which says what it would save. It has not been run on a GPU yet.
+shows, but for one figure of each table, which says what it would save. workflows/experiments/RESULTS.md has what an
+H200 gave.
 """
 
 import argparse

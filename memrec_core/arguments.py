@@ -221,6 +221,8 @@ def check_device(device: Any) -> None:
         place = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"device {described(device)} is none that torch knows, such as cpu or cuda:0") from error
+    if place.type not in ("cpu", "cuda", "meta"):
+        raise InputError(f"device {place} is none that memrec works on, which are cpu and cuda (ROCm's too); try cpu")
     gpus = torch.cuda.device_count() if place.type == "cuda" else inf
     if place.type == "meta" or (place.index or 0) >= gpus:
         raise InputError(f"device {place} is not there: torch sees {torch.cuda.device_count()} GPUs here; try cpu")

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from memrec_core.arguments import check_clean, check_counts, check_device, check_seed, ids_of
+from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError
 from memrec_core.metrics import ACCURATE, mse
 from memrec_core.network import Network, as_prior
@@ -190,5 +191,7 @@ def _twice_backwards(f: Network, x: Tensor, v: Tensor) -> Tensor:
         (back,) = torch.autograd.grad(out, x, u, create_graph=True, materialize_grads=True)
         (product,) = torch.autograd.grad(back, u, v, materialize_grads=True)
     except RuntimeError as error:
+        if is_of_the_device(error):
+            raise
         raise InputError(str(error)) from error
     return product

@@ -2,8 +2,14 @@
 
 import torch
 
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "_ALLOC_FAILED")
-"""Words of errors that have no class of their own: a CPU's, cuBLAS's and cuDNN's."""
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "_ALLOC_FAILED",
+    "unable to find an engine",
+    "Unable to find a valid cuDNN algorithm",
+)
+"""Words of errors that have no class of their own: a CPU's, cuBLAS's, and cuDNN's where no way is left that fits."""
 OUT_OF_ORDER = ("CUDA error", "_STATUS_")
 
 

@@ -34,6 +34,12 @@ def evaluating(model: object) -> Iterator[None]:
             module.training = training
 
 
+def device_of(network: object) -> torch.device:
+    """Where its weights are; the CPU for one that has none."""
+    tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
 @contextmanager
 def as_prior(model: Network) -> Iterator[Network]:
     """`model` in evaluation mode, as a function that is `checked`."""

@@ -26,6 +26,7 @@ from memrec_core.autoencoders.given import Wrapped
 from memrec_core.datasets.image_set import ImageSet, remarks_on_both
 from memrec_core.degradations import Degradation, shape_of
 from memrec_core.errors import InputError
+from memrec_core.network import device_of
 from memrec_core.recovery import Method
 
 MAX_RATE = 0.01
@@ -145,8 +146,8 @@ def audit(
         methods: what recovers them; each is one attack under each degradation that it makes sense under.
         seed: of all random numbers.
         batch_size: how many images are side by side; all where left out.
-        device: where the network, the very module that was handed over too, and its images are from then on; the CPU
-            where left out.
+        device: where the network, the very module that was handed over too, and its images are from then on; where its
+            weights are if left out.
         told: called with each attack once it is done.
 
     Raises InputError for images or settings that are none, and for a network that is none, or that clearly was trained
@@ -163,7 +164,8 @@ def audit(
     named = settled(named, shape_of(own.images))
     network = loaded(named, own.images, allow_torch)
     remarks = (*remarks_on(named, network, own.images), *of_pictures(_said(train, control)))
-    network = network if device is None else network.to(device)
+    device = device_of(network) if device is None else device
+    network = network.to(device)
     prints = fingerprint(own.digests), fingerprint(others.digests)
     subject = Subject(described(network, named.weights), *prints, remarks)
     own, others, left_out = distinct(own, others)

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from math import inf, isfinite
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from memrec_core.arguments import check_image_shape
 from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError
-from memrec_core.network import IN_PLACE, Network, checked, evaluating
+from memrec_core.network import IN_PLACE, Network, checked, device_of, evaluating
 from memrec_core.precision import full_float32
 
 IMAGES, TIMES = 16, 4
@@ -41,7 +41,7 @@ def check(
         batch = (batch if images is None else images[:IMAGES].clone()).to(device)
         before, f = batch.clone(), checked(network)
         try:
-            found = f(batch)
+            found = f(batch).clone()  # a network may write each output to the same place
         except InputError as error:
             needs = _needs(f, batch[:1])
             if needs is None:
@@ -81,8 +81,7 @@ def needed_multiple(network: Network, image_shape: tuple[int, int, int]) -> int 
 @contextmanager
 def undisturbed(network: Network) -> Iterator[torch.device]:
     """The network in evaluation mode, without gradients; its device. Its random numbers have a state of their own."""
-    tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
-    device = tensors[0].device if tensors else torch.device("cpu")
+    device = device_of(network)
     gpus = [device] if device.type == "cuda" else []
     with torch.no_grad(), full_float32(), evaluating(network), torch.random.fork_rng(devices=gpus):
         yield device

@@ -8,6 +8,8 @@ networks get there with Adam; a U-Net without skip connections stalls at 1e-4 wi
   a third fewer steps than `adam`, with the fourth, and as many images come back: what such a network memorises is
   decided before its rate falls.
 - `adam_batched` is for steps of a batch each, whose losses don't come down without a lower rate: it falls from 1e-2 on.
+- `soap_quick` keeps its rate up longer, and lets it fall by the steps until the root of the loss is above that: from
+  the start `contracting`, a U-Net of 50 images needs a quarter of `soap`'s steps to 1e-8.
 - `soap_one_sided` is for wide fully connected networks and hundreds of images or more, of which a step takes hundreds:
   it needs a tenth of Adam's steps. Its rate is for a width of 512; the wider, the lower it must be.
 """
@@ -32,7 +34,8 @@ class Recipe:
     """An optimiser, its usual learning rate, and that rate's course.
 
     The rate rises over the first `warmup_steps`; once the loss is below `decay_below`, it falls with the power
-    `decay_power` of it. The host looks at the loss every `look_every` steps, since each look waits for the device.
+    `decay_power` of it. Where `tenfold_steps` is given, it stays for `high_steps`, and then it falls no faster than to
+    a tenth in so many steps. The host looks at the loss every `look_every` steps, since each look waits for the device.
     SOAP's steps are long, and the troughs of its loss short: `soap` is looked at in each.
     """
 
@@ -42,10 +45,15 @@ class Recipe:
     decay_power: float
     look_every: int
     warmup_steps: int = 100
+    high_steps: int = 0
+    tenfold_steps: int | None = None
 
     def rate(self, step: int, loss: Tensor) -> Tensor:
-        """The learning rate of a step: a linear warm-up, times a root of the loss. Does not wait for the device."""
+        """The learning rate of a step: a linear warm-up, times a root of the loss, or what the steps leave if that is
+        more. Does not wait for the device."""
         decay = (loss / self.decay_below).pow(self.decay_power).clamp(max=1.0)
+        if self.tenfold_steps is not None:
+            decay = decay.clamp(min=10.0 ** (-max(0, step - self.high_steps) / self.tenfold_steps))
         return decay * (self.learning_rate * min(1.0, (step + 1) / self.warmup_steps))
 
 
@@ -59,6 +67,7 @@ RECIPES = Registry[Recipe](
         "adam_quick": Recipe(ADAM, 1e-3, 1e-4, 1 / 8, look_every=10),
         "adam_batched": Recipe(ADAM, 3e-4, 1e-2, 1 / 4, look_every=10),
         "soap": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1),
+        "soap_quick": Recipe(Soap, 3e-3, 1e-2, 1 / 3, look_every=1, warmup_steps=30, high_steps=150, tenfold_steps=430),
         "soap_one_sided": Recipe(ONE_SIDED, 1e-3, 1e-2, 1 / 3, look_every=10, warmup_steps=30),
     },
 )

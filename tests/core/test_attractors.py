@@ -105,6 +105,24 @@ def test_network_that_can_not_be_differentiated_is_refused_in_a_sentence(model):
         attractors.spectral_radius(model, images())
 
 
+class FullDevice(torch.autograd.Function):
+    """Without a forward mode; on the way backward the device's memory is too small."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return 1 * x
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_device_whose_memory_is_too_small_is_not_the_networks_fault(trained: Trained):
+    """What asks for less at a time then, as a unit's actor does, must know it."""
+    with pytest.raises(torch.OutOfMemoryError):
+        attractors.spectral_radius(FullDevice.apply, trained.train.images[:3])
+
+
 def test_training_images_have_a_basin_and_control_images_have_none(trained: Trained):
     basin = [attractors.basin(trained.model, own.images, 0.5, ids=own.ids) for own in (trained.train, trained.control)]
     assert basin[0].median() > 0.5

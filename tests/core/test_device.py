@@ -15,6 +15,8 @@ from memrec_core.device import is_of_the_device, is_out_of_memory
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
     ],
     ids=str,
 )

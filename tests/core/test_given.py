@@ -394,6 +394,16 @@ def test_dropout_that_stays_on_is_found(rate: float):
     assert "deterministic: package.module:function" in said
 
 
+def test_network_that_writes_to_one_place_is_held_to_what_it_returned_there_before():
+    """As a graph of CUDA does: what it returned first has become the same as what it returns last."""
+    place = torch.empty_like(BATCH[:1])
+
+    def network(x: Tensor) -> Tensor:
+        return torch.add(x, torch.rand_like(x), out=place.resize_(x.shape))
+
+    refused("not deterministic", autoencoders.check, network, SHAPE)
+
+
 def test_sampled_latent_is_found_and_can_be_made_certain():
     network = nets.Variational()
     refused("not deterministic", autoencoders.given, network, image_shape=SHAPE)

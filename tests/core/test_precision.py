@@ -1,6 +1,7 @@
 """float32 is full inside, whatever asked for less, and what asked for it asks again afterwards."""
 
 from collections.abc import Callable, Iterator
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -25,12 +26,16 @@ SWITCHES: dict[str, Callable[[], object]] = {
     "float32_matmul_precision": torch.get_float32_matmul_precision,
     "cuda.matmul.allow_tf32": lambda: BACKENDS.cuda.matmul.allow_tf32,
     "cudnn.allow_tf32": lambda: BACKENDS.cudnn.allow_tf32,
+    "cudnn.benchmark": lambda: BACKENDS.cudnn.benchmark,
+    "cudnn.deterministic": lambda: BACKENDS.cudnn.deterministic,
 }
 FULL = {
     **dict.fromkeys(PRECISIONS, "ieee"),
     "float32_matmul_precision": "highest",
     "cuda.matmul.allow_tf32": False,
     "cudnn.allow_tf32": False,
+    "cudnn.benchmark": False,
+    "cudnn.deterministic": True,
 }
 
 
@@ -54,6 +59,7 @@ def reset() -> None:
     choose(**dict.fromkeys(("all", "cudnn", "mkldnn__conv", "mkldnn__rnn"), "none"))
     torch.set_float32_matmul_precision("highest")
     BACKENDS.cudnn.allow_tf32 = True
+    BACKENDS.cudnn.benchmark = BACKENDS.cudnn.deterministic = False
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +84,7 @@ ASKED = {
     "high": lambda: torch.set_float32_matmul_precision("high"),
     "medium": lambda: torch.set_float32_matmul_precision("medium"),
     "medium, but for the gpu": lambda: (torch.set_float32_matmul_precision("medium"), choose(cuda__matmul="ieee")),
+    "cudnn's fastest": lambda: setattr(BACKENDS.cudnn, "benchmark", True),
     "no tf32": lambda: setattr(BACKENDS.cudnn, "allow_tf32", False),
 }
 
@@ -94,6 +101,30 @@ def test_float32_is_full_inside_and_the_settings_come_back(asked: str):
     assert settings() == before
     with pytest.raises(KeyError), full_float32():
         raise KeyError
+    assert settings() == before
+
+
+def test_float32_is_full_until_the_last_thread_that_asked_for_it_is_out():
+    """The settings are of the process: one thread for each GPU, say, and the first is done before the second."""
+    choose(cudnn="tf32")
+    before, first_is_in, second_is_in, first_is_out = settings(), Event(), Event(), Event()
+    seen: list[dict[str, object]] = []
+
+    def second() -> None:
+        first_is_in.wait(10)
+        with full_float32():
+            second_is_in.set()
+            first_is_out.wait(10)
+            seen.append(settings())
+
+    thread = Thread(target=second)
+    thread.start()
+    with full_float32():
+        first_is_in.set()
+        second_is_in.wait(10)
+    first_is_out.set()
+    thread.join()
+    assert seen == [FULL]
     assert settings() == before
 
 

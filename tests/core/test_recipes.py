@@ -58,6 +58,14 @@ def test_rate_for_batches_falls_while_that_for_all_images_at_once_is_still_whole
     assert shares["soap_one_sided"] == pytest.approx(0.1 ** (1 / 3))
 
 
+def test_quick_rate_of_soap_stays_high_then_falls_by_the_steps_and_in_the_end_by_the_loss():
+    quick, soap = RECIPES["soap_quick"], RECIPES["soap"]
+    low = torch.tensor(1e-8)
+    falling = quick.high_steps + 0.5 * quick.tenfold_steps
+    shares = [quick.rate(step, low).item() / quick.learning_rate for step in (quick.high_steps, falling, 100_000)]
+    assert shares == pytest.approx([1, 0.1**0.5, soap.rate(100_000, low).item() / soap.learning_rate])
+
+
 def test_recipe_for_wide_layers_turns_one_side_of_them_and_follows_every_fifth_gradient():
     optimiser = RECIPES["soap_one_sided"].optimiser(autoencoders.build("fc10", (3, 4, 4), width=8).parameters(), lr=0.1)
     assert (optimiser.defaults["one_sided"], optimiser.defaults["factors_every"]) == (True, 5)

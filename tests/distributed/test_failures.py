@@ -101,6 +101,7 @@ def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
     two.write_text(text.replace("targets: [1e-2, 1e-3]", "targets: [1e-2, 1e-3], max_steps: 600"))
     called = run_small(tmp_path / "run", experiment=two)
     assert called.status == 1, called
+    assert called.out.count("training: narrow failed: training has not reached") == 1  # as soon as it did
     assert len(list(tmp_path.glob("run/recovery/**/*.parquet"))) == 36  # all of the one that could be trained
     # What only a training could mend stays on record, and in nobody's way.
     called = memrec("recover", two, "--run", tmp_path / "run", "--address", cluster, "--retry-failed")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,22 @@ def killed(notes: Path, times: int) -> int:
     if (begun := len(notes.read_text().splitlines())) <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     return begun
+
+
+GPU_TASKS = """
+import os
+from functools import partial
+import ray
+from workflows.job.tasks import start, wait_for
+ray.init("local", num_cpus=1, num_gpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
+print(len({wait_for([start("asking", partial(os.getpid), num_gpus=1)])[0] for _ in range(3)}))
+"""
+
+
+def test_process_of_a_task_that_had_a_gpu_does_not_keep_it():
+    """The GPU is Ray's book-keeping alone."""
+    asked = subprocess.run([sys.executable, "-c", GPU_TASKS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert asked.stdout.split() == ["3"], asked
 
 
 def test_task_whose_process_is_killed_each_time_is_given_up_by_its_name_and_another_is_tried_again(

@@ -13,6 +13,7 @@ from math import floor
 from typing import Any
 
 import ray
+import torch
 from ray._private import utils as ray_utils
 from ray.exceptions import AuthenticationError
 
@@ -24,6 +25,7 @@ from workflows.job.machine import SHARED_MEMORY, own_token, processors, ray_fold
 from workflows.job.request import Request
 from workflows.job.watch import Watch
 from workflows.run.audit_set import AuditSet
+from workflows.terminal import say
 
 SETTLE_S, SHUTDOWN_S = 0.3, 120.0
 LARGEST_OBJECT_STORE = 4 * 2**30
@@ -78,6 +80,11 @@ class Cluster:
                 "for CPUs"
             )
         self.gpus = asked if asked is not None else 1.0 if gpus else 0.0
+        if self.gpus and not self.request.address and not torch.cuda.is_available():
+            say(
+                f"Ray sees {gpus:g} GPUs on this machine, and torch {torch.__version__} can use none: each actor works "
+                "on one CPU core; install a torch for these GPUs, or give --gpus-per-actor 0 for all cores"
+            )
         self.cpus, self.threads = 1.0, 1
         if not self.gpus and self.request.actors and cpus:
             share = cpus_each(cpus, self.request.actors)

@@ -160,6 +160,8 @@ class Loop:
             if reason is None:
                 self.trainings.go_on(end.model)
                 return
+        if reason is not None:
+            say(f"training: {name} failed: {reason}")
         if trained is not None:
             say(f"training: {name} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s")
         self.state.end_training(name, reason)

@@ -20,10 +20,10 @@ class Request:
 
     def __post_init__(self) -> None:
         share = self.gpus_per_actor
-        if share and not SMALLEST_SHARE <= share <= 1 and not (share > 1 and share % 1 == 0):
+        if share and not SMALLEST_SHARE <= share <= 1:
             raise InputError(
-                f"--gpus-per-actor {share} is neither a share of one GPU, {SMALLEST_SHARE} or more, nor a whole number "
-                "of them; give one of these, 0 for CPUs, or leave it out"
+                f"--gpus-per-actor {share} is no share of one GPU, from {SMALLEST_SHARE} to 1, and an actor uses one "
+                "at most; give such a share, 0 for CPUs, or leave it out"
             )
 
 

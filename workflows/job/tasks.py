@@ -40,7 +40,10 @@ def start(what: str, work: partial, *refs: ray.ObjectRef, num_returns: int = 1, 
     options |= {"name": work.func.__name__, "num_returns": num_returns, "max_retries": LOSSES}
     count = f"memrec task {uuid4()}"
     pickled = cloudpickle.dumps(work)  # pyright: ignore[reportPrivateImportUsage] (the module is public, unmarked)
-    counted: Any = ray.remote(_counting(TRIES, count))  # whose type would be that of a function without arguments
+    # A process that had a GPU ends with its task, or it would keep that GPU's memory; 0 is as often as it likes. Ray
+    # sees to it by itself only where the decorator names the GPU.
+    once = 1 if options.get("num_gpus") else 0
+    counted: Any = ray.remote(max_calls=once)(_counting(TRIES, count))  # whose type would be that of no arguments
     found = counted.options(**options).remote(what, pickled, *refs)
     return Task(what, [found] if num_returns == 1 else found, count)
 

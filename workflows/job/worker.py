@@ -132,8 +132,14 @@ class Recoverer:
 
 
 def device() -> str:
-    """The device of this worker. An actor without a GPU sees those of its node all the same."""
-    return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
+    """The device of this worker, of which it takes no more memory than its share. An actor without a GPU sees those of
+    its node all the same."""
+    if not ray.get_gpu_ids() or not torch.cuda.is_available():
+        return "cpu"
+    share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
+    if share < 1:
+        torch.cuda.set_per_process_memory_fraction(share)
+    return "cuda"
 
 
 def read_weights(run: Run, unit: Unit) -> tuple[None, Weights]:

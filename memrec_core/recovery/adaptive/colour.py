@@ -32,8 +32,9 @@ def repeated_colour(y: Tensor, one_mask: bool = True, colours: int = 1) -> tuple
     Returns the mask (N, C, H, W) of 0 and 1, and (N,) from 0 to 1, 0 where no colour repeats; the least of the
     channels' where each has its own.
     """
-    seen = _codes(y if one_mask else y.flatten(0, 1)[:, None])
-    places = torch.arange(1, seen.shape[1] + 1, device=y.device)
+    # Where two colours are as frequent, a GPU finds another one than a CPU does.
+    seen = _codes(y if one_mask else y.flatten(0, 1)[:, None]).cpu()
+    places = torch.arange(1, seen.shape[1] + 1)
     kept, shares = torch.ones_like(seen, dtype=torch.bool), []
     for _ in range(colours):
         same = seen == seen.mode(1, keepdim=True).values
@@ -44,7 +45,7 @@ def repeated_colour(y: Tensor, one_mask: bool = True, colours: int = 1) -> tuple
         seen = torch.where(same, -places, seen)  # each once: never the most frequent again
     channels = 1 if one_mask else y.shape[1]
     mask = kept.view(len(y), channels, *y.shape[2:]).expand(y.shape)
-    return mask.to(y), shares[0].view(len(y), channels).amin(1)
+    return mask.to(y), shares[0].view(len(y), channels).amin(1).to(y.device)
 
 
 def _codes(y: Tensor) -> Tensor:

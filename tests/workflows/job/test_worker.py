@@ -133,6 +133,12 @@ def test_batch_grows_as_long_as_that_pays(monkeypatch: pytest.MonkeyPatch):
     assert best_batch(network(1), images).batch_size == SMALLEST_BATCH
 
 
+def test_measuring_a_cpu_leaves_the_gpus_alone(monkeypatch: pytest.MonkeyPatch):
+    """Where there are some: the memory of somebody's GPU may be full."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert best_batch(lambda batch: batch, torch.zeros(4, 1, 2, 2)).batch_size >= SMALLEST_BATCH
+
+
 def test_batch_does_not_grow_beyond_the_memory():
     def network(batch: torch.Tensor) -> None:
         if len(batch) > 64:
