@@ -100,8 +100,8 @@ def recover_unknown_mask(
 
     Alternates (6), Algorithm 1 from v = u = 0, and (7), the mask estimate (20), until the MSE between an image's
     successive estimates has stayed under `tolerance` for `patience` iterations in a row (appendix D.1). An image that
-    does not converge is a result, not an error. Neither batch nor order matters to a result,
-    but for last bits on a GPU.
+    does not converge is a result, not an error. Neither batch nor order matters to a result, but for last bits on a
+    GPU.
 
     Args:
         model: a module, or any function of a batch whose output is of its input's shape, type and device. A module is
