@@ -6,8 +6,8 @@
 trains an fc20 on so many images of Tiny ImageNet from the start `contracting`: by `adam_batched` in batches of 64 or by
 `soap_one_sided` in batches of half of them, of 500 at least. It is 512 wide, or as wide as makes the floor a tenth of
 the target (`training.rank_for`; of more than 2,048 images that is a bound, so give --width), and its rate is the
-smaller the wider it is. Each training is a line of JSON of FILE, and what
-FILE has is not done again. A training that has not come to its target after --most-epochs is kept as one that did not.
+smaller the wider it is. Each training is a line of JSON of FILE, and what FILE has is not done again. A training that
+has not come to its target after --most-epochs is kept as one that did not.
 
 It prints Markdown: the trainings of that recipe and size; then what a power of the number of images, fitted to the
 epochs of those that came to the target, says of table 1 at its full size in such batches. The interval holds another

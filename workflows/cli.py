@@ -56,7 +56,7 @@ Actors = Annotated[
 GpusPerActor = Annotated[
     float | None,
     typer.Option(
-        min=0, help="GPUs of each actor, whole or a share of one; 0 for CPUs.", show_default="1 where there are any"
+        min=0, help="The share of a GPU of each actor, 1 at most; 0 for CPUs.", show_default="1 where there are any"
     ),
 ]
 KeepDuplicates = Annotated[

@@ -108,7 +108,7 @@ class Cluster:
 
     def training_resources(self, trainings: int) -> dict[str, float]:
         """What Ray reserves for each training: a whole GPU, or its CPUs."""
-        return {"num_gpus": max(self.gpus, 1.0) if self.gpus else 0, "num_cpus": self.training_threads(trainings)}
+        return {"num_gpus": 1 if self.gpus else 0, "num_cpus": self.training_threads(trainings)}
 
     def actor_resources(self) -> dict[str, Any]:
         return {"num_gpus": self.gpus, "num_cpus": self.cpus}

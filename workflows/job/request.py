@@ -11,7 +11,7 @@ SMALLEST_SHARE = 1e-4
 @dataclass(frozen=True)
 class Request:
     """The Ray cluster (a local one where there is no address), how many actors (as many as there is room for), and what
-    share of a GPU each has (a whole one where the cluster has GPUs). Raises InputError for a share that Ray can't give.
+    share of a GPU each has (a whole one where the cluster has GPUs). Raises InputError for a share that it can't have.
     """
 
     address: str | None = None
