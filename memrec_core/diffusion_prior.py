@@ -84,7 +84,7 @@ def load(source: str | Path) -> DiffusionPrior:
             "pip install -c constraints.txt -e '.[ddnm]'"
         ) from error
     folder = _folder(source)
-    model_folder = folder / "unet" if (folder / "unet").is_dir() else folder
+    model_folder = _model_folder(folder)
     config, scheduler = configuration(model_folder), _scheduler(folder)
     if other := _other_kind(config, scheduler) or _other_pipeline(folder):
         raise InputError(f"diffusion prior {shown_name(source)} is not {KIND}: {other}; choose another")
@@ -92,6 +92,16 @@ def load(source: str | Path) -> DiffusionPrior:
     model = diffusers_model.loaded(model_folder, UNet2DModel)
     abar = _abar(getattr(diffusers, scheduler["_class_name"]), scheduler, source)
     return DiffusionPrior(model.eval(), abar, config["in_channels"], config["sample_size"], digest, str(source))
+
+
+def digest_of(source: str | Path) -> str:
+    """The digest of the prior in a folder, as `load` has it, whose files are not looked at further."""
+    return _digest(_model_folder(_folder(source)))
+
+
+def _model_folder(folder: Path) -> Path:
+    """Where a pipeline, or a bare model, has its network."""
+    return folder / "unet" if (folder / "unet").is_dir() else folder
 
 
 def _folder(source: str | Path) -> Path:

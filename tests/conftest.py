@@ -15,6 +15,7 @@ from ray.cluster_utils import Cluster
 from workflows import cli
 from workflows.experiment import loading as experiment
 from workflows.experiment.resolved import Experiment
+from workflows.job.cluster import IDLE_MS
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.identity import claim
@@ -32,7 +33,7 @@ data: {name: photos, count: 6, size: 16}
 models: [{architecture: fc10, width: 48}]
 training: {targets: [1e-2, 1e-3]}
 degradations: [{mask: center}, {mask: random_80, noise_std: 0.02}]
-recovery: {max_iterations: 5, max_autoencoder_iterations: 50}
+recovery: {max_iterations: 5, inner_iterations: 10, max_autoencoder_iterations: 20}
 images_per_unit: 4
 pictures: 2
 """
@@ -58,12 +59,18 @@ NICENESS = 15
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Of two processes (`pytest -n 2`) one does all jobs, the other what is left, each in the usual order."""
+    """Of two processes (`pytest -n 2`) one does all jobs first, the other what is left, file by file; whichever is
+    done helps the other with that."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "jobs" if nodeid.startswith(JOBS) else "others"
+            return "jobs" if nodeid.startswith(JOBS) else nodeid.partition("::")[0]
+
+        def _assign_work_unit(self, node: Any) -> None:
+            if "jobs" in self.workqueue:
+                self.workqueue.move_to_end("jobs", last=False)
+            super()._assign_work_unit(node)
 
     return Scheduler(config, log)
 
@@ -96,6 +103,7 @@ def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster() -> Iterator[str]:
     """The address of a Ray cluster of one node, for the runs that can do without one of their own."""
     node = {"num_cpus": 2, "object_store_memory": 160 * 2**20, "include_dashboard": False}
+    node["_system_config"] = {"idle_worker_killing_time_threshold_ms": IDLE_MS}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     yield cluster.address
     cluster.shutdown()

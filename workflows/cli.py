@@ -42,7 +42,9 @@ RunOption = Annotated[
     str | None,
     typer.Option("--run", help="The run's folder: a path, or a URI such as s3://bucket/run.", show_default="runs/NAME"),
 ]
-Variant = Annotated[str | None, typer.Option(help="A smaller form of the experiment that its file describes: cpu.")]
+Variant = Annotated[
+    str | None, typer.Option(help="A form of the experiment that its file has, such as cpu; memrec list names them.")
+]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the data set first: cifar10 or svhn.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override an entry, such as data.count=100.")]
@@ -170,7 +172,10 @@ def plan(
     keep_duplicates: KeepDuplicates = False,
     allow_torch_weights: AllowTorchWeights = False,
 ) -> None:
-    """Say what `run` would do, how long it takes, and what is done."""
+    """Say what `run` would do, how long recovery takes, and what is done.
+
+    How long a training takes is not known before it.
+    """
     from workflows import commands
     from workflows.forecast import print_forecast
 
@@ -341,7 +346,11 @@ def audit(
         int | None, typer.Option(min=1, max=4, help="Of its images.", show_default="the pictures'")
     ] = None,
     max_rate: Annotated[
-        float | None, typer.Option(help="The share of training images that may come back.", show_default="0.01")
+        float | None,
+        typer.Option(
+            help="The share of training images that may come back. Where it is given, a leak under it exits with 0.",
+            show_default="0.01",
+        ),
     ] = None,
     json: Annotated[str | None, typer.Option(help="A file for the answer as JSON; - for standard output.")] = None,
     junit: Annotated[str | None, typer.Option(help="A file for the answer as JUnit XML.")] = None,
@@ -381,7 +390,8 @@ def audit(
 ) -> None:
     """Say how much a network of one's own gives away of its training images.
 
-    Exit status: 0 bounded, 1 some work failed, 2 a mistake, 3 leaks, 4 inconclusive, 130 interrupted.
+    Exit status: 0 bounded (or a leak under a --max-rate that was named), 1 some work failed, 2 a mistake, 3 leaks,
+    4 inconclusive, 130 interrupted.
     """
     from workflows import commands
     from workflows.audit.answers import Answers

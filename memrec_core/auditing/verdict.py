@@ -55,11 +55,18 @@ def verdict(evidence: Evidence, max_rate: float, instrument: Instrument, alike: 
         return Verdict(
             INCONCLUSIVE, BOUNDING, f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}. {in_words(instrument)}"
         )
-    asked = counts.train_count - int(evidence.train.plain.sum())
-    if asked and replace(counts, train_count=asked).interval[1] < max_rate:
+    if upper_end(counts, evidence, instrument) < max_rate:
         return Verdict(BOUNDED, BOUNDING, _bounded(counts, evidence, max_rate))
-    needed = _needed(counts, asked, max_rate)
+    needed = _needed(counts, counts.train_count - int(evidence.train.plain.sum()), max_rate)
     return Verdict(INCONCLUSIVE, BOUNDING, _open(counts, evidence, max_rate, needed), needed)
+
+
+def upper_end(counts: Comparison, evidence: Evidence, instrument: Instrument) -> float:
+    """The upper end of the interval of the share that came back, of the training images that could have come back: what
+    a limit is held against. 1 where the evidence allows no bound."""
+    asked = counts.train_count - int(evidence.train.plain.sum())
+    reproduced = median(evidence.train) < APPROXIMATE and not evidence.train.unasked.any()
+    return replace(counts, train_count=asked).interval[1] if asked and reproduced and instrument.works else 1.0
 
 
 def in_words_of_plain(evidence: Evidence) -> str | None:

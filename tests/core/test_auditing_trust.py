@@ -77,7 +77,7 @@ def test_control_images_that_are_all_training_images_are_refused(photos: Tensor)
 # Sides of a kind
 
 
-@pytest.mark.parametrize("count", [24, 60])
+@pytest.mark.parametrize("count", [24, pytest.param(60, marks=pytest.mark.long)])
 def test_sides_drawn_alike_are_told_apart_in_about_five_per_cent(photos: Tensor, count: int):
     source, wrong = torch.Generator().manual_seed(0), 0
     for seed in range(100):

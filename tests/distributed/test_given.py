@@ -105,6 +105,7 @@ def test_its_rows_are_those_of_three_lines_in_python(theirs: Path, run: Path):
     assert np.allclose(np.log10(error.numpy()), np.log10(expected), atol=0.5)
 
 
+@pytest.mark.long
 def test_networks_with_the_same_weights_are_each_asked_with_their_own_gamma(
     run_small: Callable[..., Called], copied: Path, tmp_path: Path
 ):
@@ -132,6 +133,7 @@ def test_networks_with_the_same_weights_are_each_asked_with_their_own_gamma(
     assert not np.allclose(expected["mine"], expected["theirs"], rtol=0.2)  # else nothing was told apart
 
 
+@pytest.mark.long
 def test_run_goes_on_without_the_weights_file_but_not_with_another(
     run_small: Callable[..., Called], copied: Path, run: Path, tmp_path: Path
 ):
@@ -232,7 +234,8 @@ def test_network_that_no_file_of_weights_can_hold_is_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("factory", [pytest.param("half", marks=pytest.mark.long), "Restless"])
+@pytest.mark.long
+@pytest.mark.parametrize("factory", ["half", "Restless"])
 def test_network_without_a_file_of_weights_is_the_same_each_time(
     run_small: Callable[..., Called], tmp_path: Path, factory: str
 ):

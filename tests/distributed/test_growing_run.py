@@ -10,8 +10,12 @@ import pandas as pd
 import pytest
 
 import workflows
-from tests.conftest import Called
+from tests.conftest import Called, make_run
 from tests.distributed.test_evidence import fill
+from workflows.experiment import loading as experiments
+from workflows.run.planning import Size
+from workflows.run.rates import aggregate
+from workflows.run.run import Run
 
 SMALL = """
 name: small
@@ -40,8 +44,15 @@ KEY = ["data_set", "model", "target_loss", "degradation", "method", "split", "im
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place for a finished run, which the first test that asks for it fills."""
-    return tmp_path_factory.mktemp("grown")
+    """A finished run of the small experiment."""
+    return finish(SMALL, tmp_path_factory.mktemp("grown") / "run")
+
+
+def finish(text: str, run: Path) -> Path:
+    """A finished run of an experiment's text, made in this process."""
+    made = experiments.parse(text, "small")
+    aggregate(Run(made, make_run(made, run, lambda kind: Size(24, 24))))
+    return run
 
 
 @pytest.fixture
@@ -57,12 +68,9 @@ def run_of(run_small: Callable[..., Called], tmp_path: Path) -> Callable[..., Ca
 
 
 @pytest.fixture
-def run(run_of: Callable[..., Called], begun: Path, tmp_path: Path) -> Path:
-    """A finished run of the small experiment."""
-    if not (begun / "run").exists():
-        called = run_of(SMALL, begun / "run")
-        assert called.status == 0, called
-    return Path(shutil.copytree(begun / "run", tmp_path / "run"))
+def run(begun: Path, tmp_path: Path) -> Path:
+    """A copy of it, for the test to grow."""
+    return Path(shutil.copytree(begun, tmp_path / "run"))
 
 
 def files(run: Path) -> dict[str, int]:
@@ -176,12 +184,12 @@ def test_more_pictures_are_kept_of_what_is_there(run_of, run: Path):
 
 
 @pytest.fixture
-def moved(run_of, tmp_path: Path) -> tuple[Path, Path, str]:
+def moved(tmp_path: Path) -> tuple[Path, Path, str]:
     """A finished run whose folder and data have moved: its experiment's file, its folder and the place of its data."""
     fill(tmp_path / "here", *range(8))
     data = f"{{name: image_folder, root: {tmp_path / 'here'}, size: 8}}"
     text = SMALL.replace("{name: photos, count: 6, size: 16}", data)
-    assert run_of(text, tmp_path / "run").status == 0
+    finish(text, tmp_path / "run")
     shutil.move(tmp_path / "here", tmp_path / "there")
     shutil.move(tmp_path / "run", tmp_path / "elsewhere")
     (tmp_path / "again.yaml").write_text(text)

@@ -48,6 +48,7 @@ def seconds_worked(job: Job) -> float:
     return open_run(job.run).status().seconds or 0.0
 
 
+@pytest.mark.long
 def test_terminated_run_ends_with_a_sentence(start, undisturbed: Path, tmp_path: Path):
     job = start(trained(undisturbed, tmp_path / "run"), local=True)
     job.wait_for(lambda: len(job.units()) >= 2)
@@ -58,6 +59,7 @@ def test_terminated_run_ends_with_a_sentence(start, undisturbed: Path, tmp_path:
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_damaged_units_are_computed_again_and_no_other(run_small, undisturbed: Path):
     before = results(undisturbed)
     units = {path: path.stat().st_mtime_ns for path in undisturbed.glob("recovery/**/*.parquet")}
@@ -79,7 +81,7 @@ def test_unit_that_keeps_killing_its_actor_is_given_up_named_and_done_later(memr
     slow = "recovery: {max_autoencoder_iterations: 1000000}"  # an actor at work long enough to be killed
     one_unit.write_text(
         SMALL.replace("images_per_unit: 4", "images_per_unit: 12\nmethods: [autoencoder_iterations]")
-        .replace("recovery: {max_iterations: 5, max_autoencoder_iterations: 50}", slow)
+        .replace("recovery: {max_iterations: 5, inner_iterations: 10, max_autoencoder_iterations: 20}", slow)
         .replace(", {mask: random_80, noise_std: 0.02}", "")
         .replace("targets: [1e-2, 1e-3]", "targets: [1e-3]")
     )

@@ -68,8 +68,8 @@ def test_bucket_gives_the_rows_rates_and_page_of_a_folder(
     bucket: Proxy, small_file: Path, undisturbed: Path, begun: bool
 ):
     run = f"s3://{s3.BUCKET}/{'begun' if begun else 'new'}"
-    if begun:  # with all that comes of the last checkpoint still to do
-        put(undisturbed, Store(run), "recovery/fc10-leaky_relu/0.001", *LAST)
+    if begun:  # with what comes of the last checkpoint and one mask still to do
+        put(undisturbed, Store(run), "recovery/fc10-leaky_relu/0.001/center", *LAST)
     called = call("run", small_file, "--run", run, "--actors", 2)
     assert called.returncode == 0, called
     assert bucket.injected > 5

@@ -122,7 +122,7 @@ def test_ray_datas_example_finds_the_same(place: str, runs: Path):
     assert eval(found) == pytest.approx(expected(runs))
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [pytest.param(line, marks=[LONG] if "--width" in line else []) for line in COMMANDS])
 def test_command_does_what_it_says(line: str, place: str, memrec):
     _, *arguments = shlex.split(line.replace("runs/", place))
     called = memrec(*arguments)

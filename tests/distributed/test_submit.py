@@ -19,9 +19,11 @@ from ray.job_submission import JobSubmissionClient
 
 from tests.conftest import SMALL, results
 from tests.distributed.proxy import Proxy, unreliable
+from workflows.job.cluster import IDLE_MS
 from workflows.job.submit import POLL_S
 
 PROGRAMS = Path(sys.executable).parent
+pytestmark = pytest.mark.long
 
 
 def free_port() -> int:
@@ -55,6 +57,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
         "RAY_metrics_report_interval_ms": "500",
+        "RAY_idle_worker_killing_time_threshold_ms": str(IDLE_MS),
     }
     with log.open("wb") as out:
         node = psutil.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=environment)
@@ -210,7 +213,6 @@ def test_cluster_that_asks_for_a_token_says_how_to_give_it(submit, head: Head, s
     assert "RAY_AUTH_TOKEN" in called.stderr
 
 
-@pytest.mark.long
 def test_run_on_a_cluster_that_asks_for_a_token_says_so(head: Head, small_file: Path, tmp_path: Path):
     """Also where the home folder has one, which Ray uses for the address auto alone."""
     environment = {name: value for name, value in head.environment.items() if not name.startswith("RAY_AUTH")}

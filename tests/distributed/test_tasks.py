@@ -43,12 +43,14 @@ print(len({wait_for([start("asking", partial(os.getpid), num_gpus=1)])[0] for _ 
 """
 
 
+@pytest.mark.long
 def test_process_of_a_task_that_had_a_gpu_does_not_keep_it():
     """The GPU is Ray's book-keeping alone."""
     asked = subprocess.run([sys.executable, "-c", GPU_TASKS], cwd=ROOT, capture_output=True, text=True, check=False)
     assert asked.stdout.split() == ["3"], asked
 
 
+@pytest.mark.long
 def test_task_whose_process_is_killed_each_time_is_given_up_by_its_name_and_another_is_tried_again(
     connected, tmp_path: Path
 ):

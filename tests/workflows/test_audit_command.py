@@ -4,6 +4,7 @@ evidence."""
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from memrec_core import degradations
+from memrec_core.auditing import Audit
 from memrec_core.auditing.attacks import damage_of
+from memrec_core.auditing.instrument import Instrument
 from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
 from tests import onnx_files
@@ -22,11 +25,12 @@ from tests.pictures import write_photos
 from workflows.audit import evidence
 from workflows.audit.answers import Answers
 from workflows.audit.asked import Asked, count_of, numbers, size_of
-from workflows.audit.ending import Outcome, ending
+from workflows.audit.ending import Ending, Outcome, ending
 from workflows.audit.experiment import experiment_of
 from workflows.audit.folders import look_into, too_few
 from workflows.audit.junit import junit
 from workflows.run.audit_set import load_audit_set
+from workflows.run.identity import differences
 
 SMALL = "tests.core.outside.nets:Grey"
 
@@ -206,6 +210,17 @@ def test_network_of_a_file_is_called_as_its_file_is(folder: Path, name: str, lab
     assert experiment.trusting_code().given_models[0].trusts_code
 
 
+def test_key_of_names_may_lie_elsewhere_by_now(folder: Path):
+    """As the folder of the run that it lies beside may. Names by another key are other names."""
+    wanted = asked(folder)
+    keys = [tmp / "run.names-key" for tmp in (folder, folder / "train")]
+    for key in keys:
+        key.write_bytes(bytes(32))
+    here, there = (experiment_of(wanted, look_into(wanted), key) for key in keys)
+    assert here.data != there.data
+    assert [*differences(here, there)] == []
+
+
 def test_options_are_read_as_people_write_them():
     assert numbers("--range", "-1,1") == (-1.0, 1.0)
     assert numbers("--range", " -1, 1e0 ") == (-1.0, 1.0)
@@ -243,6 +258,35 @@ def test_leak_under_a_limit_that_was_named_is_a_leak_all_the_same():
         "The leak is under the limit of 70 % that was named: the upper end of its interval is 60.2 %. Exit status 0."
     )
     assert ending(found, False, False).word == ""
+
+
+def with_most_plain(found: Audit) -> Audit:
+    damage = found.evidence.train.damage.copy()
+    damage[:, 100:] = 1e-6
+    return replace(found, evidence=replace(found.evidence, train=replace(found.evidence.train, damage=damage)))
+
+
+def without_numbers(found: Audit) -> Audit:
+    reconstruction = found.evidence.train.reconstruction.copy()
+    reconstruction[100:] = np.nan
+    train = replace(found.evidence.train, reconstruction=reconstruction)
+    return replace(found, evidence=replace(found.evidence, train=train))
+
+
+def of_a_lossy_network(found: Audit) -> Audit:
+    lossy = np.full_like(found.evidence.train.reconstruction, 1e-3)
+    return replace(found, evidence=replace(found.evidence, train=replace(found.evidence.train, reconstruction=lossy)))
+
+
+def by_attacks_that_fail(found: Audit) -> Audit:
+    return replace(found, instrument=Instrument(50, 0.1, 0.0))
+
+
+@pytest.mark.parametrize("weakened", [with_most_plain, without_numbers, of_a_lossy_network, by_attacks_that_fail])
+def test_leak_that_no_bound_could_cover_is_under_no_limit(weakened: Callable[[Audit], Audit]):
+    found = made(10, 1000, 0.02)
+    assert (found.verdict, ending(found, True, False).status) == ("leaks", 0)
+    assert ending(weakened(found), True, False) == Ending(3, Outcome.FAILED)
 
 
 @pytest.mark.parametrize(("back", "count", "failures", "skipped"), [(50, 100, 2, 0), (0, 100, 0, 3), (0, 1000, 0, 0)])

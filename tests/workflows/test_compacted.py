@@ -12,23 +12,27 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import polars
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from memrec_core import __version__
 from memrec_core.errors import InputError
 from tests.conftest import make_run, results
-from workflows.errors import ResultsError
+from workflows.errors import ResultsError, StoreError
 from workflows.experiment import loading as experiments
 from workflows.report import write_report
 from workflows.run.compacted import keep_compacted
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.plan import planned_units
 from workflows.run.planning import Size
-from workflows.run.rates import aggregate, makers_of, mixed
+from workflows.run.rates import aggregate, makers_of, mixed, thresholds_of
+from workflows.run.rates import rates_of as current_rates
 from workflows.run.rates_file import forget_others
 from workflows.run.retired import bring_back, retire
+from workflows.run.run import Run
 from workflows.run.schema import SCHEMA
+from workflows.run.store import Store
 
 EXPERIMENT = """
 name: compacted
@@ -250,6 +254,19 @@ def test_what_was_compacted_goes_as_soon_as_its_units_change(run):
     assert there(run) == [FILES[2]]
 
 
+def test_what_was_compacted_of_some_units_goes_once_the_others_are_there(run, tmp_path: Path):
+    """A job that is killed before its end leaves it to the next one, for which nothing is to do."""
+    units = planned_units(run)[0]
+    late = next(unit for unit in units if unit.target_loss == 0.05)
+    place = Path(run.store.uri) / late.file
+    place.rename(tmp_path / "late")
+    aggregate(run)
+    (tmp_path / "late").rename(place)
+    assert there(run) == FILES
+    keep_compacted(run.store, units, [])
+    assert there(run) == [FILES[0], FILES[2]]
+
+
 def test_what_a_killed_aggregation_left_goes_and_what_another_one_writes_stays(run):
     """The one is killed, and the other stopped, as it shows the rates: its files are written, and not yet in place."""
     folder = Path(run.store.uri)
@@ -308,6 +325,29 @@ def test_rates_of_units_that_are_recovered_anew_are_not_those_of_before(run):
     Path(run.store.uri, "elsewhere").rename(Path(run.store.uri, again[0].file))
     assert not run.store.exists("rates.parquet")
     assert not run.status().has_rates
+
+
+def test_thresholds_are_never_beside_rates_of_other_units(run, monkeypatch: pytest.MonkeyPatch):
+    """The disk is full as the rates of a run that has grown are written, and then it has shrunk again."""
+    shrunk = Run(experiments.parse(EXPERIMENT.replace("known_mask, ", ""), "compacted"), run.store)
+    units = planned_units(run)[0]
+    gone = [unit.file for unit in units if unit.method == "known_mask"]
+    retire(run.store, gone)
+    aggregate(shrunk)
+    bring_back(run.store, units, run.store.names("recovery", ".parquet"))
+    write_table = Store.write_table
+
+    def full_disk(store: Store, name: str, table: pa.Table) -> None:
+        if name == "rates.parquet":
+            raise StoreError("no space left")
+        write_table(store, name, table)
+
+    monkeypatch.setattr(Store, "write_table", full_disk)
+    with pytest.raises(StoreError, match="no space"):
+        aggregate(run)
+    retire(run.store, gone)
+    assert set(current_rates(shrunk)["method"]) == {"autoencoder_iterations", "biharmonic"}
+    assert set(thresholds_of(shrunk)["method"]) == {"autoencoder_iterations", "biharmonic"}
 
 
 def test_verdict_on_other_results_does_not_stay(run, capsys: pytest.CaptureFixture[str]):

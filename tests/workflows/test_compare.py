@@ -25,7 +25,7 @@ from workflows.experiment import loading as experiments
 from workflows.run.images import REMARKS
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
-from workflows.run.rates import incomplete
+from workflows.run.rates import aggregate, incomplete
 from workflows.run.store import IMAGES, Store
 from workflows.words import loss_words
 
@@ -65,6 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name == "c":
             written = written.replace("control_count: 4", "control_count: 4, recover_count: 4")
         make_run(experiments.parse(written, name), folder / name, lambda kind: Size(7, 8))
+        aggregate(open_run(folder / name))
     return folder
 
 

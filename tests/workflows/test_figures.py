@@ -24,6 +24,7 @@ from workflows.figures.tables import Rates, as_csv, as_latex, as_markdown, table
 from workflows.figures.writing import FIGURES, write_figures
 from workflows.run.opened import open_run
 from workflows.run.planning import Size
+from workflows.run.rates import aggregate
 from workflows.words import percent
 
 EXPERIMENT = """
@@ -43,6 +44,7 @@ MODEL = "fc10-leaky_relu"
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "run"
     make_run(experiments.parse(EXPERIMENT, "drawn"), folder, lambda kind: Size(100, 8))
+    aggregate(open_run(folder))
     return folder
 
 
@@ -141,6 +143,9 @@ def test_tables_tell_few_from_none_and_nearly_all_from_all(run: Path, count: int
 
 def test_tables_and_lines_say_that_the_rates_are_of_a_sample(tmp_path: Path):
     written = EXPERIMENT.replace("control_count: 2", "control_count: 2, recover_count: 4")
+    written = written.replace("pictures: 6", "pictures: 0").replace(
+        ", {mask: random_80}, {mask: center, noise_std: 0.02}", ""
+    )
     make_run(experiments.parse(written, "drawn"), tmp_path / "run", lambda kind: Size(100, 8))
     lines = [*write_figures(open_run(tmp_path / "run"), str(tmp_path / "figures"), 85)]
     said = "4 of 6 different training images are recovered, drawn at random (recover_count); the rates are of these"
@@ -163,9 +168,11 @@ def test_what_is_markup_is_text_in_latex_and_markdown():
 
 def test_run_that_has_lost_its_pictures_has_all_figures_but_the_courses(run: Path, tmp_path: Path):
     copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("0.0001.safetensors"))
-    lines = [*write_figures(open_run(copy), str(tmp_path / "out"), 85)]
-    assert [line for line in lines if line.startswith("figure 1 is not drawn: ") and "0.0001" in line]
-    assert [line for line in lines if line.startswith("figure 3: ")]
+    lines = write_figures(open_run(copy), str(tmp_path / "out"), 85)
+    first = next(line for line in lines if line.startswith("figure "))
+    assert first.startswith("figure 1 is not drawn: ")
+    assert "0.0001" in first
+    assert any(line.startswith("figure 3: ") for line in lines)
 
 
 def test_run_without_a_network_says_so_of_each_figure(tmp_path: Path):

@@ -1,16 +1,22 @@
 """A run with the methods that use no autoencoder: their rows, their place in the rates and on the page."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import safetensors.torch
 import yaml
 
+from memrec_core.errors import InputError
 from memrec_core.torchvision_import import import_torchvision
 from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
 from workflows.experiment.loading import parse
 from workflows.report.sections.terms import prior_words
+from workflows.run.audit_set import load_audit_set
+from workflows.run.planning import Size, make_plan
+from workflows.work.priors import check_priors, priors_here, read_prior
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +100,46 @@ def test_generic_methods_run_once_and_stand_beside_every_checkpoint(memrec, clus
     assert pictures == [f"{kind}-fc10-leaky_relu-random_40-per_image-1.png" for kind in ("iterates", "mask")]
     assert memrec("picture", run, "--image", 12).status == 2
     assert "unknown degradation" in memrec("picture", run, "--degradation", "centre").err
+
+
+@pytest.fixture
+def own(prior: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prior, tmp_path / "prior"))
+
+
+def train_on(prior: Path) -> None:
+    """Change its weights."""
+    path = prior / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = safetensors.torch.load(path.read_bytes())
+    tensors["conv_in.bias"] = tensors["conv_in.bias"] + 1e-3
+    safetensors.torch.save_file(tensors, path, {"format": "pt"})
+
+
+def test_prior_that_was_replaced_is_not_the_one_of_the_units_before(own: Path):
+    experiment = parse(described(own), "x")
+    audit = load_audit_set(experiment.data[0], experiment.seed)
+    priors = priors_here(experiment)
+    assert priors == {str(own): read_prior(str(own))}
+    units = make_plan(experiment, {"photos": audit.catalogue}, lambda kind: Size(4, 4), priors)
+    check_priors(experiment, units, priors)
+    train_on(own)
+    with pytest.raises(InputError, match="is not the one that this run's method ddnm was planned with; restore it"):
+        check_priors(experiment, units, priors_here(experiment))
+
+
+@pytest.mark.long
+def test_run_goes_on_with_the_prior_that_it_was_begun_with_and_no_other(run_small, own: Path, tmp_path: Path):
+    (file := tmp_path / "own.yaml").write_text(described(own, methods=["ddnm"], degradations=[{"mask": "center"}]))
+    (grown := tmp_path / "grown.yaml").write_text(described(own, methods=["ddnm"]))
+    assert run_small(tmp_path / "run", experiment=file).status == 0
+    assert "units are done already" in run_small(tmp_path / "run", experiment=file).out
+    before = pd.read_parquet(tmp_path / "run" / "recovery")
+    train_on(own)
+    for experiment in (file, grown):
+        called = run_small(tmp_path / "run", experiment=experiment)
+        assert (called.status, called.err.count("\n")) == (2, 1), called
+        assert "is not the one that this run's method ddnm was planned with" in called.err
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "run" / "recovery"), before)
 
 
 def test_ddnm_without_a_prior_is_refused(prior: Path):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from memrec_core import training
+from tests.conftest import SMALL
 from workflows.experiment import loading as experiments
 from workflows.experiment.resolved import Experiment
+from workflows.run.audit_set import load_audit_set
 from workflows.run.catalogue import Catalogue, Image
-from workflows.run.checkpoint_files import anew, checkpoint_file, checkpoints_there, sidecar_file
+from workflows.run.checkpoint_files import anew, checkpoint_file, checkpoints_there, load_checkpoint, sidecar_file
 from workflows.run.growth import growth_of, keep_grown, settle
 from workflows.run.identity import begun, claim, continued
 from workflows.run.images import keep_catalogues
@@ -25,6 +29,7 @@ from workflows.run.schema import schema_of
 from workflows.run.store import Store
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
+from workflows.work.train import train_model
 
 IMAGES = [*(Image("train", f"t{number}", None, str(number)) for number in range(3)), Image("control", "c0", None, "9")]
 CATALOGUES = {"photos": Catalogue(tuple(IMAGES))}
@@ -171,3 +176,34 @@ def test_training_that_is_past_a_new_target_is_said_to_begin_anew(there: list[fl
     found = anew(model, experiment.training.targets, {(model.label, target) for target in there})
     assert said in found
     assert bool(said) == bool(found)
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+def test_state_that_is_past_a_new_target_is_kept_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The checkpoint before is there, and none tells that the training is past the new target."""
+    run, grown = (
+        Run(experiments.parse(SMALL.replace("[1e-2, 1e-3]", targets), "small"), Store(str(tmp_path)))
+        for targets in ("[5e-2, 1e-5]", "[5e-2, 2e-2, 1e-2]")
+    )
+    monkeypatch.setattr(training, "train", partial(training.train, save_every_s=0))
+    audit, (model,) = load_audit_set(run.experiment.data[0], run.experiment.seed), run.experiment.trained_models
+
+    def break_off(step: int, loss: float) -> None:
+        if loss < 3e-3:
+            raise BrokenOffError
+
+    with pytest.raises(BrokenOffError):
+        train_model(run, model, audit, break_off)
+    [state] = tmp_path.glob("checkpoints/fc10-leaky_relu/state-*")
+    kept, told = state.read_bytes(), []
+    ended = train_model(grown, model, audit, on_remark=told.append)
+    assert told == [ended.remark]
+    assert "is trained from its beginning, since the state of its training may be past a target" in ended.remark
+    [aside] = tmp_path.glob("set_aside/*state-*")
+    assert (aside.read_bytes(), str(aside) in ended.remark) == (kept, True)
+    losses = {target: load_checkpoint(grown.store, model, target)[1]["loss"] for target in (5e-2, 2e-2, 1e-2)}
+    assert all(loss <= target for target, loss in losses.items())
+    assert losses[2e-2] > 3e-3

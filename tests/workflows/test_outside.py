@@ -73,6 +73,7 @@ def test_a_data_set_of_ones_own_with_an_option(tmp_path: Path):
 
 def test_method_and_data_set_of_ones_own_on_ray_from_the_command_line(run_small, tmp_path: Path):
     text = SMALL.replace("name: photos", "name: squares") + "methods: [known_mask, copy]\n"
+    text = text.replace("images_per_unit: 4", "images_per_unit: 12").replace("[1e-2, 1e-3]", "[1e-2]")
     (tmp_path / "mine.yaml").write_text(USES + text)
     called = run_small(tmp_path / "run", experiment=tmp_path / "mine.yaml")
     assert called.status == 0, called.err

@@ -60,7 +60,15 @@ def png(picture: dict[str, bytes]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture["bytes"])))
 
 
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+@pytest.mark.parametrize(
+    ("channels", "mode"),
+    [
+        (1, "L"),
+        pytest.param(2, "LA", marks=pytest.mark.long),
+        pytest.param(3, "RGB", marks=pytest.mark.long),
+        (4, "RGBA"),
+    ],
+)
 def test_whole_run_on_pictures_of_any_channels(tmp_path: Path, channels: int, mode: str):
     experiment = experiment_with(f"data.channels={channels}")
     rows, rates, store = run_of(experiment, tmp_path)

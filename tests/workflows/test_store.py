@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from memrec_core import weights_file
 from memrec_core.atomic import write_bytes
 from memrec_core.errors import InputError
 from workflows.errors import StoreError
 from workflows.experiment.resolved import Experiment
+from workflows.run import checkpoint_files
+from workflows.run.checkpoint_files import keep_checkpoint, sidecar_file
 from workflows.run.identity import claim
 from workflows.run.run import Run
 from workflows.run.store import EXPERIMENT, Store
@@ -149,8 +153,28 @@ def test_files_of_an_object_store_are_on_this_machine_for_the_length_of_a_block(
             found = [Path(path) for path in paths]
             assert [path.read_bytes() for path in found] == [b"1", b"2"]
         assert all(path.exists() == (store is folder) for path in found)
-    with pytest.raises(StoreError, match="give the same command again"), bucket.local_paths(["recovery/gone"]) as paths:
+    with (
+        pytest.raises(StoreError, match=r"went while it was read.*; give the same command again"),
+        bucket.local_paths(["recovery/gone"]) as paths,
+    ):
         print(paths[0])
+
+
+def test_sidecar_is_of_the_weights_that_are_kept_and_of_no_other_driver(monkeypatch: pytest.MonkeyPatch):
+    """One has written its weights alone as another comes: it is alive, and goes on, or was killed."""
+    store, name, ours = Store("memory://two-drivers"), "checkpoints/fc10/0.01.safetensors", {"loss": 2e-3}
+    theirs = json.dumps({"loss": 1e-3, "digest": weights_file.digest(b"theirs")}).encode()
+    monkeypatch.setattr(checkpoint_files, "BETWEEN_S", 0.3)
+    for is_alive in (True, False):
+        store.remove_all([name, sidecar_file(name)])
+        store.write_new(name, b"theirs")
+        if is_alive:
+            timer = threading.Timer(0.1, store.write_new, [sidecar_file(name), theirs])
+            timer.start()
+        keep_checkpoint(store, name, b"ours", ours)
+        kept = json.loads(store.read(sidecar_file(name)))
+        assert kept["digest"] == weights_file.digest(store.read(name))
+        assert (kept["loss"], store.read(name)) == ((1e-3, b"theirs") if is_alive else (2e-3, b"ours"))
 
 
 def test_damaged_record_of_a_failure_is_named(tmp_path: Path):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from memrec_core.auditing import Audit
-from memrec_core.auditing.verdict import ERROR, INCONCLUSIVE, LEAKS
+from memrec_core.auditing.verdict import ERROR, INCONCLUSIVE, LEAKS, upper_end
 
 
 class Outcome(Enum):
@@ -42,11 +42,12 @@ def ending(audit: Audit, limit_named: bool, report_only: bool) -> Ending:
 
 
 def is_under_limit(audit: Audit) -> bool:
-    """Whether the upper ends of the intervals of all kinds of recovery that leak are under the limit."""
+    """Whether the upper ends of the intervals of all kinds of recovery that leak are under the limit, and the evidence
+    allows a bound."""
     return _upper_end(audit) < audit.max_rate
 
 
 def _upper_end(audit: Audit) -> float:
     """The largest of those; 1 where nothing leaks."""
-    leaks = [found["any"].interval[1] for found in audit.rates.values() if found["any"].p < ERROR]
-    return max(leaks, default=1.0)
+    leaks = [found["any"] for found in audit.rates.values() if found["any"].p < ERROR]
+    return max((upper_end(counts, audit.evidence, audit.instrument) for counts in leaks), default=1.0)

@@ -17,7 +17,9 @@ from workflows.run.opened import OpenRun
 from workflows.work.recover import Pictures
 
 AT_ONCE = 256
-"""Images that are degraded, or given to the network, side by side."""
+"""Images that are degraded side by side."""
+REPRODUCED_AT_ONCE = 16
+"""Images that are given to the network so: it may be a large one, and has the driver's memory alone."""
 COLUMNS = ["split", "image_id", "method", "degradation", "mse", "mse_missing", "status"]
 
 
@@ -69,7 +71,7 @@ def _side(
         np.stack([known(own["mse"].to_numpy(), own["status"].to_numpy()) for own in ordered]),
         np.stack([own["mse_missing"].to_numpy() for own in ordered]),
         np.stack([damage[attack.degradation] for attack in attacks]),
-        reconstruction_error(network, images.images, AT_ONCE).numpy(),
+        reconstruction_error(network, images.images, REPRODUCED_AT_ONCE).numpy(),
     )
 
 

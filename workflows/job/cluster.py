@@ -31,6 +31,9 @@ SETTLE_S, SHUTDOWN_S = 0.3, 120.0
 LARGEST_OBJECT_STORE = 4 * 2**30
 OBJECT_STORE_SPARE = 256 * 2**20
 """What a local cluster's object store holds beside the images: checkpoints."""
+IDLE_MS = 60_000
+"""How long a local cluster keeps a process that has done its task, for the next one. Ray would keep it for a second,
+and a new one takes several to start and to import torch."""
 
 
 Audits = dict[str, ray.ObjectRef[AuditSet]]
@@ -209,7 +212,7 @@ def _local_options(experiment: Experiment) -> dict[str, Any]:
     """What a Ray of this machine's own is started with."""
     folder = ray_folder()
     options = {"include_dashboard": False, "num_cpus": processors(), "_temp_dir": folder}
-    options["_system_config"] = {"task_oom_retries": 3}
+    options["_system_config"] = {"task_oom_retries": 3, "idle_worker_killing_time_threshold_ms": IDLE_MS}
     if not os.access(SHARED_MEMORY, os.W_OK):  # Ray looks only at its size
         options["_plasma_directory"] = folder
     return options | _object_store_size(experiment)

@@ -35,7 +35,7 @@ class Display:
     def training(self, label: str, training: TrainingState, target: float, most: int, waiting: str = "") -> None:
         """A training's step, its loss on the way down to `target`, in decades, and when it is expected there, of `most`
         steps; or what it is `waiting` for."""
-        step, loss = training.standing
+        step, loss, _ = training.standing
         share = min(max(math.log10(loss) / math.log10(target), 0), 1) if 0 < loss < 1 and target < 1 else 0.0
         if waiting:
             note = f"waiting for {waiting}"

@@ -18,6 +18,7 @@ from workflows.run.checkpoint_files import (
     damaged_checkpoints,
     set_checkpoint_aside,
 )
+from workflows.run.compacted import keep_compacted
 from workflows.run.identity import asks_for_the_same, begun, claim
 from workflows.run.images import catalogues_of, check_still_there
 from workflows.run.plan import load_plan, with_checkpoints
@@ -29,6 +30,7 @@ from workflows.run.survey import survey
 from workflows.terminal import say
 from workflows.work import preflight
 from workflows.work.given import keep_given
+from workflows.work.priors import check_priors, priors_here
 
 
 def run_job(run: Run, request: Request, steps: Steps) -> Outcome:
@@ -136,7 +138,9 @@ def _found_done(run: Run, then: Experiment, steps: Steps, digests: dict[Checkpoi
     if seen.stray or any(unit.name not in failures for unit in seen.left):
         return None
     _check_still_there(run)
+    check_priors(run.experiment, units, priors_here(run.experiment))
     claim(run)
+    keep_compacted(run.store, seen.done, [*seen.left, *waiting])
     if not seen.left:
         say(f"recovery: all {len(seen.done)} units are done already")
     return Outcome(len(seen.done), len(units), {unit.name: failures[unit.name] for unit in seen.left})

@@ -103,6 +103,7 @@ class Loop:
             self._unblock()
         self.checkpoint_may_have_come = bool(self.trainings)
         for model, standing in self.trainings.answers():
+            self._say_remark(model.label, standing.remark)
             self.state.trainings[model.label].note(standing)
         self.pool.resize(self.state.wanted_actors(self.cluster.wanted_actors(self.trainings.reserved)))
         self.state.most_actors = max(self.state.most_actors, self.pool.ready)
@@ -163,6 +164,7 @@ class Loop:
         if reason is not None:
             say(f"training: {name} failed: {reason}")
         if trained is not None:
+            self._say_remark(name, trained.remark)
             say(f"training: {name} reached {trained.loss:.1e} in {trained.step} steps, {trained.seconds:.0f} s")
         self.state.end_training(name, reason)
         self.trainings.end(end.model)
@@ -170,6 +172,10 @@ class Loop:
         self._record_failures()
         self.checkpoint_may_have_come = True
         self._look()
+
+    def _say_remark(self, name: str, remark: str) -> None:
+        if remark := self.state.trainings[name].heard(remark):
+            say(f"training: {remark}")
 
     def _account_unit(self, attempt: Attempt) -> None:
         unit, recovered = attempt.unit, attempt.recovered

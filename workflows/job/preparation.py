@@ -5,9 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
-from memrec_core import diffusion_prior
 from memrec_core.autoencoders.fit import IMAGES
-from workflows.experiment.methods import source_of
 from workflows.experiment.resolved import Experiment
 from workflows.job.cluster import Audits, Cluster
 from workflows.job.pulse import Pulse
@@ -25,10 +23,11 @@ from workflows.run.plan import Plan
 from workflows.run.run import Run
 from workflows.run.standing import Standing
 from workflows.run.store import FAILURES, PLAN
-from workflows.run.unit import Kind, Unit
+from workflows.run.unit import Unit
 from workflows.terminal import say
 from workflows.work.given import keep_given
 from workflows.work.preflight import check_floors, check_ranges
+from workflows.work.priors import check_priors, read_prior
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,8 @@ def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, dig
     to_measure = [kind for kind in new if kind not in there]
     counts = {label: len(known) for label, known in read.catalogues.items()}
     sizes = unit_sizes(run.experiment, to_measure, counts, cluster, read.audits)
-    priors = _priors(run.experiment, new)
+    priors = _priors(run.experiment)
+    check_priors(run.experiment, growth.stay, priors)
     try:
         plan = keep_grown(run, growth, read.catalogues, (sizes | there).__getitem__, priors, digests)
     except PlanGrewError:  # another driver was first: what it has planned stays
@@ -129,14 +129,7 @@ def _forget_failures(run: Run, units: set[str]) -> None:
             run.store.remove(f"{FAILURES}/{what}.json")
 
 
-def _priors(experiment: Experiment, kinds: list[Kind]) -> dict[str, str]:
-    """The digests of the generic priors that units of these kinds rest on, by their sources."""
-    methods = {method for _, _, method in kinds}
-    sources = dict.fromkeys(entry.prior for entry in experiment.generic if entry.prior and entry.label in methods)
-    reading = [start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in sources]
-    return dict(zip(sources, wait_for(reading), strict=True))
-
-
-def read_prior(prior: str) -> str:
-    """The digest of a diffusion model."""
-    return diffusion_prior.load(source_of(prior)).digest
+def _priors(experiment: Experiment) -> dict[str, str]:
+    """The digests of the generic priors, by their sources."""
+    reading = [start(f"reading the diffusion prior {prior}", partial(read_prior, prior)) for prior in experiment.priors]
+    return dict(zip(experiment.priors, wait_for(reading), strict=True))

@@ -35,10 +35,13 @@ class TrainingActor:
         """Train to the last target, from the state that an earlier process left."""
         self.run.store.check_shared()
         torch.set_num_threads(self.threads)  # Ray sets OMP_NUM_THREADS from num_cpus; and threads are a thread's own
-        return train_model(self.run, self.model, self.audit, self._note, device())
+        return train_model(self.run, self.model, self.audit, self._note, device(), self._remark)
 
     def _note(self, step: int, loss: float) -> None:
-        self.now = TrainingStanding(step, loss)
+        self.now = self.now._replace(step=step, loss=loss)
+
+    def _remark(self, remark: str) -> None:
+        self.now = self.now._replace(remark=remark)
 
 
 class TrainingEnd(NamedTuple):

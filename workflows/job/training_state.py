@@ -13,10 +13,11 @@ CLOSENESS = 17 / 16
 
 
 class TrainingStanding(NamedTuple):
-    """Where a training stands."""
+    """Where a training stands, and what a user must know of it, a sentence or nothing."""
 
     step: int
     loss: float
+    remark: str = ""
 
 
 STARTING = TrainingStanding(0, math.inf)
@@ -32,6 +33,8 @@ class TrainingState:
     breaks: int = 0
     furthest: int = 0
     course: list[tuple[int, float]] = field(default_factory=list)
+    remarks: set[str] = field(default_factory=lambda: {""})
+    """What has been said of it."""
 
     def expected(self, target: float) -> float | None:
         """The step at which it is expected at its target; None where nothing can be said."""
@@ -41,6 +44,13 @@ class TrainingState:
     def is_starting(self) -> bool:
         """Whether its process has told of no step yet, as where that waits for its place on the cluster."""
         return self.standing.step == 0
+
+    def heard(self, remark: str) -> str:
+        """The remark, the first time that it comes; nothing after that."""
+        if remark in self.remarks:
+            return ""
+        self.remarks.add(remark)
+        return remark
 
     def note(self, standing: TrainingStanding) -> None:
         """It stands there now; once it is further than ever, no break before that counts."""

@@ -1,6 +1,7 @@
 """The checkpoints in a run's folder: checkpoints/<model>/<loss>.safetensors, and .json, which is written last."""
 
 import json
+import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,8 @@ STATE = "state"
 Checkpoint = tuple[str, float | None]
 """A model's label and a target of the training loss; None where the model was not trained here."""
 GIVEN = "given"
+BETWEEN_S = 5.0
+"""How long a writer that is alive may take between the two files of a checkpoint."""
 
 
 def loss_label(loss: float | None) -> str:
@@ -100,13 +103,23 @@ def keep_checkpoint(store: Store, name: str, weights: bytes, metadata: dict[str,
 
     Where another driver makes the same one, the first stays, and the units that were recovered from it.
     """
-    if not store.write_new(name, weights):
-        metadata = metadata | {"digest": weights_file.digest(store.read(name))}
-    store.write_new(sidecar_file(name), json.dumps(metadata, indent=2).encode())
+    sidecar = json.dumps(metadata | {"digest": weights_file.digest(weights)}, indent=2).encode()
+    if not store.write_new(name, weights) and not _comes(store, sidecar_file(name)):
+        store.write(name, weights)  # the other one was killed between its two files
+    store.write_new(sidecar_file(name), sidecar)
     if not _belong_together(store, name):  # two drivers were between the two files at once
         store.write(name, weights)
-        metadata = metadata | {"digest": weights_file.digest(weights)}
-        store.write(sidecar_file(name), json.dumps(metadata, indent=2).encode())
+        store.write(sidecar_file(name), sidecar)
+
+
+def _comes(store: Store, name: str) -> bool:
+    """Whether a file is there, or is before long."""
+    end = time.monotonic() + BETWEEN_S
+    while not store.exists(name):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _belong_together(store: Store, name: str) -> bool:

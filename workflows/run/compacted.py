@@ -22,7 +22,7 @@ from workflows.errors import ResultsError, StoreError
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.remains import remove_dead
 from workflows.run.schema import MAKERS, SCHEMA, VERSION, VERSION_KEY, Maker
-from workflows.run.store import PROGRESS, RECOVERY, RESULTS, Store, footer_of
+from workflows.run.store import PROGRESS, RECOVERY, RESULTS, Footer, Store, footer_of
 from workflows.run.unit import Unit
 from workflows.terminal import say
 
@@ -125,9 +125,20 @@ def drop_compacted(store: Store, files: Iterable[str]) -> None:
 
 
 def keep_compacted(store: Store, done: Iterable[Unit], left: Iterable[Unit]) -> None:
-    """Remove what was compacted of all checkpoints but those of the plan of which no unit is left to do."""
-    whole = {unit.folder for unit in done} - {unit.folder for unit in left}
-    _clear(store, set(store.names(RESULTS, ".parquet")) - set(map(compacted_file, whole)))
+    """Remove what was compacted of all checkpoints but those of the plan of which no unit is left to do, and of these
+    what was compacted before all of their units were there."""
+    unfinished, units = {unit.folder for unit in left}, dict[str, set[str]]()
+    for unit in done:
+        if unit.folder not in unfinished:
+            units.setdefault(compacted_file(unit.folder), set()).add(unit.name)
+    names = store.names(RESULTS, ".parquet")
+    footers = zip(names, store.footers(names), strict=True)
+    _clear(store, [name for name, footer in footers if name not in units or _names(footer) != units[name]])
+
+
+def _names(footer: Footer | None) -> set[str]:
+    """Those of the units whose rows a compacted file has."""
+    return set(_marks((footer and footer.schema.metadata) or {}) or ())
 
 
 def _clear(store: Store, names: Collection[str]) -> None:

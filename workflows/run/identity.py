@@ -21,10 +21,11 @@ ENTRIES = ("data", "models", "degradations", "methods")
 CHANGES_NO_ROW = {
     "": {"name", "description", "imports", "images_per_unit", "pictures", *ENTRIES},
     "training": {"targets", "max_steps"},
-    "data": {"root", "control_root"},
+    "data": {"root", "control_root", "names_key"},
     "models": {"weights"},
 }
-"""What may be another value by now, by the section that it is in: those of `weights` are known by their digest."""
+"""What may be another value by now, by the section that it is in: those of `weights` are known by their digest, and
+another key of names by the names."""
 
 
 def begun(store: Store) -> Experiment | None:

@@ -18,7 +18,7 @@ from workflows.run.claims import COUNTED, claims_from, keep_claims, kept_claims
 from workflows.run.compacted import Compaction, Source, WrongFilesError, read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
-from workflows.run.rates_file import are_of
+from workflows.run.rates_file import are_of, forget_others
 from workflows.run.rates_schema import DONE, GROUP, MADE_BY, PLANNED, RATES_SCHEMA, THRESHOLDS_SCHEMA, UNITS
 from workflows.run.rows import CHECKSUM, FILE, Pieces, count_parts, set_files_aside
 from workflows.run.run import Run
@@ -100,6 +100,7 @@ def aggregate(run: Run, show: Callable[[pd.DataFrame, pd.DataFrame], None] | Non
         if show is not None:
             show(tables.rates, tables.claims)
         _forget_verdict(run.store, units)
+        forget_others(run.store, units.done)  # beside which what follows would be, should the disk be full
         keep_claims(run.store, tables.claims)
         for name, table, schema in (
             (THRESHOLDS_FILE, tables.thresholds, THRESHOLDS_SCHEMA),

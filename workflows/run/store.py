@@ -284,6 +284,11 @@ class Store:
     def _copy(self, names: Sequence[str], paths: list[str], folder: str) -> None:
         try:
             self.fs.get(list(map(self.path, names)), paths, batch_size=COPIES)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"a file of {self.uri} went while it was read, as a job or memrec aggregate changed it "
+                f"({in_a_line(error)}); give the same command again"
+            ) from error
         except self.errors as error:
             raise StoreError(
                 f"the results in {self.uri} can't be copied to {folder} ({in_a_line(error)}); see that "

@@ -21,11 +21,12 @@ from workflows.run.store import CHECKPOINTS
 
 
 class TrainingSummary(NamedTuple):
-    """The end of a training."""
+    """The end of a training, and what a user must know of it, a sentence or nothing."""
 
     loss: float
     step: int
     seconds: float
+    remark: str = ""
 
 
 class StoredState:
@@ -46,8 +47,9 @@ class StoredState:
     def write(self, data: bytes) -> None:
         self.store.write(self.file, data)
 
-    def remove(self) -> None:
-        self.store.remove(self.file)
+    def set_aside(self) -> str:
+        """Move it out of the way of a training from the beginning; says where it is."""
+        return self.store.show(self.store.set_aside(self.file))
 
 
 def train_model(
@@ -56,6 +58,7 @@ def train_model(
     audit: AuditSet,
     on_step: Callable[[int, float], None] | None = None,
     device: str = "cpu",
+    on_remark: Callable[[str], None] | None = None,
 ) -> TrainingSummary:
     """Train one network on the training images, with a checkpoint at each target.
 
@@ -66,6 +69,7 @@ def train_model(
         audit: the images of its data set.
         on_step: called with each step's number and the loss that was seen last.
         device: cpu or cuda.
+        on_remark: called with what a user must know, a sentence: that the training begins from its beginning, say.
 
     Raises TrainingError, after whatever targets were reached, when it can't reach the next, and InputError for other
     pictures than the run was begun with.
@@ -97,13 +101,16 @@ def train_model(
             state=state,
             on_step=on_step,
         )
-    except OtherTrainingError:  # it is past a target that the experiment has gained since
-        state.remove()
-        return train_model(run, model, audit, on_step, device)
-    if not all(store.exists(sidecar_file(checkpoint_file(model.label, target))) for target in settings.targets):
-        state.remove()  # it counted a target as reached whose checkpoint has been removed since
-        return train_model(run, model, audit, on_step, device)
-    return TrainingSummary(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
+    except OtherTrainingError:
+        why = "the state of its training may be past a target that the experiment has gained since"
+    else:
+        if all(store.exists(sidecar_file(checkpoint_file(model.label, target))) for target in settings.targets):
+            return TrainingSummary(history.reached[-1].loss, history.reached[-1].step, time.monotonic() - began)
+        why = "a checkpoint that its training had reached is not there any more"
+    remark = f"{model.label} is trained from its beginning, since {why}; that state is {state.set_aside()} now"
+    if on_remark is not None:
+        on_remark(remark)
+    return train_model(run, model, audit, on_step, device, on_remark)._replace(remark=remark)
 
 
 def _remove_halves(run: Run, model: TrainedModel) -> None:
