@@ -233,8 +233,12 @@ def query(run: str, sql: str, format: str) -> None:
     """Print what a query in SQL answers of a run."""
     from workflows.querying.asking import ask
     from workflows.querying.formats import writer_of
+    from workflows.run.status import caveats_of
 
-    ask(opened(run), sql, writer_of(format))
+    found = opened(run)
+    ask(found, sql, writer_of(format))
+    for sentence in caveats_of(found):
+        complain(sentence)
 
 
 def status(run: str, verify: bool) -> None:

@@ -15,6 +15,7 @@ from workflows.run.checkpoint_files import loss_label
 from workflows.run.opened import OpenRun
 from workflows.run.scan import scan_rows
 from workflows.user_file import write_user_file
+from workflows.words import no_formula
 
 LIST, ELSEWHERE = "pictures.csv", "another --pictures"
 LONGEST_NAME, BATCH = 120, 256
@@ -125,7 +126,9 @@ class _Export:
         text = io.StringIO()
         table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         table.writeheader()
-        table.writerows({"file": name, **row} for name, row in sorted(self.written.items()))
+        for name, row in sorted(self.written.items()):
+            cells = {"file": name, **row}
+            table.writerow({key: no_formula(cell) if isinstance(cell, str) else cell for key, cell in cells.items()})
         write_user_file(self.place / LIST, text.getvalue().encode(), ELSEWHERE)
 
 

@@ -94,3 +94,8 @@ def loss_words(value: float | None) -> str:
 def number(value: Any, form: str) -> str:
     """A value in a format of Python's; nothing where there is none."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else format(value, form)
+
+
+def no_formula(text: str) -> str:
+    """A text for a cell of CSV that a spreadsheet may open: one that it would compute begins with an apostrophe."""
+    return f"'{text}" if str(text).startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -71,7 +71,7 @@ def upper_end(counts: Comparison, evidence: Evidence, instrument: Instrument) ->
 
 def in_words_of_plain(evidence: Evidence) -> str | None:
     """How many training images are no evidence, a sentence; None where all are some."""
-    count, images = int(evidence.train.plain.sum()), _units(evidence)
+    count, images = int(evidence.train.plain.sum()), units_of(evidence)
     if not count:
         return None
     return (
@@ -125,26 +125,30 @@ def _of_other_pictures(counts: Comparison, evidence: Evidence, alike: bool | Non
 
 def _without_numbers(unasked: int, counts: Comparison, evidence: Evidence) -> str:
     return (
-        f"Inconclusive: for {unasked:,} of {counts.train_count:,} training {_units(evidence)} the network gives values "
-        f"that are not finite, so that nothing is known of them ({_came_back(counts, BOUNDING, evidence)}); mend the "
-        "network."
+        f"Inconclusive: for {unasked:,} of {counts.train_count:,} training {units_of(evidence)} the network gives "
+        "values that are not finite, so that nothing is known of them "
+        f"({_came_back(counts, BOUNDING, evidence)}); mend the network."
     )
 
 
 def _bounded(counts: Comparison, evidence: Evidence, max_rate: float) -> str:
     return (
-        f"Bounded under these attacks: {_came_back(counts, BOUNDING, evidence)}; the upper end of the interval is "
-        f"under the limit of {_per_cent(max_rate)}. Other attacks may recover more."
+        f"Bounded under these attacks: {_came_back(counts, BOUNDING, evidence)}; the upper end of the interval"
+        f"{_of_asked(evidence)} is under the limit of {_per_cent(max_rate)}. Other attacks may recover more."
     )
 
 
-def _open(counts: Comparison, evidence: Evidence, max_rate: float, needed: int | None) -> str:
-    more = "" if needed is None else f"; {needed:,} training {_units(evidence)} with no larger share would bound it"
+def _of_asked(evidence: Evidence) -> str:
+    """How many could have come back, where not all could."""
     plain = int(evidence.train.plain.sum())
-    asked = f" of the {len(evidence.train) - plain:,} that could have come back" if plain else ""
+    return f" of the {len(evidence.train) - plain:,} that could have come back" if plain else ""
+
+
+def _open(counts: Comparison, evidence: Evidence, max_rate: float, needed: int | None) -> str:
+    more = "" if needed is None else f"; {needed:,} training {units_of(evidence)} with no larger share would bound it"
     return (
         f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}; that is not significantly more than of the control "
-        f"images, and the interval{asked} is not under the limit of {_per_cent(max_rate)}{more}."
+        f"images, and the interval{_of_asked(evidence)} is not under the limit of {_per_cent(max_rate)}{more}."
     )
 
 
@@ -160,7 +164,7 @@ def _lossy(evidence: Evidence, counts: Comparison) -> str:
 def _came_back(counts: Comparison, kind: str, evidence: Evidence) -> str:
     low, high = counts.interval
     exactly = "exactly" if kind == "accurate" else "approximately"
-    images, attacks = _units(evidence), len(evidence.attacks)
+    images, attacks = units_of(evidence), len(evidence.attacks)
     other = "approximate" if kind == "accurate" else "accurate"
     beside = by_any(evidence, THRESHOLDS[other])
     also = f"{beside.train:,} and {beside.control:,} {'exactly' if other == 'accurate' else 'approximately'}"
@@ -171,7 +175,8 @@ def _came_back(counts: Comparison, kind: str, evidence: Evidence) -> str:
     )
 
 
-def _units(evidence: Evidence) -> str:
+def units_of(evidence: Evidence) -> str:
+    """What counts as one, in words."""
     return "images" if evidence.train.sizes is None else "groups of images"
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from memrec_core import degradations
 from memrec_core.auditing import Audit
 from memrec_core.auditing.attacks import damage_of
+from memrec_core.auditing.exchangeability import Exchangeability
 from memrec_core.auditing.instrument import Instrument
 from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
@@ -29,6 +30,7 @@ from workflows.audit.ending import Ending, Outcome, ending
 from workflows.audit.experiment import experiment_of
 from workflows.audit.folders import look_into, too_few
 from workflows.audit.junit import junit
+from workflows.audit.tables import print_audit
 from workflows.run.audit_set import load_audit_set
 from workflows.run.identity import differences
 
@@ -298,6 +300,40 @@ def test_junit_has_a_case_for_each_attack_and_one_for_the_verdict(back: int, cou
     names = [case.get("name") for case in suite.findall("testcase")]
     assert names == ["known_mask from behind center", "<unknown> & ? 'mask' ]]> from behind bottom", "verdict"]
     assert found.sentence in (suite.findall("testcase/system-out")[-1].text or "")
+
+
+def test_groups_are_called_groups_wherever_they_are_counted(capsys: pytest.CaptureFixture[str]):
+    found = made(3, 6, slices=2)
+    end = ending(found, False, False)
+    print_audit(found, end)
+    assert (
+        "groups of images that came back, % (95 % interval), of 6 training and 6 control groups"
+        in capsys.readouterr().out
+    )
+    assert "accurate: 3 of 6 training groups of images" in junit(found, end).decode()
+
+
+def test_junit_says_what_weakens_a_verdict_and_of_how_many_images_a_bound_is():
+    found = made(0, 1000, plain=400)
+    said = junit(found, ending(found, False, False)).decode()
+    assert (found.verdict, bool(found.warnings)) == ("bounded", True)
+    assert "the upper end of the interval of the 600 that could have come back is under the limit of 1 %" in said
+    assert all(sentence in said for sentence in found.warnings)
+
+
+def test_attack_by_which_pictures_of_another_kind_come_back_is_no_failure():
+    found = made(12, 12)
+    recovered = found.evidence.train.recovered.copy()
+    recovered[1] = 1e-4  # approximately
+    evidence = replace(found.evidence, train=replace(found.evidence.train, recovered=recovered))
+    unknown = replace(found, evidence=evidence, exchangeability=Exchangeability(None, None, None, "too few"))
+    for audit, failures in (
+        (unknown, ["known_mask from behind center", "verdict"]),
+        (replace(found, evidence=evidence), 3),
+    ):
+        cases = ElementTree.fromstring(junit(audit, ending(audit, False, False))).findall("testsuite/testcase")
+        failed = [case.get("name") for case in cases if case.find("failure") is not None]
+        assert failures in (failed, len(failed))
 
 
 @pytest.mark.parametrize("name", ['"/><evil a="', "]]>", "&amp;", "\ud800", "\x1b[31m", "\ufffe"])

@@ -154,6 +154,27 @@ def test_tables_and_lines_say_that_the_rates_are_of_a_sample(tmp_path: Path):
     assert f"95 % interval. Of photos, {said}." in caption
 
 
+def test_tables_of_a_part_of_the_run_say_so_and_of_how_many_images_they_are(run: Path, tmp_path: Path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    next(copy.glob("recovery/fc10*/0.0001/**/*.parquet")).unlink()
+    table = next(tables_of(Source.of(open_run(copy))))
+    assert "Incomplete: " in as_markdown(table)
+    assert "Incomplete: " in as_latex(table)
+    assert ": % of the 6 images, and its 95 % interval" in table.caption
+
+
+def test_run_under_noise_alone_has_its_tables_and_says_what_is_not_drawn(tmp_path: Path):
+    written = re.sub(
+        "degradations:.*", "degradations: [{mask: center, noise_std: 0.02}, {blur: {std: 1.0}}]", EXPERIMENT
+    )
+    written = re.sub("methods:.*", "methods: [unknown_mask]", written).replace("[1e-2, 1e-4]", "[1e-2]")
+    make_run(experiments.parse(written, "noisy"), tmp_path / "run", lambda kind: Size(100, 8))
+    lines = [*write_figures(open_run(tmp_path / "run"), str(tmp_path / "out"), 85)]
+    for number in ("3", "F.2", "F.3", "F.4"):
+        assert f"figure {number} is not drawn: there are no rates of what it shows" in lines
+    assert any(line.startswith("table: ") for line in lines)
+
+
 def test_what_is_markup_is_text_in_latex_and_markdown():
     hostile = r"50% & \input{/etc/passwd} $x_1^2$ #~<b>|[a](b)`" + "\n"
     table = Rates("name", hostile, [["", hostile], [hostile, "1"]], pd.DataFrame())

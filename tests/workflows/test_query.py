@@ -68,6 +68,17 @@ def test_results_of_a_run_that_is_not_aggregated_are_there_and_its_rates(run: Pa
     assert answer(copy, sql) == answer(run, sql) == [(ROWS, ROWS, 16 * 16)]
 
 
+def test_answer_of_a_part_of_the_run_says_so_beside_it(run: Path, tmp_path: Path, memrec):
+    sql = "select count(*) n from rates"
+    assert memrec("query", run, sql, "--format", "csv").err == ""
+    copy = shutil.copytree(run, tmp_path / "run")
+    next(copy.glob("recovery/**/*.parquet")).unlink()
+    called = memrec("query", copy, sql, "--format", "csv")
+    units = len([*run.glob("recovery/**/*.parquet")])
+    assert called.err == f"Incomplete: {units - 1} of {units} work units are there.\n"
+    assert called.out.splitlines() == ["n", "16"]
+
+
 def test_each_table_has_the_columns_that_it_is_said_to_have(run: Path):
     for name, table in TABLES.items():
         described = answer(run, f"describe {name}")

@@ -54,6 +54,15 @@ def test_watch_tells_few_from_none_and_nearly_all_from_all():
     assert [[*column.cells] for column in table.columns] == [["1.5e-04"], ["center"], ["99.7 (1000)"], ["0.4 (1000)"]]
 
 
+def test_watch_has_of_control_images_what_one_method_recovers():
+    """Not what all of them do on average, which each further one would dilute."""
+    experiment = experiments.parse(SMALL, "small")
+    row = Row("photos", "fc10-leaky_relu", 1e-3, "known_mask", "center", "control")
+    counted = {row: Counted(100, 30), row._replace(method="unknown_mask"): Counted(100, 0)}
+    table = rates_table(Look(experiment, None, {}, 1, 1, counted), 5)
+    assert (str(table.columns[-1].header), [*table.columns[-1].cells]) == ("control, most", ["30 (100)"])
+
+
 def test_comparison_tells_a_small_rate_and_difference_from_none():
     row = {"count": 4, "images": 1000, "rate": 0.004, "low": 0.00109, "high": 0.01021, "interval": "paired"}
     assert rate_words(row) == "4/1000: 0.4 (0.11-1)"

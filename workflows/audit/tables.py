@@ -6,6 +6,7 @@ from rich.table import Table
 
 from memrec_core.auditing import Audit, Comparison
 from memrec_core.auditing.membership import Membership
+from memrec_core.auditing.verdict import units_of
 from workflows.audit.ending import Ending
 from workflows.terminal import print_whole, say
 from workflows.words import whole, with_bounds
@@ -15,10 +16,10 @@ NARROWEST = 78
 
 def print_audit(audit: Audit, end: Ending) -> None:
     """Print the verdict, what weakens it, and the figures that it rests on."""
-    counts = audit.rates[audit.found.kind]["any"]
+    counts, units = audit.rates[audit.found.kind]["any"], units_of(audit.evidence)
     say(
-        f"\nimages that came back, % (95 % interval), of {counts.train_count:,} training and {counts.control_count:,} "
-        "control images"
+        f"\n{units} that came back, % (95 % interval), of {counts.train_count:,} training and {counts.control_count:,} "
+        f"control {units}"
     )
     print_whole(_rates(audit), NARROWEST)
     _print_membership(audit)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from workflows.figures.panels import ACCURATE, APPROXIMATE, PSNR, Measure, Panel, panels
+from workflows.figures.panels import ACCURATE, APPROXIMATE, PSNR, Measure, Panel, panels, panels_of
 from workflows.figures.source import Drawing, NothingToDrawError, Source
 
 LOSS = "training loss"
@@ -16,10 +16,9 @@ def _under_masks(name: str, measure: Measure, source: Source) -> Iterator[Drawin
         raise NothingToDrawError("all degradations of the run have noise")
     for model in source.models_to_draw(trained=True):
         rows = source.of_training_images(source.rates, model)
-        parts = [Panel(label, measure, rows[rows["degradation"] == label]) for label in labels]
-        yield Drawing(
-            f"{name}-{model}", panels(source, [part for part in parts if len(part.rows)], "target_loss", LOSS)
-        )
+        parts = panels_of(rows, labels, measure)
+        if parts:
+            yield Drawing(f"{name}-{model}", panels(source, parts, "target_loss", LOSS))
 
 
 def _under_noise(source: Source) -> Iterator[Drawing]:

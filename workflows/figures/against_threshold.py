@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from workflows.figures.panels import RECOVERY, Panel, panels
+from workflows.figures.panels import RECOVERY, panels, panels_of
 from workflows.figures.source import Drawing, NothingToDrawError, Source
 
 
@@ -13,6 +13,5 @@ def figure_f4(source: Source) -> Iterator[Drawing]:
     for model in source.models_to_draw():
         rows = source.of_training_images(source.thresholds, model)
         rows = rows[(rows["target_loss"] == rows["target_loss"].min()) | rows["target_loss"].isna()]
-        parts = [Panel(label, RECOVERY, rows[rows["degradation"] == label]) for label in labels]
-        figure = panels(source, [part for part in parts if len(part.rows)], "threshold", "MSE threshold")
-        yield Drawing(f"figureF4-{model}", figure)
+        if parts := panels_of(rows, labels, RECOVERY):
+            yield Drawing(f"figureF4-{model}", panels(source, parts, "threshold", "MSE threshold"))

@@ -37,6 +37,12 @@ class Panel(NamedTuple):
     rows: pd.DataFrame
 
 
+def panels_of(rows: pd.DataFrame, degradations: Sequence[str], measure: Measure) -> list[Panel]:
+    """A panel for each degradation under which there are rows."""
+    parts = (Panel(label, measure, rows[rows["degradation"] == label]) for label in degradations)
+    return [part for part in parts if len(part.rows)]
+
+
 def panels(source: Source, parts: Sequence[Panel], x: str, label: str) -> Figure:
     """The panels over a logarithmic axis that falls from left to right, with one legend."""
     titles = {key: title for key, title in source.run.experiment.titles.items() if _any(parts, key)}

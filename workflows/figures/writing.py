@@ -61,6 +61,8 @@ def _write_figure(place: Path, source: Source, draw: Callable[[Source], Iterator
             names.append(_plain(drawing.name))
             for format_, data in drawn(drawing.figure).items():
                 write_user_file(place / f"{names[-1]}.{format_}", data, ELSEWHERE)
+    if not names:
+        raise NothingToDrawError("there are no rates of what it shows")
     return names
 
 

@@ -87,7 +87,7 @@ def _at(points: list[tuple[int, float]], place: float) -> float:
 
 def rates_table(look: Look, most: int) -> Table:
     """Accurate recoveries of training images so far, those of the lowest losses where there is no room for `most`
-    rows; and of control images together, over all methods."""
+    rows; and of control images by the method that recovers most of them."""
     titles = look.experiment.titles
     methods = [method for method in titles if any(row.method == method for row in look.rates)]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -98,13 +98,13 @@ def rates_table(look: Look, most: int) -> Table:
     several = len({model for _, model, _, _ in keys}) > 1
     for title in ("loss", *(["network"] if several else []), "degradation"):
         table.add_column(title, overflow="fold")
-    for title in (*(titles[method] for method in methods), "control, any"):
+    for title in (*(titles[method] for method in methods), "control, most"):
         table.add_column(plain(title), justify="right")
     for key in keys[:most]:
         _, model, loss, degradation = key
         name = [plain(model)] if several else []
         cells = [_cell(_sum(look, key, "train", method)) for method in methods]
-        control = _cell(_sum(look, key, "control"))
+        control = _cell(max((_sum(look, key, "control", method) for method in methods), key=_rate))
         table.add_row(loss_words(loss), *name, plain(degradation), *cells, control)
     if len(keys) > most:
         table.caption, table.caption_justify = f"... and {len(keys) - most} more rows", "left"
@@ -122,13 +122,17 @@ def _in_order(experiment: Experiment, rates: dict[Row, Counted]) -> list[tuple[s
     return sorted(keys, key=lambda key: (key[2] is None, key[2] or 0.0, key[1], places.get(key[3], 0), key[0]))
 
 
-def _sum(look: Look, key: tuple[str, str, float | None, str], split: str, method: str | None = None) -> Counted:
-    """Of the rows of a key and split, those of a method or all together."""
+def _sum(look: Look, key: tuple[str, str, float | None, str], split: str, method: str) -> Counted:
+    """Of the rows of a key and split those of a method."""
     found = Counted()
     for row, count in look.rates.items():
-        if _key(row) == key and row.split == split and method in (None, row.method):
+        if _key(row) == key and row.split == split and row.method == method:
             found = found.with_more(count.images, count.accurate)
     return found
+
+
+def _rate(count: Counted) -> float:
+    return count.accurate / count.images if count.images else -1.0
 
 
 def _cell(count: Counted) -> str:

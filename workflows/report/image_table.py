@@ -7,10 +7,9 @@ import pandas as pd
 from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.database import connected
 from workflows.experiment.models import GENERIC
+from workflows.words import no_formula
 
 CSV = "report/images.csv"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet would compute."""
 _QUERY = f"""
     SELECT data_set, model, split, image_id, any_value(label) AS label, any_value(multiplicity) AS copies,
            count(*)                              AS attacks,
@@ -37,11 +36,7 @@ def image_table(rows: pd.DataFrame) -> pd.DataFrame:
 def as_csv(table: pd.DataFrame) -> bytes:
     """The table as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
     texts = table.select_dtypes(exclude="number").columns
-    safe = table.assign(**{name: table[name].map(_safe, na_action="ignore") for name in texts})
+    safe = table.assign(**{name: table[name].map(no_formula, na_action="ignore") for name in texts})
     buffer = io.StringIO()
     safe.to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue().encode(errors="replace")
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if str(text).startswith(_FORMULA) else text

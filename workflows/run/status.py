@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.heartbeat import Heartbeat
-from workflows.run.images import sentences_of
+from workflows.run.images import samples_of, sentences_of
 from workflows.run.plan import load_plan, with_checkpoints
 from workflows.run.rates_file import are_of
 from workflows.run.run import Run
@@ -35,6 +35,14 @@ class Status:
     remarks: list[str] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+
+
+def caveats_of(run: Run) -> list[str]:
+    """Why its rows are not of all images, a sentence each: units are missing, or a sample alone is recovered."""
+    found = status_of(run)
+    missing = found.units_planned is not None and found.units_done < found.units_planned
+    part = f"Incomplete: {found.units_done:,} of {found.units_planned:,} work units are there." if missing else ""
+    return [*filter(None, [part]), *(f"data set {label}: {drawn}" for label, drawn in samples_of(run).items())]
 
 
 def status_of(run: Run, verify: bool = False) -> Status:

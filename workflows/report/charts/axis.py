@@ -40,12 +40,14 @@ def powers(title: str, values: Iterable[float]) -> Axis:
 
 
 def numbers(title: str, values: Iterable[float], unit: str = "") -> Axis:
-    """An axis from 0 to a round number above the values."""
-    most = max(values, default=1.0) or 1.0
-    step = next(step for step in _steps(most / 5) if step * 5 >= most)
-    count = math.ceil(most / step - 1e-9)
-    ticks = tuple((step * place, f"{step * place:g}{unit}") for place in range(count + 1))
-    return Axis(title, 0, step * count, ticks)
+    """An axis from 0, or a round number below the values, to a round number above them."""
+    found = [0.0, *values]
+    least, most = min(found), max(found)
+    length = most - least or 1.0
+    step = next(step for step in _steps(length / 5) if step * 5 >= length)
+    first, last = math.floor(least / step + 1e-9), math.ceil((most or (0.0 if least else 1.0)) / step - 1e-9)
+    ticks = tuple((step * place, f"{step * place:g}{unit}") for place in range(first, last + 1))
+    return Axis(title, step * first, step * last, ticks)
 
 
 def _steps(least: float) -> Iterable[float]:

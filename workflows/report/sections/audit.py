@@ -12,6 +12,7 @@ from workflows.report.templates import filled
 from workflows.words import difference, percent, share
 
 KINDS = {"accurate": "exactly", "approximate": "approximately"}
+SPLITS = {"train": "training", "control": "control"}
 Document = Mapping[str, Any]
 TEMPLATE = """
 <h3>What weakens it, and what was not tested</h3>
@@ -58,7 +59,8 @@ def _attacks(found: Document) -> Table:
     rows = [_attack(attack, f"{attack['method']}, {attack['degradation']}") for attack in found["attacks"]]
     rows.append(_attack(found["any_attack"], "any of them"))
     columns = [f"{how}: {what}" for how in KINDS.values() for what in ("train", "control", "difference", "p")]
-    return Table("Images that came back, by attack", ["attack", *columns], rows, name="attacks")
+    what = "Images" if found["data"]["train"].get("groups") is None else "Groups of images"
+    return Table(f"{what} that came back, by attack", ["attack", *columns], rows, name="attacks")
 
 
 def _membership(found: Document) -> Table:
@@ -70,11 +72,7 @@ def _membership(found: Document) -> Table:
 def _facts(found: Document) -> Iterator[tuple[str, str]]:
     model, data = found["model"], found["data"]
     yield "Network", ", ".join(f"{key} {value}" for key, value in model.items() if value is not None)
-    yield (
-        "Images",
-        f"{data['train']['count']:,} training images ({data['train']['fingerprint']}), {data['control']['count']:,} "
-        f"control images ({data['control']['fingerprint']})",
-    )
+    yield "Images", ", ".join(_images(data[split], title) for split, title in SPLITS.items())
     yield "Limit", f"{percent(found['max_rate'])} % of the training images"
     yield "Instrument", _instrument(found["instrument"])
     yield "Exchangeability", _exchangeability(found["exchangeability"])
@@ -90,6 +88,13 @@ def _facts(found: Document) -> Iterator[tuple[str, str]]:
         f"median MSE of the network's output for an undamaged training image {_number(floor['train_median_mse'])}, "
         f"for a control image {_number(floor['control_median_mse'])}",
     )
+
+
+def _images(side: Document, title: str) -> str:
+    """How many there are, in how many groups if any; an earlier version's document says only what counts as one."""
+    groups = side.get("groups")
+    together = "" if groups is None else f" in {groups:,} groups"
+    return f"{side.get('images', side['count']):,} {title} images{together} ({side['fingerprint']})"
 
 
 def _instrument(found: Document) -> str:

@@ -170,7 +170,7 @@ def _data(gallery: Gallery, lists: dict[str, list[Any]]) -> dict[str, Any]:
                         methods.index(result.method),
                         result.tile,
                         result.mask,
-                        *(_plain(result.figures[name]) for name in FIGURES),
+                        *(_plain(result.figures[name], exact=name == "mse") for name in FIGURES),
                     ]
                     for result in card.results
                 ],
@@ -180,14 +180,16 @@ def _data(gallery: Gallery, lists: dict[str, list[Any]]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """A figure as JSON has it, of three digits."""
+def _plain(value: Any, exact: bool = False) -> Any:
+    """A figure as JSON has it, of three digits; all of them where it is held against a threshold."""
     if value is None or isinstance(value, str):
         return value
     if value != value or abs(value) == float("inf"):
         return None
     if isinstance(value, bool):
         return value
+    if exact:
+        return float(value)
     return float(f"{value:.3g}") if value % 1 else int(value)
 
 

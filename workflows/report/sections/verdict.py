@@ -65,7 +65,8 @@ def of_audit(facts: Facts) -> Verdict:
 def _of_audit(found: Mapping[str, Any]) -> Verdict:
     kind = found["decided_by"] if found["decided_by"] in KINDS else "accurate"
     sides = found["any_attack"][kind]
-    bars = [(f"{title} images", _row(sides[split], kind)) for split, title in _SPLITS.items()]
+    units = "images" if found["data"]["train"].get("groups") is None else "groups of images"
+    bars = [(f"{title} {units}", _row(sides[split], kind)) for split, title in _SPLITS.items()]
     notes = [
         f"By any of {len(found['attacks'])} attacks, with {THRESHOLDS[kind]}. Intervals are of 95 %.",
         *_assumed(found),
