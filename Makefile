@@ -9,7 +9,7 @@ AXE := $(VENV)/node_modules/axe-core/axe.min.js
 
 help:
 	@echo "make demo   train, recover, aggregate and report on the embedded photographs (a minute and a half on two cores)"
-	@echo "make test   run the tests"
+	@echo "make test   run the tests (13 minutes on two cores)"
 	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
 	@echo "make chaos  kill and resume a run twenty times (two minutes)"
 	@echo "make bench  measure the speed, beside the machine's limit and rivals (half an hour on two cores)"

@@ -9,8 +9,8 @@ networks get there with Adam; a U-Net without skip connections stalls at 1e-4 wi
   decided before its rate falls.
 - `adam_batched` is for steps of a batch each, whose losses don't come down without a lower rate: it falls from 1e-2 on.
 - `soap_quick` keeps its rate up longer, and lets it fall by the steps until the root of the loss is above that: from
-  the start `contracting`, a U-Net of 50 images needs a quarter of the steps to 1e-8 that `soap` takes as it is built,
-  and the paper's method gets less back.
+  the start `mean`, a U-Net of 50 images needs a third of the steps to 1e-8 that `soap` takes as it is built, and more
+  comes back; from `contracting` a quarter, and the paper's method gets less back.
 - `soap_one_sided` is for wide fully connected networks and hundreds of images or more, of which a step takes hundreds:
   it needs a tenth of Adam's steps. Its rate is for a width of 512; the wider, the lower it must be.
 """

@@ -45,6 +45,8 @@ def tables_of(source: Source) -> Iterator[Rates]:
     labels = [one.label for one in source.run.experiment.degradations]
     for model in source.models():
         rows = source.of_training_images(source.rates, model)
+        if rows.empty:
+            continue
         lowest = rows["target_loss"].min()
         rows = rows[(rows["target_loss"] == lowest) | rows["target_loss"].isna()]
         notes = [f"Of {own}, {source.samples[own]}." for own in rows["data_set"].unique() if own in source.samples]
