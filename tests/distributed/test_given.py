@@ -133,7 +133,6 @@ def test_networks_with_the_same_weights_are_each_asked_with_their_own_gamma(
     assert not np.allclose(expected["mine"], expected["theirs"], rtol=0.2)  # else nothing was told apart
 
 
-@pytest.mark.long
 def test_run_goes_on_without_the_weights_file_but_not_with_another(
     run_small: Callable[..., Called], copied: Path, run: Path, tmp_path: Path
 ):
