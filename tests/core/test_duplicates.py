@@ -179,8 +179,9 @@ def test_pictures_of_any_shape_are_compared(shape):
     assert {(i, i) for i in range(shape[0])} <= {tuple(pair) for pair in near_pairs(images, images.flip(3)).tolist()}
 
 
-def test_hundreds_of_one_picture_take_seconds(photographs):
-    images = tensor(photographs[:1]).expand(300, -1, -1, -1)
+@pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.long)])
+def test_many_of_one_picture_take_seconds(photographs, count: int):
+    images = tensor(photographs[:1]).expand(count, -1, -1, -1)
     assert set(near_duplicates(images).tolist()) == {0}
 
 

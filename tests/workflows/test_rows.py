@@ -163,7 +163,7 @@ def test_bit_that_flips_in_an_error_is_seen(whole: Path, tmp_path: Path):
         rates_of(tmp_path / "run")
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 1000), byte=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_any_bit_that_flips_in_a_units_file_changes_no_figure(whole, tmp_path_factory, place, byte, bit):
     folder = tmp_path_factory.mktemp("flipped") / "run"
