@@ -105,9 +105,10 @@ def basin(
     check_seed(seed)
     ranks = _ranks(images, ids_of(ids, len(images)), seed)
     share = torch.zeros(len(images), dtype=torch.float64, device=images.device)
+    pixels = images.shape[2] * images.shape[3]
     for step in range(1, steps + 1):
         tried = share + 0.5**step
-        missing = (tried * ranks[0].numel()).round() if len(images) else tried
+        missing = (tried * pixels).round()
         mask = (ranks >= missing[:, None, None, None]).to(images.dtype).expand_as(images)
         found = recover_known_mask(
             model,
@@ -118,7 +119,7 @@ def basin(
             batch_size=batch_size,
             device=device,
         )
-        share = torch.where(mse(found.images, images) < ACCURATE, tried, share)
+        share = torch.where((mse(found.images, images) < ACCURATE) & (missing > 0), tried, share)
     return share
 
 

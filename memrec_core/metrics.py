@@ -1,6 +1,5 @@
 """How near a recovered image is, and how many came back: MSE, PSNR and rates with exact confidence intervals."""
 
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from memrec_core.arguments import check_batch, check_number, described, listed, masks_of
+from memrec_core.arguments import check_batch, check_number, described, masks_of
 from memrec_core.cache import in_cache
 from memrec_core.errors import InputError
 
@@ -17,6 +16,8 @@ ACCURATE = 1e-7
 """MSE under which a recovery is accurate (PSNR above 70 dB)."""
 APPROXIMATE = 5e-4
 """MSE under which a recovery is approximate (PSNR above 33.01 dB)."""
+KINDS = {"accurate": ACCURATE, "approximate": APPROXIMATE}
+"""Both, by the names that results have for them."""
 THRESHOLDS = (*(float(f"{digit}e-{power}") for power in range(4, 9) for digit in (10, 5, 2)), 1e-8)
 """MSE thresholds from 1e-3 to 1e-8, three a decade, for the rate as a curve."""
 
@@ -86,14 +87,6 @@ def recovery_rate(error: ArrayLike | Tensor, threshold: float = ACCURATE, confid
     recovered = int((values < threshold).sum())
     low, high = clopper_pearson(recovered, values.size, confidence)
     return Rate(recovered / values.size, float(low), float(high), values.size)
-
-
-def threshold_curve(error: ArrayLike | Tensor, thresholds: Sequence[float] = THRESHOLDS) -> list[Rate]:
-    """The recovery rate at each of the `thresholds`; see `recovery_rate`."""
-    each = listed(thresholds)
-    if each is None:
-        raise InputError(f"thresholds {described(thresholds)} are not a list of MSE values such as [1e-7, 5e-4]")
-    return [recovery_rate(error, threshold) for threshold in each]
 
 
 def rate_difference(

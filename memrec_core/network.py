@@ -1,37 +1,70 @@
 """A network as it is applied, from memrec or from anywhere: in evaluation mode, and its output looked at."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from memrec_core.arguments import described, dtype_name
 from memrec_core.device import is_of_the_device
 from memrec_core.errors import InputError, in_a_line
 
 Network = Callable[[Tensor], Tensor]
-IN_PLACE = "the autoencoder changes its input in place; give lambda x: model(x.clone()) instead"
+IN_PLACE = (
+    "the autoencoder changes its input in place, or returns one and the same tensor each time; call model.eval() and "
+    "give lambda x: model(x.clone()).clone() instead"
+)
+
+IN_TRAINING = (_NormBase, _DropoutNd, nn.RReLU)
+"""Modules that do something else in training mode."""
 
 
 @contextmanager
 def evaluating(model: object) -> Iterator[None]:
     """`model` in evaluation mode inside the block; afterwards each of its modules has the mode that it had.
 
-    A method of a module counts as that module. Of any other function the modules are not known: they stay as they are.
+    A method of a module counts as that module. Of any other function, also one that a module `holds_function`, the
+    modules are not known: they stay as they are, and one that is about to keep statistics of a batch, or to drop some
+    of it, raises InputError.
     """
     owner = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
-    if not isinstance(owner, nn.Module):
-        yield
+    if not isinstance(owner, nn.Module) or getattr(owner, "holds_function", False):
+        with _refusing_training():
+            yield
         return
     before = [(module, module.training) for module in owner.modules()]
     if any(training for _, training in before):
-        owner.eval()
+        with suppress(NotImplementedError):  # a program of torch.export has the mode that it was exported in
+            owner.eval()
     try:
         yield
     finally:
         for module, training in before:
             module.training = training
+
+
+@contextmanager
+def _refusing_training() -> Iterator[None]:
+    """Inside the block a module whose training mode matters is refused in it; on other threads one may be trained."""
+    here = get_ident()
+
+    def refuse(module: nn.Module, _: object) -> None:
+        if module.training and isinstance(module, IN_TRAINING) and get_ident() == here:
+            raise InputError(
+                f"the function applies a module in training mode ({type(module).__name__}), whose output depends on "
+                "chance or on the batch; call eval() of your network first, or give the network itself"
+            )
+
+    hook = register_module_forward_pre_hook(refuse)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def device_of(network: object) -> torch.device:

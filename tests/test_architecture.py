@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = [path for package in ("memrec_core", "workflows") for path in sorted((ROOT / package).rglob("*.py"))]
 LAYERS = (
-    {"database", "duration", "errors", "interruption", "methods", "terminal", "words"},
+    {"database", "duration", "errors", "interruption", "terminal", "words"},
     {"experiment", "user_file"},
     {"run"},
     {"work"},

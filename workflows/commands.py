@@ -120,11 +120,11 @@ def _audit_run(asked: "Asked", folder: str | None) -> OpenRun:
     plain = experiment_of(asked, folders)
     store = store_at(f"audits/{plain.models[0].label}" if folder is None else folder)
     key = key_file(store) if asked.hash_names else None
+    if asked.group is not None:
+        check_groups(plain, asked.group)
     run = OpenRun(continued(plain if key is None else experiment_of(asked, folders, key), store), store)
     if begun(store) is None:
         check_fit(plain)
-        if asked.group is not None:
-            check_groups(plain, asked.group)
         if key is not None:
             make_key(key)
     for sentence in too_few(asked, folders):
@@ -312,9 +312,9 @@ def _show_rates(run: Run, rates: "pd.DataFrame", claims: "pd.DataFrame") -> None
     """The rates and claims, and what a reader must know of them."""
     from workflows.report.tables import print_claims, print_rates
     from workflows.run.images import sentences_of
-    from workflows.run.rates import incomplete, mixed
+    from workflows.run.rates import caveats
 
     print_rates(rates, run.experiment.titles)
     print_claims(claims, run.experiment.titles)
-    if sentences := [*filter(None, [incomplete(rates), mixed(rates)]), *sentences_of(run)]:
+    if sentences := [*caveats(rates), *sentences_of(run)]:
         say("\n" + "\n".join(sentences))

@@ -98,7 +98,7 @@ def print_forecast(run: Run) -> None:
         for label, audit in audits.items()
         for name, floor in preflight.check_floors(experiment, audit, label).items()
     }
-    preflight.check_ranges(experiment, {label: audit.some_training_images(IMAGES) for label, audit in audits.items()})
+    preflight.check_uses(experiment, {label: audit.some_training_images(IMAGES) for label, audit in audits.items()})
     check_trained_on(run, {label: audit.catalogue for label, audit in audits.items()})
     machine = Machine.here()
     costs = cache(lambda: _costs(experiment, audits, machine))

@@ -6,6 +6,10 @@ from typing import Any
 
 Row = Mapping[Hashable, Any]
 """A row of the rates, as a dictionary."""
+EXACTLY = {"accurate": "exactly", "approximate": "approximately"}
+"""How an image came back, by the kinds of recovery."""
+SPLITS = {"train": "training", "control": "control"}
+"""What the images of a split are called."""
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECIMALS = 12
 """So many are exact of a share in per cent, as it is computed."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from memrec_core.auditing.evidence import Attack, Comparison, Side
-from memrec_core.auditing.verdict import CONFIDENCE, THRESHOLDS, median
+from memrec_core.auditing.verdict import CONFIDENCE, median
+from memrec_core.metrics import KINDS
 
 VERSION = 1
 """Of the schema; a reader may rely on what an earlier number had."""
@@ -61,7 +62,7 @@ def document(audit: Any) -> dict[str, Any]:
         "exchangeability": asdict(audit.exchangeability),
         "duplicates": asdict(audit.duplicates),
         "settings": dict(audit.settings),
-        "limits": {"thresholds_mse": dict(THRESHOLDS), "confidence": CONFIDENCE},
+        "limits": {"thresholds_mse": dict(KINDS), "confidence": CONFIDENCE},
         "limitations": [*LIMITATIONS, *audit.warnings],
     }
     return plain(found)

@@ -10,12 +10,12 @@ from memrec_core import metrics
 from memrec_core.auditing.evidence import Attack, Side
 from memrec_core.auditing.smoothing import smooth_fill
 from memrec_core.datasets.image_set import ImageSet
-from memrec_core.degradations import Degradation, Erasure, shape_of
+from memrec_core.degradations import Degradation, Erasure, degraded_by, shape_of
 from memrec_core.errors import InputError
 from memrec_core.network import Network
 from memrec_core.reconstruction import reconstruction_error
 from memrec_core.recovery import Adaptive, AutoencoderIterations, Denoiser, KnownMask, Method, Problem, UnknownMask
-from memrec_core.recovery.result import NON_FINITE
+from memrec_core.recovery.result import NON_FINITE, check_found
 
 DEGRADATIONS: tuple[Degradation, ...] = (Erasure("center"), Erasure("bottom"), Erasure("random_80"))
 METHODS: tuple[Method, ...] = (
@@ -76,7 +76,7 @@ def measure(
         if operator.kept is None:
             raise InputError(f"an audit erases pixels, which {degradation.label} does not; give masks alone")
         problem = Problem(
-            degradation.degrade(images.images, ids, seed, images.images),
+            degraded_by(degradation, operator, images.images, ids, seed, images.images),
             operator,
             [degradation.noise_std] * len(ids),
             ids,
@@ -88,6 +88,7 @@ def measure(
         for method in methods:
             if method.accepts(degradation):
                 result = method.recover(Denoiser(model), problem)
+                check_found(method.name, result, problem.degraded)
                 recovered = known(_numbers(metrics.mse(result.images, images.images)), result.status)
                 missing = _numbers(metrics.missing_mse(result.images, images.images, operator.kept))
                 found.append([recovered, missing, _numbers(damage)])

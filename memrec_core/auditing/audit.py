@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,19 @@ from memrec_core.auditing.instrument import Instrument, check_instrument, in_wor
 from memrec_core.auditing.membership import Membership, membership
 from memrec_core.auditing.network import loaded, remarks_on, settled
 from memrec_core.auditing.order import fingerprint, names_of, ordered
-from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, THRESHOLDS, Verdict, in_words_of_plain, verdict
+from memrec_core.auditing.verdict import BOUNDED, INCONCLUSIVE, LEAKS, Verdict, in_words_of_plain, verdict
 from memrec_core.autoencoders import forms
 from memrec_core.autoencoders.given import Wrapped
 from memrec_core.datasets.image_set import ImageSet, remarks_on_both
 from memrec_core.degradations import Degradation, shape_of
 from memrec_core.errors import InputError
+from memrec_core.metrics import KINDS
 from memrec_core.network import device_of
 from memrec_core.recovery import Method
 
 MAX_RATE = 0.01
 LEAST_RATE = 1e-9
+CHANNELS = range(1, 5)
 MANY = 0.2
 """A share of the control images that no network gives back exactly which it has not seen."""
 STATUS = {BOUNDED: 0, LEAKS: 3, INCONCLUSIVE: 4}
@@ -73,15 +76,15 @@ class Audit:
     def sentence(self) -> str:
         return self.found.sentence
 
-    @property
+    @cached_property
     def rates(self) -> dict[str, dict[Attack | str, Comparison]]:
         """By kind of recovery, accurate and approximate, and by attack, with `any` for all together."""
         return {
             kind: {**by_attack(self.evidence, threshold), "any": by_any(self.evidence, threshold)}
-            for kind, threshold in THRESHOLDS.items()
+            for kind, threshold in KINDS.items()
         }
 
-    @property
+    @cached_property
     def membership(self) -> dict[str, Membership]:
         """By the error on the erased pixels under each attack, and, as `reconstruction`, by that of the network's
         output for the undamaged image."""
@@ -287,6 +290,10 @@ def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
     batch = check_batch(images.images if isinstance(images, ImageSet) else images, f"{what} images")
     if not len(batch):
         raise InputError(f"there are no {what} images; give (N, C, H, W) with N of 1 and more")
+    if batch.shape[1] not in CHANNELS:
+        last = batch.shape[3] in CHANNELS
+        advice = "give them with the channels first, (N, C, H, W)" if last else "give each channel as an image"
+        raise InputError(f"{what} images have {batch.shape[1]} channels, and expected are 1 to 4; {advice}")
     if not (batch.min() >= 0 and batch.max() <= 1):
         raise InputError(
             f"{what} images have values from {batch.min():g} to {batch.max():g}, and expected are pixels in [0, 1]; "

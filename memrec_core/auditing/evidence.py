@@ -1,8 +1,7 @@
 """What an audit has measured: the errors of each image under each attack, training and control images apart."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -105,7 +104,6 @@ class Comparison:
     train_count: int
     control: int
     control_count: int
-    confidence: float = 0.95
 
     @property
     def rate(self) -> float:
@@ -117,25 +115,26 @@ class Comparison:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return _bounds(self.train, self.train_count, self.confidence)
+        return _bounds(self.train, self.train_count)
 
     @property
     def control_interval(self) -> tuple[float, float]:
-        return _bounds(self.control, self.control_count, self.confidence)
+        return _bounds(self.control, self.control_count)
 
     @property
     def excess(self) -> tuple[float, float, float]:
         """The difference of the rates, and its bounds."""
-        found = rate_difference(self.train, self.train_count, self.control, self.control_count, self.confidence)
+        found = rate_difference(self.train, self.train_count, self.control, self.control_count)
         value, low, high = (min(1.0, max(-1.0, float(number))) for number in found)  # rounding goes beyond
         return value, low, high
 
     @property
     def p(self) -> float:
-        from scipy.stats import hypergeom  # here, so that the rest of the core runs on torch and numpy
+        from scipy.stats import fisher_exact  # here, so that the rest of the core runs on torch and numpy
 
-        both, all_ = self.train + self.control, self.train_count + self.control_count
-        return min(1.0, float(hypergeom.sf(self.train - 1, all_, both, self.train_count)))
+        others = [self.train_count - self.train, self.control_count - self.control]
+        _, p = fisher_exact([[self.train, self.control], others], alternative="greater")
+        return float(cast(float, p))
 
 
 def compared(train: ArrayLike, control: ArrayLike) -> Comparison:
@@ -144,8 +143,8 @@ def compared(train: ArrayLike, control: ArrayLike) -> Comparison:
     return Comparison(int(own.sum()), own.size, int(others.sum()), others.size)
 
 
-def _bounds(successes: int, count: int, confidence: float) -> tuple[float, float]:
-    low, high = clopper_pearson(successes, count, confidence)
+def _bounds(successes: int, count: int) -> tuple[float, float]:
+    low, high = clopper_pearson(successes, count)
     return float(low), float(high)
 
 
@@ -155,8 +154,16 @@ def by_attack(evidence: Evidence, threshold: float) -> dict[Attack, Comparison]:
     return {attack: compared(train, control) for attack, train, control in both}
 
 
-def by_any(evidence: Evidence, threshold: float, attacks: Sequence[int] | None = None) -> Comparison:
-    """How many came back under at least one of the attacks, all or some by their places: what is searched through for
-    the training images is so for the control images too."""
-    rows = list(range(len(evidence.attacks))) if attacks is None else list(attacks)
-    return compared(*(side.back(threshold)[rows].any(0) for side in (evidence.train, evidence.control)))
+def by_any(evidence: Evidence, threshold: float) -> Comparison:
+    """How many came back under at least one of the attacks: what is searched through for the training images is so for
+    the control images too."""
+    return compared(*(side.back(threshold).any(0) for side in (evidence.train, evidence.control)))
+
+
+def per_cent(share: float) -> str:
+    """A share in [0, 1] in words: 92.6 %, 0.0417 %, to three digits, or more of what is nearly all: 99.97 %. So 100 %
+    is of all alone."""
+    digits = 3
+    while share < 1 and float(f"{100 * share:.{digits}g}") == 100:
+        digits += 1
+    return f"{100 * share:.{digits}g} %"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from memrec_core.auditing.attacks import measure
 from memrec_core.auditing.distinct import part
+from memrec_core.auditing.evidence import per_cent
 from memrec_core.datasets.image_set import ImageSet
 from memrec_core.degradations import Degradation
 from memrec_core.metrics import ACCURATE
@@ -62,6 +63,6 @@ def in_words(instrument: Instrument) -> str:
     """What it found, a sentence."""
     return (
         f"The attacks {'work' if instrument.works else 'do not work'} on these images: of {instrument.count} of them, "
-        f"a network that returns the nearest training image gives back {100 * instrument.nearest:.3g} % exactly, and "
-        f"one that returns its input {100 * instrument.identity:.3g} %."
+        f"a network that returns the nearest training image gives back {per_cent(instrument.nearest)} exactly, and "
+        f"one that returns its input {per_cent(instrument.identity)}."
     )

@@ -56,12 +56,12 @@ def auc(train: np.ndarray, control: np.ndarray) -> float:
     return float((above + equal / 2).mean() / len(ranked))
 
 
-def auc_interval(value: float, count: int, other_count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """All theta that a score test does not reject: |value - theta| <= z sqrt(V(theta)), with
+def auc_interval(value: float, count: int, other_count: int) -> tuple[float, float]:
+    """All theta that a score test at 5 % does not reject: |value - theta| <= z sqrt(V(theta)), with
         V = theta (1 - theta) (1 + k (1 - theta) / (2 - theta) + k theta / (1 + theta)) / (m n),  k = (m + n) / 2 - 1
     (Newcombe, 2006, method 5). It holds for a value of 0 or 1 too.
     """
-    z, k = NormalDist().inv_cdf((1 + confidence) / 2), (count + other_count) / 2 - 1
+    z, k = NormalDist().inv_cdf(0.975), (count + other_count) / 2 - 1
     theta = np.linspace(0, 1, 100_001)
     shape = 1 + k * (1 - theta) / (2 - theta) + k * theta / (1 + theta)
     variance = theta * (1 - theta) * shape / (count * other_count)

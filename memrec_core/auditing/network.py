@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from memrec_core.autoencoders import check, forms, needed_multiple
-from memrec_core.autoencoders.fit import check_range, fit
+from memrec_core.autoencoders.fit import check_use, fit
 from memrec_core.autoencoders.given import Given, Wrapped, in_returned
-from memrec_core.autoencoders.outputs import copies_in, made_in, output_of
+from memrec_core.autoencoders.outputs import alternatives_in, copies_in, made_in, output_of
 from memrec_core.autoencoders.trial import undisturbed
 from memrec_core.degradations import Shape, shape_of
+from memrec_core.errors import InputError
 from memrec_core.network import Network
 
 UNCHANGED = 1e-4
@@ -27,7 +28,9 @@ def settled(named: forms.Named, image_shape: Shape) -> forms.Named:
     multiple that its images' height and width must have, to which they are padded; and which entry of a tuple its
     images are, where the first like them is a copy of its input. Its weights do not matter."""
     if named.given.deterministic is None and named.given.output is None:
-        named = _with(named, deterministic=forms.preferred(named.example().network))
+        preferred = forms.preferred(named.example().network)
+        if preferred != forms.RECONSTRUCT or not _is_certain(named, image_shape):
+            named = _with(named, deterministic=preferred)
     if named.given.multiple == 1:
         named = _with(named, multiple=needed_multiple(named.example(), image_shape) or 1)
     if named.given.output is None:
@@ -35,8 +38,18 @@ def settled(named: forms.Named, image_shape: Shape) -> forms.Named:
     return named
 
 
+def _is_certain(named: forms.Named, image_shape: Shape) -> bool:
+    """Whether the network as it is applied by its users returns the same each time, and so needs no other way."""
+    multiple = needed_multiple(named.example(), image_shape) or 1
+    try:
+        check(_with(named, multiple=multiple).example(), image_shape, named.given.name)
+    except InputError:
+        return False
+    return True
+
+
 def _noise(image_shape: Shape) -> Tensor:
-    return torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0))
+    return torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
 
 
 def _with(named: forms.Named, **settings: Any) -> forms.Named:
@@ -47,7 +60,7 @@ def loaded(named: forms.Named, images: Tensor, allow_torch: bool = False) -> Wra
     """The network with its weights, tried on some of its training images (N, C, H, W).
 
     Raises InputError where it can't be built or applied, does not return the same each time, and where another range of
-    pixels is clearly its own; see `autoencoders.check` and `autoencoders.fit.check_range`.
+    pixels is clearly its own; see `autoencoders.check` and `autoencoders.fit.check_use`.
     """
     network = named.built(allow_torch)
     check_fit(network, images, named.given.name)
@@ -56,9 +69,9 @@ def loaded(named: forms.Named, images: Tensor, allow_torch: bool = False) -> Wra
 
 def check_fit(network: Wrapped, images: Tensor, name: str) -> None:
     """Raise InputError unless the network can stand for an autoencoder of random images and of its own, for which it
-    may sample as it does not elsewhere, and no other range of pixels is clearly its own."""
+    may sample as it does not elsewhere, and no other range, order of colours or output is clearly its own."""
     check(network, shape_of(images), name)
-    check_range(network, images, name)
+    check_use(network, images, name)
     check(network, shape_of(images), name, images)
 
 
@@ -100,6 +113,13 @@ def _on_output(given: Given, network: Network, shape: Shape) -> Iterator[str]:
             f"Of what the network returns, entry {' and '.join(copies)} is what it was given, and entry {taken} was "
             "taken for its images; name the output if they are another."
         )
+    if given.output is None and isinstance(network, Wrapped):
+        others = in_returned(alternatives_in, network, shape) or []
+        if others:
+            yield (
+                f"Of what the network returns, entry {in_returned(output_of, network, shape)} was taken for its "
+                f"images, and {' and '.join(others)} could be images too; name the output if they are another."
+            )
     with undisturbed(network) as device:
         noise = _noise(shape).to(device)
         returned = network(noise)

@@ -5,14 +5,13 @@ from math import ceil, log, log1p
 
 import numpy as np
 
-from memrec_core.auditing.evidence import Comparison, Evidence, Side, by_any
+from memrec_core.auditing.evidence import Comparison, Evidence, Side, by_any, per_cent
 from memrec_core.auditing.instrument import Instrument, in_words
-from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson
+from memrec_core.metrics import APPROXIMATE, KINDS, clopper_pearson
 
 LEAKS, BOUNDED, INCONCLUSIVE = "leaks", "bounded", "inconclusive"
 CONFIDENCE = 0.95
-THRESHOLDS = {"accurate": ACCURATE, "approximate": APPROXIMATE}
-ERROR = (1 - CONFIDENCE) / len(THRESHOLDS)
+ERROR = (1 - CONFIDENCE) / len(KINDS)
 """Of each of the two tests (Bonferroni): of networks that treat both sides alike at most 5 % are said to leak."""
 LEAST_P = 1e-300
 BOUNDING = "approximate"
@@ -40,7 +39,7 @@ def verdict(evidence: Evidence, max_rate: float, instrument: Instrument, alike: 
     approximate recoveries, of which accurate ones are a part. There is none where the network can't reproduce its
     images, where it gave no numbers for one of them, or with an instrument that does not work. It is of the images that
     could have come back: those that are had without the network are no evidence of it."""
-    found = {kind: by_any(evidence, threshold) for kind, threshold in THRESHOLDS.items()}
+    found = {kind: by_any(evidence, threshold) for kind, threshold in KINDS.items()}
     for kind, counts in found.items():
         if counts.p < ERROR and kind == "approximate" and not alike:
             return Verdict(INCONCLUSIVE, kind, _of_other_pictures(counts, evidence, alike))
@@ -134,7 +133,7 @@ def _without_numbers(unasked: int, counts: Comparison, evidence: Evidence) -> st
 def _bounded(counts: Comparison, evidence: Evidence, max_rate: float) -> str:
     return (
         f"Bounded under these attacks: {_came_back(counts, BOUNDING, evidence)}; the upper end of the interval"
-        f"{_of_asked(evidence)} is under the limit of {_per_cent(max_rate)}. Other attacks may recover more."
+        f"{_of_asked(evidence)} is under the limit of {per_cent(max_rate)}. Other attacks may recover more."
     )
 
 
@@ -148,7 +147,7 @@ def _open(counts: Comparison, evidence: Evidence, max_rate: float, needed: int |
     more = "" if needed is None else f"; {needed:,} training {units_of(evidence)} with no larger share would bound it"
     return (
         f"Inconclusive: {_came_back(counts, BOUNDING, evidence)}; that is not significantly more than of the control "
-        f"images, and the interval{_of_asked(evidence)} is not under the limit of {_per_cent(max_rate)}{more}."
+        f"images, and the interval{_of_asked(evidence)} is not under the limit of {per_cent(max_rate)}{more}."
     )
 
 
@@ -166,12 +165,12 @@ def _came_back(counts: Comparison, kind: str, evidence: Evidence) -> str:
     exactly = "exactly" if kind == "accurate" else "approximately"
     images, attacks = units_of(evidence), len(evidence.attacks)
     other = "approximate" if kind == "accurate" else "accurate"
-    beside = by_any(evidence, THRESHOLDS[other])
+    beside = by_any(evidence, KINDS[other])
     also = f"{beside.train:,} and {beside.control:,} {'exactly' if other == 'accurate' else 'approximately'}"
     return (
-        f"{counts.train:,} of {counts.train_count:,} training {images} came back {exactly} ({_per_cent(low)} to "
-        f"{_per_cent(high)}), {counts.control:,} of {counts.control_count:,} control {images}, by "
-        f"{'the one attack' if attacks == 1 else f'any of {attacks} attacks'} (MSE under {THRESHOLDS[kind]:g}; {also})"
+        f"{counts.train:,} of {counts.train_count:,} training {images} came back {exactly} ({per_cent(low)} to "
+        f"{per_cent(high)}), {counts.control:,} of {counts.control_count:,} control {images}, by "
+        f"{'the one attack' if attacks == 1 else f'any of {attacks} attacks'} (MSE under {KINDS[kind]:g}; {also})"
     )
 
 
@@ -183,7 +182,3 @@ def units_of(evidence: Evidence) -> str:
 def _p(p: float) -> str:
     """Of counts in thousands it is less than a float can be."""
     return f"= {p:.1g}" if p > LEAST_P else f"< {LEAST_P:g}"
-
-
-def _per_cent(share: float) -> str:
-    return f"{100 * share:.3g} %"

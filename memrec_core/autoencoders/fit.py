@@ -1,4 +1,4 @@
-"""Whether a network from outside is given pixels in the range that it was trained on: it should know its own images.
+"""Whether a network from outside is used as it was trained, in its range of pixels above all: it should know its own.
 
 Under a wrong range a network gives little back, and an audit would call that clean. The right one shows in a single
 application: the error between images and outputs is smaller by far.
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_clean
-from memrec_core.autoencoders.given import Given, Wrapped
+from memrec_core.autoencoders.given import Given, Wrapped, in_returned
+from memrec_core.autoencoders.outputs import alternatives_in
 from memrec_core.autoencoders.trial import undisturbed
+from memrec_core.degradations import shape_of
 from memrec_core.errors import InputError
 from memrec_core.metrics import mse
-from memrec_core.network import checked
+from memrec_core.network import Network, checked
 
 IMAGES, AT_ONCE = 32, 8
 TIMES = 4.0
@@ -26,6 +28,7 @@ SMALL = 1e-3
 KNOWN = 0.5
 """The largest error of a network that knows its images at all, in parts of their variance. One that returns the same
 whatever it is given, such as an untrained one, has a larger one under the range that suits it best."""
+REVERSED = "give a function that turns them on its way in and out, lambda x: network(x.flip(1)).flip(1)"
 
 Numbers = tuple[float, ...]
 
@@ -110,8 +113,7 @@ def fit(network: Callable[..., Any], images: Tensor) -> Fit:
     check_clean(images, "images")
     if not len(images):
         raise InputError("there are no images to look at the fit of; give some of its training images")
-    some = images[torch.linspace(0, len(images) - 1, min(IMAGES, len(images))).round().long()]
-    wrapped = network if isinstance(network, Wrapped) else Wrapped(network, Given(network))
+    some, wrapped = _some(images), _wrapped(network)
     colours = USUAL_COLOURS if images.shape[1] == 3 else ()
     with undisturbed(wrapped) as device:
         some = some.to(device)
@@ -129,7 +131,7 @@ def check_range(network: Callable[..., Any], images: Tensor, name: str = "the ne
     """
     found = fit(network, images)
     if (better := found.better) is not None:
-        given = network.given if isinstance(network, Wrapped) else Given(network)
+        given = _wrapped(network).given
         used = Scaling(given.range, _tuple(given.mean), _tuple(given.std))
         raise InputError(
             f"{name} gives its images back with a median error of {found.error:.2g} under {used.flags}, and of "
@@ -138,14 +140,52 @@ def check_range(network: Callable[..., Any], images: Tensor, name: str = "the ne
     return found
 
 
+def check_use(network: Callable[..., Any], images: Tensor, name: str = "the network") -> None:
+    """Raise InputError where the network clearly was trained to be used in another way: in another range of pixels (see
+    `check_range`), with its colours the other way round, or for another entry of what it returns."""
+    used, wrapped = check_range(network, images, name), _wrapped(network)
+    ways: dict[str, Network] = {}
+    if images.shape[1] == 3:
+        ways[f"with its channels in reverse (blue, green, red); {REVERSED}"] = _reversed(wrapped)
+    if wrapped.given.output is None:
+        for entry in in_returned(alternatives_in, wrapped, shape_of(images)) or []:
+            other = Wrapped(wrapped.network, replace(wrapped.given, output=entry))
+            ways[f"in its entry {entry}; name that as the output (--output, output=, or output:)"] = other
+    with undisturbed(wrapped) as device:
+        some = _some(images).to(device)
+        for way, other in ways.items():
+            error = _error_if_any(other, some)
+            if used.error > SMALL and error * TIMES <= used.error and error <= KNOWN * used.variance:
+                raise InputError(
+                    f"{name} gives its images back with a median error of {used.error:.2g}, and of {error:.2g} {way}"
+                )
+
+
+def _some(images: Tensor) -> Tensor:
+    return images[torch.linspace(0, len(images) - 1, min(IMAGES, len(images))).round().long()]
+
+
+def _wrapped(network: Callable[..., Any]) -> Wrapped:
+    return network if isinstance(network, Wrapped) else Wrapped(network, Given(network))
+
+
+def _reversed(network: Network) -> Network:
+    return lambda x: network(x.flip(1)).flip(1)
+
+
 def _error_under(scaling: Scaling, wrapped: Wrapped, images: Tensor) -> float:
+    return _error_if_any(Wrapped(wrapped.network, scaling.of(wrapped.given)), images)
+
+
+def _error_if_any(network: Network, images: Tensor) -> float:
+    """Infinite where it refuses such images."""
     try:
-        return _error(Wrapped(wrapped.network, scaling.of(wrapped.given)), images)
-    except InputError:  # it refuses such pixels
+        return _error(network, images)
+    except InputError:
         return torch.inf
 
 
-def _error(network: Wrapped, images: Tensor) -> float:
+def _error(network: Network, images: Tensor) -> float:
     f = checked(network)
     error = torch.cat([mse(f(batch), batch) for batch in images.split(AT_ONCE)])
     return error.nan_to_num(nan=torch.inf, posinf=torch.inf).median().item()

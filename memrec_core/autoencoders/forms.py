@@ -89,6 +89,10 @@ def _with_its_weights(model: str, trust_code: bool) -> tuple[Any, Path] | None:
     return None
 
 
+RECONSTRUCT = f"{__name__}:reconstruct"
+"""The function below, by the name that `deterministic` takes."""
+
+
 def preferred(network: object) -> str | None:
     """The name of a function for `deterministic` that suits the network as it is; None where nothing is known to."""
     network = network.inside() if isinstance(network, Program) else network
@@ -96,7 +100,7 @@ def preferred(network: object) -> str | None:
         is_kl = any(kind.__name__ == "AutoencoderKL" for kind in type(network).__mro__)
         return f"{__name__}:{autoencoder_kl.__name__}" if is_kl else None
     method = getattr(network, "reconstruct", None)
-    return f"{__name__}:{reconstruct.__name__}" if callable(method) and _takes_a_batch(method) else None
+    return RECONSTRUCT if callable(method) and _takes_a_batch(method) else None
 
 
 def reconstruct(network: Any) -> Callable[[Tensor], Any]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from memrec_core import factories
 from memrec_core.arguments import check_counts, check_number, described, listed
-from memrec_core.autoencoders.loading import check_finite, load, tensors_of
+from memrec_core.autoencoders.loading import check_finite, check_there, load, tensors_of
 from memrec_core.autoencoders.outputs import images_in, made_in
 from memrec_core.autoencoders.padding import padded
 from memrec_core.autoencoders.program import Program
@@ -113,6 +113,7 @@ class Wrapped(nn.Module):
     def __init__(self, network: Callable[..., Any], given: Given) -> None:
         super().__init__()
         self.given, self.network = given, network
+        self.holds_function = not isinstance(network, nn.Module)
         self.applied = network if given.deterministic is None else _made_certain(_inside(network), given.deterministic)
         for name, value in zip(("shift", "scale"), given.shift_and_scale or (None, None), strict=True):
             numbers = None if value is None else torch.tensor(value, dtype=torch.float32).reshape(-1, 1, 1)
@@ -199,7 +200,7 @@ def in_returned(found_in: Callable[[object, Tensor], Any], network: Wrapped, ima
     """What `found_in` finds in what the network returns for random images (C, H, W), and in what it was given; None
     where it can't be applied, which `check` tells."""
     with undisturbed(network) as device:
-        images = torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0))
+        images = torch.rand(2, *image_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
         fed, *_ = network.fed(images.to(device))
         try:
             return found_in(network.applied(fed), fed)
@@ -221,6 +222,8 @@ def build(given: Given, tensors: Mapping[str, Tensor] | None = None, trust_code:
     found = factories.builder(given.factory)
     if _is_there(found, given):
         if tensors is None:
+            if isinstance(found, nn.Module):
+                check_there(found, given.name)
             return Wrapped(found, given)
         if not isinstance(found, nn.Module):
             raise InputError(f"{given.name} is a function, which has no weights; leave the weights file out")

@@ -45,15 +45,24 @@ def load(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
         missing, unexpected = network.load_state_dict(dict(tensors), strict=False)  # of these two the sentence is ours
     except Exception as error:  # modules may load in ways of their own
         raise _misfit(name, [in_a_line(error)]) from error
+    own = network.state_dict()
+    there = {own[key].data_ptr() for key in tensors if key in own}
+    missing = [key for key in missing if own[key].data_ptr() not in there]  # of tied weights a file may have one
     if missing or unexpected:
         raise _misfit(name, [*_keys("missing", missing), *_keys("unexpected", sorted(unexpected))])
 
 
-def check_finite(network: nn.Module, name: str) -> None:
-    """Raise InputError for a weight that is not finite, or not there."""
+def check_there(network: nn.Module, name: str) -> None:
+    """Raise InputError for a weight without memory."""
     for key, weight in network.named_parameters():
         if weight.is_meta:
             raise InputError(f"{name}: the weight {key} has no memory (the device meta); build the network on the CPU")
+
+
+def check_finite(network: nn.Module, name: str) -> None:
+    """Raise InputError for a weight that is not finite, or not there."""
+    check_there(network, name)
+    for key, weight in network.named_parameters():
         if not weight.isfinite().all():
             raise InputError(f"{name}: the weight {key} is not finite; give the weights of a network that was trained")
 

@@ -73,6 +73,14 @@ def copies_in(returned: object, batch: Tensor) -> list[str]:
     return [name for name, value in _entries(returned).items() if isinstance(value, Tensor) and _same(value, batch)]
 
 
+def alternatives_in(returned: object, batch: Tensor) -> list[str]:
+    """The entries that are like the input, and no copies of it, beside the one that `output_of` takes."""
+    if isinstance(returned, Tensor):
+        return []
+    others = {output_of(returned, batch), *copies_in(returned, batch)}
+    return [name for name, value in _entries(returned).items() if name not in others and _is_like(value, batch)]
+
+
 def made_in(returned: object, batch: Tensor) -> str | None:
     """The first entry of a tuple or list that is like the input, and no copy of it, where `output_of` takes a copy;
     None where it takes another, or there is none. `batch` is noise: a network may well give an image back as it is.

@@ -37,7 +37,8 @@ def check(
     """
     channels, height, width = check_image_shape(image_shape)
     with undisturbed(network) as device:
-        batch = torch.rand(IMAGES, channels, height, width, generator=torch.Generator().manual_seed(0))
+        source = torch.Generator().manual_seed(0)
+        batch = torch.rand(IMAGES, channels, height, width, generator=source, dtype=torch.float32)
         batch = (batch if images is None else images[:IMAGES].clone()).to(device)
         before, f = batch.clone(), checked(network)
         try:
@@ -74,7 +75,7 @@ def needed_multiple(network: Network, image_shape: tuple[int, int, int]) -> int 
     """
     channels, height, width = check_image_shape(image_shape)
     with undisturbed(network) as device:
-        f, image = checked(network), torch.zeros(1, channels, height, width, device=device)
+        f, image = checked(network), torch.zeros(1, channels, height, width, dtype=torch.float32, device=device)
         return None if _takes(f, image, channels, height, width) else _multiple(f, image)
 
 

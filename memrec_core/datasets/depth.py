@@ -14,6 +14,7 @@ PHOTOMETRIC, BITS_PER_SAMPLE, MAX_SAMPLE_VALUE, SAMPLE_FORMAT = 262, 258, 281, 3
 """Tags of a TIFF."""
 OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 """Pillow keeps the upper byte of 16-bit colours; told the other byte order, it keeps the lower one."""
+CUT = "whose more than 8 bits are cut to 8: a network that was trained on all of them gives none of these back exactly"
 
 
 def to_8_bits(image: ImageFile.ImageFile, data: bytes, note: Note) -> Image.Image:
@@ -23,7 +24,7 @@ def to_8_bits(image: ImageFile.ImageFile, data: bytes, note: Note) -> Image.Imag
     """
     tag = getattr(image, "tag_v2", {})
     stated = _stated_bits(image, data)
-    values = _samples(image, data)
+    values = _samples(image, data, note)
     if values is None:
         return image
     colours, alpha = (values[..., :-1], values[..., -1:]) if values.shape[-1] in (2, 4) else (values, None)
@@ -32,6 +33,7 @@ def to_8_bits(image: ImageFile.ImageFile, data: bytes, note: Note) -> Image.Imag
     else:
         bits = _bits(colours, stated, note, image.format == "PNG")
         pixels = _upper(colours, bits)
+        _note_what_is_cut(colours, pixels, bits, note)
     if tag.get(PHOTOMETRIC) == 0:  # the smallest value is white
         pixels = 255 - pixels
     if "transparency" in image.info and alpha is None:
@@ -42,7 +44,7 @@ def to_8_bits(image: ImageFile.ImageFile, data: bytes, note: Note) -> Image.Imag
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def _samples(image: ImageFile.ImageFile, data: bytes) -> np.ndarray | None:
+def _samples(image: ImageFile.ImageFile, data: bytes, note: Note) -> np.ndarray | None:
     """The samples (H, W, C) of more than 8 bits; None where Pillow's 8 bits of each are all that there are to keep."""
     tile, raw = image.tile[0] if image.tile else None, _raw_mode(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -56,11 +58,14 @@ def _samples(image: ImageFile.ImageFile, data: bytes) -> np.ndarray | None:
     if not deep and not plain:
         return None
     upper = np.asarray(image)
-    if upper[..., :3].max() >= 64 and "transparency" not in image.info:  # more than 14 bits: the upper 8 are at hand
-        return None
     if plain:
-        return np.frombuffer(data, ">u2", upper.size, plain.offset).reshape(upper.shape)
-    return upper.astype(np.uint16) << 8 | _lower_bytes(image, data)
+        values = np.frombuffer(data, ">u2", upper.size, plain.offset).reshape(upper.shape)
+    else:
+        values = upper.astype(np.uint16) << 8 | _lower_bytes(image, data)
+    if upper[..., :3].max() >= 64 and "transparency" not in image.info:  # more than 14 bits: the upper 8 are at hand
+        _note_what_is_cut(values, upper, 16, note)
+        return None
+    return values
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -138,17 +143,24 @@ def _is_filled_up(values: np.ndarray, bits: int) -> bool:
     return bool((values == upper).all() or (values == (upper | upper >> bits)).all())
 
 
+def _note_what_is_cut(values: np.ndarray, pixels: np.ndarray, bits: int, note: Note) -> None:
+    """Unless the values of so many bits, over their largest number, are the pixels over 255."""
+    if bits > 8 and (values != np.rint(pixels * ((2**bits - 1) / 255))).any():
+        note(CUT)
+
+
 def _upper(values: np.ndarray, bits: int) -> np.ndarray:
     return (values >> bits - 8 if bits >= 8 else values * 255 // (2**bits - 1)).astype(np.uint8)
 
 
 def _by_range(values: np.ndarray, note: Note) -> np.ndarray:
-    """Pixels of numbers without a known range. From 0 to 1 they are taken as they are; up to 65535, by the fewest bits
+    """Pixels of numbers without a known range. From 0 to 1 they are times 255; up to 65535, by the fewest bits
     that hold them; beyond, or where some are negative, from the smallest to the largest."""
     if not np.isfinite(values).all():
         raise ValueError("it has pixels that are NaN or infinite")
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:
+        note("of real numbers rounded to 8 bits")
         low, high = 0.0, 1.0
     elif low >= 0 and high < 2**16:
         bits = next(bits for bits in CONTAINERS if high < 2**bits)

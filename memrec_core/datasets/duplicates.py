@@ -30,7 +30,10 @@ AGREEMENT, LEAST_TELLING, EDIT_LIMIT = 0.95, 0.02, 0.3
 """Where so large a share of the telling entries agree, and these are at least so many of all, one picture is an edit of
 the other. The coarse grids of such are no further apart than EDIT_LIMIT, unless they are tiny."""
 EQUAL = 0.25 / 255
-"""Pictures that are no further apart are the same, in any set."""
+"""Grids that are no further apart are the same, in any set."""
+PIXELS_LIMIT = 0.7
+"""And so are their pictures, unless the pixels are further apart than that, of what is their own: cells of one mean may
+be of several textures, which are about 1.4 apart."""
 ORIENTATIONS = 8
 HALF_TURNS, QUARTER_TURNS = (0, 2, 4, 6), (1, 3, 5, 7)
 """The orientations that leave a picture's height and width as they are, and those that exchange them."""
@@ -187,9 +190,20 @@ def _are_near(own: _Views, i: Tensor, k: Tensor, other: _Views) -> Tensor:
         part = (maybe & (nearest == place)).nonzero()[:, 0]
         one, two = i[part], k[part]
         fine_spread = torch.minimum(own.fine_spread[one], other.fine_spread[two])
-        near[part] &= _size(own.fine[one] - orientation(other.fine[two], turn)) <= FINE_LIMIT * fine_spread + EQUAL
+        fine_apart = _size(own.fine[one] - orientation(other.fine[two], turn))
+        near[part] &= fine_apart <= FINE_LIMIT * fine_spread + EQUAL
+        vague = (apart[part] > COARSE_LIMIT * coarse_spread[part]) | (fine_apart > FINE_LIMIT * fine_spread)
+        doubtful = (near[part] & vague).nonzero()[:, 0]
+        near[part[doubtful]] = _are_near_in_pixels(own, one[doubtful], other, two[doubtful], turn)
         near[part] |= _agree(own, one, other, two, turn)
     return near
+
+
+def _are_near_in_pixels(own: _Views, i: Tensor, other: _Views, k: Tensor, turn: int) -> Tensor:
+    """Whether the pixels of each pair, in that orientation of the others, may be of one picture: (P,) bool."""
+    images, others = own.images[i], other.images[k]
+    spread = torch.minimum(_size(own.mean.own(images)), _size(other.mean.own(others))) * own.mean.scale
+    return _size(images - orientation(others, turn)) <= PIXELS_LIMIT * spread + EQUAL
 
 
 def _agree(own: _Views, i: Tensor, other: _Views, k: Tensor, turn: int) -> Tensor:

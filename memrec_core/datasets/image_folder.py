@@ -11,6 +11,11 @@ from memrec_core.datasets.listing import list_files, refuse_odd_names
 from memrec_core.datasets.remarks import Remarks
 from memrec_core.errors import InputError, shown_name
 
+HALVED = (
+    "control images are every other picture of the folder; a network that was trained elsewhere may have seen them, "
+    "and needs a control_root"
+)
+
 
 def load(
     *,
@@ -42,7 +47,8 @@ def load(
         resized += (image.height, image.width) != tuple(size)
         pixels.append(pixels_of(image, size, channels, remarks.of(id_)))
     labels = [None if label == "." or key is not None else label for label, _ in chosen]
-    return image_set(pixels, ids, labels, remarks.sentences(), resized)
+    halved = (HALVED,) if split == "control" and control_root is None else ()
+    return image_set(pixels, ids, labels, remarks.sentences() + halved, resized)
 
 
 def choose(
@@ -67,7 +73,7 @@ def choose(
     for path in paths:
         by_label.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
     source = f"half of {shown_name(folder)}" if control_root is None else shown_name(folder)
-    return folder, balanced_choice(by_label, count, seed, split, source)
+    return folder, balanced_choice(by_label, count, seed, split, source, divided=control_root is None)
 
 
 def _image_files(folder: Path, other: Path | None, remarks: Remarks) -> list[Path]:

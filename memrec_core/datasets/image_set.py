@@ -15,6 +15,8 @@ from memrec_core.errors import InputError
 from memrec_core.seeding import generator
 
 SPLITS = ("train", "control")
+MOST = 0.5
+"""By how much the shares of resampled pictures differ where these can be told apart by it."""
 Entry = TypeVar("Entry")
 
 
@@ -82,13 +84,24 @@ def remarks_on_both(train: ImageSet, control: ImageSet) -> Iterator[str]:
     resampled differs from others by that alone."""
     for name, own in (("train", train), ("control", control)):
         yield from (f"{remark} ({name})" for remark in own.remarks)
+    yield from _on_resampling(train, control)
+
+
+def _on_resampling(train: ImageSet, control: ImageSet) -> Iterator[str]:
     height, width = control.images.shape[2:]
     for name, own, other, beside in (("training", train, "control", control), ("control", control, "training", train)):
-        if own.resized and not beside.resized:
+        more = own.resized / len(own) - beside.resized / len(beside)
+        if own.resized and (not beside.resized or more > MOST):
             yield (
-                f"{own.resized} of {len(own)} {name} pictures are not of {height} x {width}, as all {other} pictures "
-                "are, and were resampled to it: they can be told apart by that"
+                f"{own.resized} of {len(own)} {name} pictures are not of {height} x {width}, as "
+                f"{'most' if beside.resized else 'all'} {other} pictures are, and were resampled to it: they can be "
+                "told apart by that"
             )
+    if resized := train.resized + control.resized:
+        yield (
+            f"{resized} of {len(train) + len(control)} pictures were resampled to {height} x {width}: a network that "
+            "was trained elsewhere, on pictures that were resized in another way, hardly gives them back exactly"
+        )
 
 
 class ImageCountError(InputError):
@@ -110,7 +123,12 @@ class ImageCountError(InputError):
 
 
 def balanced_choice(
-    groups: Mapping[str, Sequence[Entry]], count: int | None, seed: int, split: str, source: object
+    groups: Mapping[str, Sequence[Entry]],
+    count: int | None,
+    seed: int,
+    split: str,
+    source: object,
+    divided: bool = False,
 ) -> list[tuple[str, Entry]]:
     """Pairs (group, entry), drawn in turn from the shuffled groups.
 
@@ -120,20 +138,23 @@ def balanced_choice(
         groups: the entries of each group, by its name.
         count: how many pairs; all where None.
         seed: of the shuffles.
-        split: train or control, for the error message.
-        source: where they are from, likewise.
+        split: train or control.
+        source: where they are from, for the error message.
+        divided: whether the splits are the two halves of one source: then the control images are drawn by other
+            shuffles, or each would be the neighbour of a training image.
 
     Raises ImageCountError where there are fewer.
     """
     available = sum(len(entries) for entries in groups.values())
     if available < (1 if count is None else count):
         raise ImageCountError(source, split, available, count)
-    names = _shuffled(sorted(groups), seed, "groups")
-    columns = [[(name, entry) for entry in _shuffled(groups[name], seed, name)] for name in names]
+    draw = ("choice", split) if divided and split == "control" else ("choice",)
+    names = _shuffled(sorted(groups), seed, *draw, "groups")
+    columns = [[(name, entry) for entry in _shuffled(groups[name], seed, *draw, name)] for name in names]
     turns = (pair for pair in chain(*zip_longest(*columns)) if pair is not None)
     return list(turns)[:count]
 
 
-def _shuffled(entries: Sequence[Entry], seed: int, purpose: str) -> list[Entry]:
-    order = torch.randperm(len(entries), generator=generator(seed, "choice", purpose))
+def _shuffled(entries: Sequence[Entry], seed: int, *purpose: str) -> list[Entry]:
+    order = torch.randperm(len(entries), generator=generator(seed, *purpose))
     return [entries[i] for i in order.tolist()]

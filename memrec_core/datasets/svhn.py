@@ -16,6 +16,10 @@ TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
 FOLDER = "svhn"
 """What its folder is called where memrec puts it."""
 SIDE = 32
+HALVED = (
+    f"control images are every other one of {TRAIN}, for want of {TEST}; a network that was trained elsewhere may have "
+    "seen them"
+)
 
 
 def load(
@@ -43,14 +47,15 @@ def load(
     by_label: dict[str, list[int]] = {}
     for place in range(len(pixels))[half]:
         by_label.setdefault(labels[place] or "", []).append(place)
-    chosen = balanced_choice(by_label, count, seed, split, path)
+    chosen = balanced_choice(by_label, count, seed, split, path, divided)
     ids = [f"{path.stem}-{place + 1}" for _, place in chosen]
     remarks = Remarks()
     read = [
         pixels_of(Image.fromarray(pixels[place]), size, channels, remarks.of(id_))
         for id_, (_, place) in zip(ids, chosen, strict=True)
     ]
-    return image_set(read, ids, [label or None for label, _ in chosen], remarks.sentences())
+    halved = (HALVED,) if divided and split == "control" else ()
+    return image_set(read, ids, [label or None for label, _ in chosen], remarks.sentences() + halved)
 
 
 def _read(path: Path) -> tuple[np.ndarray, list[str | None]]:

@@ -6,7 +6,7 @@ fill likewise in `FILLS`, and a new pattern of missing pixels is a function in `
 
 from memrec_core.degradations.blur import Blur
 from memrec_core.degradations.custom import Custom
-from memrec_core.degradations.degradation import Degradation, degrade_linearly, shape_of
+from memrec_core.degradations.degradation import Degradation, degrade_linearly, degraded_by, shape_of
 from memrec_core.degradations.degrade import degrade
 from memrec_core.degradations.downsample import Downsample
 from memrec_core.degradations.erasure import Erasure
@@ -40,6 +40,7 @@ __all__ = [
     "Zeros",
     "degrade",
     "degrade_linearly",
+    "degraded_by",
     "descriptions",
     "fraction_missing",
     "joined",

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_clean, check_seed, ids_of
 from memrec_core.degradations.fills import Others
 from memrec_core.degradations.noise import add_noise
 from memrec_core.degradations.operator import Operator, Shape
+from memrec_core.errors import InputError
 
 
 class Degradation(Protocol):
@@ -52,6 +54,39 @@ class Degradation(Protocol):
             others: the pictures that a fill may take pixels from; `images` where left out.
         """
         ...
+
+
+def degraded_by(
+    degradation: Degradation,
+    operator: Operator,
+    images: Tensor,
+    ids: Sequence[str | int],
+    seed: int,
+    others: Others | None = None,
+) -> Tensor:
+    """What the degradation, of the user's own perhaps, makes of the images; `operator` is its own for these ids.
+
+    Raises InputError where that is no finite images of their shape, where the images themselves are changed by it, and
+    where pixels are changed that the operator says are kept.
+    """
+    given = images.clone()
+    found = degradation.degrade(given, ids, seed, others)
+    if found.shape != images.shape or found.dtype != images.dtype or not found.isfinite().all():
+        raise InputError(
+            f"degradation {degradation.label} must return finite float32 images of shape {tuple(images.shape)}; mend it"
+        )
+    if not torch.equal(given, images):
+        raise InputError(
+            f"degradation {degradation.label}, or its fill, changes the images that it is given; let it work on "
+            "images.clone()"
+        )
+    kept = None if degradation.noise_std else operator.kept
+    if kept is not None and not torch.equal(torch.where(kept > 0, found, 0), torch.where(kept > 0, images, 0)):
+        raise InputError(
+            f"degradation {degradation.label} changes pixels that its operator says are kept; mend it, or let "
+            "noise_std say how much noise they have"
+        )
+    return found
 
 
 def degrade_linearly(degradation: Degradation, images: Tensor, ids: Sequence[str | int] | None, seed: int) -> Tensor:

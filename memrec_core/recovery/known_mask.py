@@ -1,6 +1,5 @@
 """The reference that knows the true mask (appendix E), or any other known degradation operator."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -35,7 +34,6 @@ def recover_known_mask(
     tolerance: float = 1e-9,
     batch_size: int | None = None,
     device: torch.device | str | None = None,
-    iterations: int | None = None,
     patience: int | None = None,
 ) -> Recovery:
     """Recover images from degraded ones with the true mask.
@@ -52,14 +50,10 @@ def recover_known_mask(
         tolerance: an image has converged where the MSE between its last two iterates is under it.
         batch_size: how many images are recovered at a time; all where left out.
         device: where they lie meanwhile, the model's; that of `degraded` where left out.
-        iterations: an older name of `inner_iterations`.
         patience: as for `recover_known_operator`.
 
     Raises InputError as `recover_unknown_mask` does, and for a mask of another size or not of zeros and ones.
     """
-    if iterations is not None:
-        warnings.warn("recover_known_mask: iterations is inner_iterations now", DeprecationWarning, stacklevel=4)
-        inner_iterations = iterations
     check_arguments(degraded, batch_size, device, inner_iterations=inner_iterations)
     check_gamma(gamma)
     check_tolerance(tolerance)

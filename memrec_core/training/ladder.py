@@ -102,9 +102,9 @@ def train(
     loss = RunningMean(batches.per_epoch, images.device)
     course = Course(model, descent, loss)
     trained_by = in_words(by, begin_by, recipe.learning_rate)
-    keeper.resume(course, batches, ladder, trained_by, is_named=optimiser is not None)
+    goes_on = keeper.resume(course, batches, ladder, trained_by, is_named=optimiser is not None)
     progress, project = course.progress, model.project_ if isinstance(model, Projected) else None
-    if progress.step == 0:
+    if not goes_on:
         begin(model, images)
     model.train()
     clock = time.monotonic()

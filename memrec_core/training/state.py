@@ -80,12 +80,12 @@ class Keeper:
         self.state, self.every_s = state, every_s
         self.due = math.inf
 
-    def resume(self, course: Course, batches: Batches, targets: Sequence[float], recipe: str, is_named: bool) -> None:
-        """Take up the course that was kept, if any. Raises InputError, and leaves the course as it is, where that was
-        on other batches, by another recipe (a training is by `recipe`, which is the network's own unless it
-        `is_named`), or to other targets."""
+    def resume(self, course: Course, batches: Batches, targets: Sequence[float], recipe: str, is_named: bool) -> bool:
+        """Take up the course that was kept, if any; says whether there was one. Raises InputError, and leaves the
+        course as it is, where that was on other batches, by another recipe (a training is by `recipe`, which is the
+        network's own unless it `is_named`), or to other targets."""
         if self.state is None:
-            return
+            return False
         if (saved := self.state.read()) is not None:
             kept = _kept_in(saved, self.state.name)
             if kept.progress.of != batches.digest or not kept.progress.leads_to(targets):
@@ -104,6 +104,7 @@ class Keeper:
         course.progress.of = batches.digest
         course.progress.go_on_to(targets)
         self.due = time.monotonic() + self.every_s
+        return saved is not None
 
     def keep(self, course: Course, at_once: bool = False) -> None:
         """Write the state, if it is due or `at_once`; the longer that takes, the later it is due again."""

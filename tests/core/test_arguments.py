@@ -457,15 +457,6 @@ def test_other_arguments_of_the_methods_are_refused_too():
     refused("at most the prior's 3 steps", ddnm, steps=4)
 
 
-def test_inner_iterations_have_one_name_and_the_older_one_says_so():
-    with pytest.warns(DeprecationWarning, match="inner_iterations") as caught:
-        older = known(iterations=5)
-    assert caught[0].filename == __file__
-    with warnings.catch_warnings(action="error"):
-        assert torch.equal(older.images, known(inner_iterations=5).images)
-    assert older.evaluations.tolist() == [4] * 4
-
-
 @no_batch
 def test_clean_images_that_are_no_float_batch_are_refused(images: object):
     refused(r"images must be .*\(N, C, H, W\)", degradations.degrade, images, MASK)
@@ -575,7 +566,6 @@ def test_errors_may_be_any_list_array_or_tensor(form: Callable):
 @pytest.mark.parametrize("value", [*NUMBERS, 0.0], ids=str)
 def test_a_threshold_that_is_no_positive_number_is_refused(value: object):
     refused("threshold .* is not an MSE", metrics.recovery_rate, [1e-8], value)
-    refused("threshold", metrics.threshold_curve, [1e-8], [1e-7, value])
 
 
 @pytest.mark.parametrize("value", [*NUMBERS, 0.0, 1, 95], ids=str)
@@ -600,8 +590,6 @@ def test_counts_of_nothing_and_unknown_ones_have_no_rate():
 
 def test_errors_of_more_than_one_image_each_have_no_rate():
     refused(r"\(N,\)", metrics.recovery_rate, np.zeros((2, 3)))
-    refused("list of MSE values", metrics.threshold_curve, [1e-8], 1e-7)
-    refused("list of MSE values", metrics.threshold_curve, [1e-8], "1e-7")
 
 
 def trainable() -> nn.Module:

@@ -155,6 +155,10 @@ def test_resolution_is_that_of_the_steps():
         assert share == math.floor(0.55 * 2**steps) / 2**steps
 
 
+def test_image_of_which_nothing_is_missing_does_not_come_back():
+    assert attractors.basin(torch.zeros_like, torch.rand(8, 3, 5, 5), gamma=0.5).tolist() == [0] * 8
+
+
 def test_masks_follow_from_id_and_seed(trained: Trained):
     x = trained.train.images
     names = [f"another {own}" for own in trained.train.ids]

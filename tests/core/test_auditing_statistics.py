@@ -1,10 +1,12 @@
 """The figures of an audit, beside those of scipy, by hand, and by how often their intervals hold."""
 
+from math import comb
+
 import numpy as np
 import pytest
-from scipy.stats import fisher_exact, mannwhitneyu
+from scipy.stats import mannwhitneyu
 
-from memrec_core.auditing.evidence import Comparison, compared
+from memrec_core.auditing.evidence import Comparison, compared, per_cent
 from memrec_core.auditing.membership import auc, auc_interval, membership
 
 
@@ -14,9 +16,8 @@ from memrec_core.auditing.membership import auc, auc_interval, membership
 )
 def test_p_is_that_of_fishers_exact_test(counts: tuple[int, int, int, int]):
     a, n, b, m = counts
-    assert Comparison(*counts).p == pytest.approx(
-        fisher_exact([[a, n - a], [b, m - b]], alternative="greater").pvalue, rel=1e-9
-    )
+    as_many = [comb(n, x) * comb(m, a + b - x) for x in range(a, min(n, a + b) + 1)]
+    assert Comparison(*counts).p == pytest.approx(sum(as_many) / comb(n + m, a + b), rel=1e-9)
 
 
 def test_p_of_a_leak_of_many_images_is_a_number():
@@ -118,3 +119,8 @@ def test_error_that_is_no_number_counts_as_the_largest():
     assert membership(np.array([np.nan, np.inf]), control).auc == 0
     assert membership(np.array([0.5, 0.5]), np.array([np.nan] * 100)).auc == 1
     assert membership(np.array([np.nan]), np.array([np.nan] * 100)).auc == 0.5
+
+
+def test_shares_in_words_have_three_digits_and_only_all_is_100_per_cent():
+    shares = [0, 0.000417, 1 / 48, 0.9256, 0.9994, 0.9997, 0.99997, 1]
+    assert [*map(per_cent, shares)] == ["0 %", "0.0417 %", "2.08 %", "92.6 %", "99.9 %", "99.97 %", "99.997 %", "100 %"]

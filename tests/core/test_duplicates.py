@@ -90,6 +90,13 @@ def test_one_colour_is_the_same_picture_and_another_colour_is_not():
     assert near_duplicates(colours).tolist() == [0, 0, 2]
 
 
+@pytest.mark.parametrize(("side", "std"), [(512, 0.02), (256, 0.005)])
+def test_textures_whose_cells_have_one_mean_are_several_pictures_and_each_has_its_copy(side: int, std: float):
+    textures = 0.5 + std * torch.randn(6, 3, side, side, generator=torch.Generator().manual_seed(0))
+    copy = (textures[:1].clamp(0, 1) * 255).round() / 255
+    assert near_duplicates(torch.cat([textures, copy]).clamp(0, 1)).tolist() == [0, 1, 2, 3, 4, 5, 0]
+
+
 def test_noise_is_like_no_other_noise():
     images = torch.rand(300, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert near_duplicates(images).tolist() == list(range(300))

@@ -84,9 +84,3 @@ def test_difference_of_pairs_is_covered_nineteen_times_in_twenty_and_is_shorter_
     assert 0.94 < ((low <= 0.1) & (high >= 0.1)).mean() < 0.97
     _, low_apart, high_apart = metrics.rate_difference(both + first, [count] * 20_000, both + second, [count] * 20_000)
     assert ((high - low) < (high_apart - low_apart)).mean() > 0.99
-
-
-def test_threshold_curve_counts_what_lies_under_each():
-    rates = metrics.threshold_curve([5e-4, 5e-6, 5e-9], [1e-3, 1e-5, 1e-8, 1e-9])
-    assert [round(rate.value * rate.count) for rate in rates] == [3, 2, 1, 0]
-    assert (metrics.THRESHOLDS[0], metrics.THRESHOLDS[-1]) == (1e-3, 1e-8)

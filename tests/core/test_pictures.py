@@ -187,6 +187,20 @@ def test_colours_and_alpha_of_16_bits_are_scaled_likewise(tmp_path: Path, bits: 
     colours = (values[..., :-1] if channels in (2, 4) else values) >> bits - 8
     assert np.array_equal(pixels, np.broadcast_to(colours, (SIDE, SIDE, 3)))
     assert ("12 bits in use" in remarks) == (bits == 12)
+    assert "1 picture whose more than 8 bits are cut to 8" in remarks
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
+def test_nothing_is_cut_of_8_bits_that_a_file_has_as_16(tmp_path: Path, suffix: str):
+    values = noise(1, (SIDE, SIDE) if suffix == "tif" else (SIDE, SIDE, 3), 256).astype(np.uint16) * 257
+    if suffix == "png":
+        png16(tmp_path / "p.png", values)
+    else:
+        data = b"P6 16 16 65535\n" + values.astype(">u2").tobytes() if suffix == "ppm" else tiff(values)
+        (tmp_path / f"p.{suffix}").write_bytes(data)
+    pixels, remarks = loaded(tmp_path)
+    assert np.array_equal(pixels, grey(values >> 8) if suffix == "tif" else values >> 8)
+    assert "cut" not in remarks
 
 
 def tiff(values: np.ndarray, **tags: tuple[int, int]) -> bytes:
@@ -256,7 +270,7 @@ def test_tiff_whose_smallest_value_is_white_is_no_negative(tmp_path: Path):
 @pytest.mark.parametrize(
     ("values", "expected", "words"),
     [
-        (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256), ""),
+        (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256), "real numbers rounded to 8 bits"),
         (np.arange(256, dtype=np.float32), np.arange(256), "real numbers scaled by the 8 bits"),
         (np.arange(256, dtype=np.int32), np.arange(256), "scaled by the 8 bits"),
         (np.arange(256, dtype=np.int32) * 16, np.arange(256), "scaled by the 12 bits"),

@@ -45,6 +45,16 @@ def test_training_file_alone_is_divided(tmp_path: Path):
     assert len(train) == len(control) == 20
     assert not set(train.ids) & set(control.ids)
     assert set(train.labels) == {None}
+    assert train.remarks == ()
+    assert control.remarks[0].startswith("control images are every other one of train_32x32.mat, for want of")
+
+
+def test_control_images_of_a_divided_file_are_drawn_for_themselves(tmp_path: Path):
+    write(tmp_path / "train_32x32.mat", 1, count=400, labels=False)
+    train, control = (datasets.load("svhn", root=tmp_path, count=20, split=split) for split in ("train", "control"))
+    trained = {int(name.partition("-")[2]) for name in train.ids}
+    neighbours = sum(int(name.partition("-")[2]) - 1 in trained for name in control.ids)
+    assert neighbours < 8  # of 20, where one in ten is one by chance
 
 
 def test_subset_is_seeded(tmp_path: Path):

@@ -240,6 +240,20 @@ def test_training_that_goes_on_to_a_deeper_target_is_as_if_it_had_been_asked_for
     assert steps[0] == expected.reached[1].step + 1
 
 
+@pytest.mark.parametrize("start", ["mean", "centred"])
+def test_training_that_was_at_its_target_before_its_first_step_goes_on_from_the_start_it_had(
+    tmp_path: Path, start: str
+):
+    whole, grown, options = new_model(), new_model(), {"start": start, "optimiser": "adam"}
+    expected = training.train(whole, IMAGES, [0.5, 2e-2], **options)
+    assert expected.reached[0].step == 0
+    state = tmp_path / "state.safetensors"
+    training.train(grown, IMAGES, [0.5], **options, state=state)
+    history = training.train(grown, IMAGES, [0.5, 2e-2], **options, state=state)
+    assert history.reached == expected.reached
+    assert torch.equal(weights(grown), weights(whole))
+
+
 @pytest.mark.parametrize("targets", [[5e-2, 2e-2, 1e-2], [5e-2, 2e-2], [1e-1, 1e-2, 1e-3], [2e-2]])
 def test_state_that_is_past_a_target_is_not_gone_on_from(tmp_path: Path, targets: list[float]):
     state = tmp_path / "state.safetensors"

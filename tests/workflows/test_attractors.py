@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 import workflows
 from memrec_core import attractors
@@ -46,6 +47,24 @@ def test_rows_of_the_method_asked_for_have_them_and_no_others():
     images = audit.images(slice(0, len(audit)))
     assert first.spectral_radius.tolist() == attractors.spectral_radius(network, images, seed=42).tolist()
     assert first.basin.tolist() == attractors.basin(network, images, model.gamma, 42, ids).tolist()
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 0.5), (4.0, 4.0)])
+def test_basin_is_by_the_gamma_of_the_method_in_whose_rows_it_stands(
+    monkeypatch: pytest.MonkeyPatch, own: float | None, expected: float
+):
+    monkeypatch.setattr(attractors, "basin", lambda model, images, gamma, *_, **__: torch.full((len(images),), gamma))
+    run = workflows.open_run(str(RUN))
+    assert run.experiment.models[0].gamma == 0.5
+    methods = [
+        entry._replace(method=replace(entry.method, gamma=own)) if entry.label == "known_mask" else entry
+        for entry in run.experiment.methods
+    ]
+    experiment = replace(run.experiment, attractors="known_mask", methods=tuple(methods))
+    audit, model = load_audit_set(experiment.data[0], 42), experiment.models[0]
+    unit = next(unit for unit in planned_units(run)[0] if (unit.method, unit.target_loss) == ("known_mask", 0.03))
+    held = Held.of(model, *load_checkpoint(run.store, model, 0.03))
+    assert set(recover_unit(unit, experiment, audit, held).to_pandas().basin) == {expected}
 
 
 def test_true_is_the_first_method_that_uses_a_network_and_a_label_is_its_own(small: Experiment):

@@ -157,7 +157,9 @@ def test_control_pictures_that_alone_are_resampled_are_counted(folder: Path):
     write_photos(folder / "control", 2, "control", 16)
     assert said() == [
         "2 of 4 control pictures are not of 8 x 8, as all training pictures are, and were resampled to it: they can be "
-        "told apart by that"
+        "told apart by that",
+        "2 of 9 pictures were resampled to 8 x 8: a network that was trained elsewhere, on pictures that were resized in "
+        "another way, hardly gives them back exactly",
     ]
 
 
@@ -221,6 +223,9 @@ def test_key_of_names_may_lie_elsewhere_by_now(folder: Path):
     here, there = (experiment_of(wanted, look_into(wanted), key) for key in keys)
     assert here.data != there.data
     assert [*differences(here, there)] == []
+    plain = experiment_of(wanted, look_into(wanted))
+    [(where, then, now)] = differences(plain, here)
+    assert (where.rpartition(".")[2], then, now) == ("hash_names", "None", "True")
 
 
 def test_options_are_read_as_people_write_them():

@@ -1,5 +1,6 @@
 """Which pictures of a run its page has: a sample that fits and says what it is, or all of them on several pages."""
 
+import base64
 import io
 import json
 import shutil
@@ -16,7 +17,7 @@ from workflows.report import gallery, write_report
 from workflows.report.facts import facts_of
 from workflows.report.gallery import Sources, all_pictures, gallery_of
 from workflows.report.sections.making import trainings
-from workflows.report.sheets import MOST_SIDE, Sheet
+from workflows.report.sheets import MOST_SIDE, Grid, Sheet
 from workflows.run.opened import OpenRun
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
@@ -154,8 +155,21 @@ def test_same_picture_is_on_a_sheet_once_and_a_large_one_is_smaller():
     sheet = Sheet()
     assert [sheet.place(png(300, seed)) for seed in (0, 1, 0, 2)] == [0, 1, 0, 2]
     assert sheet.place(None) == -1
-    drawn = sheet.drawn(sheet.rows)
+    drawn = sheet.drawn(Grid.of(len(sheet.tiles)))
     assert (drawn.width, drawn.height) == (MOST_SIDE, MOST_SIDE)
+
+
+def test_sheet_of_more_tiles_than_fit_below_each_other_has_them_beside_each_other():
+    sheet = Sheet()
+    for grey in range(2100):
+        buffer = io.BytesIO()
+        Image.new("RGB", (1, MOST_SIDE), (grey % 256, grey // 256, 0)).save(buffer, format="PNG")
+        sheet.place({"bytes": buffer.getvalue()})
+    grid = Grid.of(len(sheet.tiles))
+    drawn = Image.open(io.BytesIO(base64.b64decode(sheet.drawn(grid).uri.partition(",")[2])))
+    row, column = divmod(2099, grid.columns)
+    assert drawn.convert("RGB").getpixel((column, row * MOST_SIDE)) == (2099 % 256, 2099 // 256, 0)
+    assert grid.position(grid.columns) == f"0% {100 / (grid.rows - 1):.6g}%"
 
 
 def test_page_says_in_how_many_steps_and_seconds_each_network_was_trained(run: OpenRun):

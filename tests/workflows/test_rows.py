@@ -87,6 +87,21 @@ def test_images_without_any_error_leave_the_mean_psnr_to_the_others(whole: Path,
     assert rates.groupby("degradation")["accurate_count"].sum()["center"] == (rows["degradation"] == "center").sum()
 
 
+def test_images_that_diverged_take_no_hundreds_of_decibels_from_the_mean_psnr(whole: Path, tmp_path: Path):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    for path in files(folder):
+        table = pq.read_table(path)
+        for name, worst in (("mse", 1e74), ("psnr", -740.0)):
+            values = np.where(np.arange(len(table)) == 0, worst, table[name].to_numpy())
+            table = table.set_column(table.column_names.index(name), name, pa.array(values))
+        pq.write_table(table, path)
+    rows = pd.concat(map(pd.read_parquet, files(folder)))
+    keys = ["target_loss", "degradation", "method", "split"]
+    expected = rows.assign(psnr=rows["psnr"].clip(lower=0)).groupby(keys)["psnr"].mean()
+    found = rates_of(folder).set_index(keys)["mean_psnr"]
+    pd.testing.assert_series_equal(found.sort_index(), expected.sort_index(), check_names=False)
+
+
 def test_each_image_counts_by_its_status(whole: Path, tmp_path: Path):
     """Whatever ways there are for a recovery to end."""
     folder = shutil.copytree(whole, tmp_path / "run")

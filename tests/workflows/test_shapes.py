@@ -21,6 +21,7 @@ from workflows.experiment import loading as experiments
 from workflows.experiment.resolved import Experiment
 from workflows.report import write_report
 from workflows.report.course import draw_course
+from workflows.run.audit_set import load_audit_set
 from workflows.run.identity import claim, continued
 from workflows.run.planning import Size
 from workflows.run.rates import aggregate
@@ -134,6 +135,18 @@ def test_grey_in_a_drawing_is_that_of_the_picture(tmp_path: Path, monkeypatch: p
     original = drawn[:, int(drawn.shape[1] * 0.9) :]  # the last one of each row
     assert ((original > 95) & (original < 160)).mean() > 0.2
     assert ((original > 170) & (original < 240)).mean() < 0.02  # but for the edges of its letters
+
+
+def test_pixels_of_a_data_set_of_ones_own_that_are_rounded_are_spoken_of(monkeypatch: pytest.MonkeyPatch):
+    def fine(split: str, **asked: Any) -> ImageSet:
+        found = stripes(split=split, **asked)
+        part = 0.97 if split == "train" else 1
+        return ImageSet(found.images.mul(255).round().div(255) * part, found.ids, found.labels)
+
+    monkeypatch.setitem(DATA_SETS, "mine", DataSet("mine", fine))
+    [data] = experiment_with("data.name=mine").data
+    [remark] = load_audit_set(data, 42).catalogue.remarks
+    assert remark.startswith("4 of 8 images have pixels that are no whole 255ths, and are rounded to them")
 
 
 def test_drawing_of_a_mask_shows_what_is_missing_where_pictures_have_alpha(tmp_path: Path):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from memrec_core.auditing import Audit
+from memrec_core.auditing.evidence import per_cent
 from memrec_core.auditing.verdict import ERROR, INCONCLUSIVE, LEAKS, upper_end
 
 
@@ -29,8 +30,8 @@ def ending(audit: Audit, limit_named: bool, report_only: bool) -> Ending:
     if audit.verdict == LEAKS and limit_named and is_under_limit(audit):
         status = 0
         word = (
-            f"The leak is under the limit of {100 * audit.max_rate:.3g} % that was named: the upper end of its "
-            f"interval is {100 * _upper_end(audit):.3g} %. Exit status 0."
+            f"The leak is under the limit of {per_cent(audit.max_rate)} that was named: the upper end of its "
+            f"interval is {per_cent(_upper_end(audit))}. Exit status 0."
         )
     elif audit.verdict == LEAKS:
         outcome = Outcome.FAILED

@@ -8,7 +8,7 @@ import pandas as pd
 from memrec_core.auditing import Attack, Evidence, Side
 from memrec_core.auditing.attacks import attacks_of, damage_of, known
 from memrec_core.datasets import ImageSet
-from memrec_core.degradations import Degradation
+from memrec_core.degradations import Degradation, degraded_by
 from memrec_core.network import Network
 from memrec_core.reconstruction import reconstruction_error
 from workflows.experiment.resolved import Experiment
@@ -80,7 +80,7 @@ def damages(degradation: Degradation, split: str, images: ImageSet, seed: int, a
     for start in range(0, len(images), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         originals, ids = images.images[part], [f"{split}/{id_}" for id_ in images.ids[part]]
-        kept = degradation.operator(audit.image_shape, ids, seed).kept
-        assert kept is not None  # an audit erases pixels
-        degraded = degradation.degrade(originals, ids, seed, Pictures(audit))
-        yield damage_of(degraded, originals, kept).numpy()
+        operator = degradation.operator(audit.image_shape, ids, seed)
+        assert operator.kept is not None  # an audit erases pixels
+        degraded = degraded_by(degradation, operator, originals, ids, seed, Pictures(audit))
+        yield damage_of(degraded, originals, operator.kept).numpy()

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import memrec_core
 from memrec_core.auditing import Attack, Audit, Comparison
+from memrec_core.auditing.evidence import per_cent
 from memrec_core.auditing.verdict import ERROR, LEAKS, units_of
 from workflows.audit.ending import Ending, Outcome
 
@@ -60,7 +61,7 @@ def _in_words(audit: Audit, attack: Attack) -> str:
 def _counts(counts: Comparison, units: str) -> str:
     low, high = counts.interval
     return (
-        f"{counts.train} of {counts.train_count} training {units} ({100 * low:.3g} to {100 * high:.3g} %), "
+        f"{counts.train} of {counts.train_count} training {units} ({per_cent(low)} to {per_cent(high)}), "
         f"{counts.control} of {counts.control_count} control {units}"
     )
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from memrec_core.errors import InputError
-from memrec_core.metrics import paired_difference, rate_difference
+from memrec_core.metrics import KINDS, paired_difference, rate_difference
 from workflows.comparison.matching import KEY, labels_between, matched, remarks_on, unmatched, unmatched_words
-from workflows.comparison.sides import KINDS, sides_of
+from workflows.comparison.sides import sides_of
 from workflows.run.images import sentences_of
 from workflows.run.opened import OpenRun
-from workflows.run.rates import incomplete, mixed
+from workflows.run.rates import caveats
 
 PAIRED, INDEPENDENT = "paired", "independent"
 INTERVALS = {
@@ -76,7 +76,7 @@ def _checked(runs: Sequence[OpenRun]) -> Sequence[OpenRun]:
 def _on_figures(named: Mapping[str, OpenRun], rates: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """What a reader must know of each run's figures: what is missing, what has made it, and what its images are."""
     for name, run in named.items():
-        for sentence in filter(None, [incomplete(rates[name]), mixed(rates[name]), *sentences_of(run)]):
+        for sentence in [*caveats(rates[name]), *sentences_of(run)]:
             yield f"{name}: {sentence}"
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import jinja2
 
+from memrec_core.metrics import KINDS
 from workflows.comparison.compared import INTERVALS, PAIRED, Comparison
-from workflows.comparison.sides import KINDS
 from workflows.comparison.words import (
     difference_words,
     groups_of,

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow.dataset import Dataset
 
-from memrec_core.metrics import ACCURATE, APPROXIMATE
+from memrec_core.metrics import KINDS
 from workflows.comparison.matching import KEY, Labels
 from workflows.database import connected
 from workflows.experiment.models import GENERIC
@@ -15,7 +15,6 @@ from workflows.run.images import catalogues_of
 from workflows.run.opened import OpenRun
 from workflows.run.scan import scan_rows
 
-KINDS = {"accurate": ACCURATE, "approximate": APPROXIMATE}
 """Of each kind of recovery the MSE under which an image is back."""
 _ROWS = f"""
     SELECT keys.number AS number, images.picture AS picture,

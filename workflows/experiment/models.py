@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from memrec_core import autoencoders, checkpoints, weights_file
 from memrec_core.autoencoders import Given, forms
-from memrec_core.autoencoders.fit import check_range
+from memrec_core.autoencoders.fit import check_use
 from memrec_core.autoencoders.given import Wrapped, build, check_output, from_safetensors, to_safetensors
 from memrec_core.autoencoders.loading import tensors_of
 from memrec_core.degradations import Shape
@@ -215,11 +215,12 @@ class GivenModel(Model):
                 "its state dict; let it be seeded, or registered as a buffer that is saved"
             )
 
-    def check_range(self, images: Tensor) -> None:
-        """Raises InputError where the network is given pixels in one range, and was clearly trained on these images
-        (N, C, H, W) in another. Where its file is gone, the run goes on with the weights that it kept of it."""
+    def check_use(self, images: Tensor) -> None:
+        """Raises InputError where the network clearly was trained on these images (N, C, H, W) in another range of
+        pixels or order of colours, or for another output, than it is used. Where its file is gone, the run goes on with
+        the weights that it kept of it."""
         if self.weights is None or Path(self.weights).exists():
-            check_range(self.built(self.packed()), images, self.network.name)
+            check_use(self.built(self.packed()), images, self.network.name)
 
     def outputs(self, packed: bytes, image_shape: Shape) -> list[float]:
         """Some values of what it makes of the same few images each time: they tell whether its code is the same."""

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from memrec_core.metrics import KINDS
 from workflows.figures.source import Source
-from workflows.run.rates import incomplete, mixed
+from workflows.run.rates import caveats
 from workflows.words import percent, with_bounds
 
-KINDS = {"accurate": "MSE under 1e-7", "approximate": "MSE under 5e-4"}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -50,18 +50,18 @@ def tables_of(source: Source) -> Iterator[Rates]:
         lowest = rows["target_loss"].min()
         rows = rows[(rows["target_loss"] == lowest) | rows["target_loss"].isna()]
         notes = [f"Of {own}, {source.samples[own]}." for own in rows["data_set"].unique() if own in source.samples]
-        notes += filter(None, [incomplete(source.rates), mixed(source.rates)])
+        notes += caveats(source.rates)
         counts = sorted({*rows["images"]})
         images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         methods = [method for method in titles if (rows["method"] == method).any()]
-        for kind, words in KINDS.items():
+        for kind, threshold in KINDS.items():
             cells = [["", *labels]]
             for method in methods:
                 cells.append([titles[method], *(_cell(rows, method, label, kind) for label in labels)])
             trained_to = "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
             caption = (
-                f"{kind.capitalize()} recovery ({words}) of training images by {model}{trained_to}: % of the {images} "
-                f"images, and its 95 % interval{'. ' if notes else ''}{' '.join(notes)}"
+                f"{kind.capitalize()} recovery (MSE under {threshold:g}) of training images by {model}{trained_to}: % "
+                f"of the {images} images, and its 95 % interval{'. ' if notes else ''}{' '.join(notes)}"
             )
             yield Rates(f"table-{kind}-{model}", caption, cells, _frame(rows, kind))
 

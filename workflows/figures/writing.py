@@ -13,7 +13,7 @@ from workflows.figures.style import FORMATS, drawn, styled
 from workflows.figures.tables import WRITTEN, tables_of
 from workflows.report.course import check_image
 from workflows.run.opened import OpenRun
-from workflows.run.rates import incomplete, mixed
+from workflows.run.rates import caveats
 from workflows.run.store import EXPERIMENT
 from workflows.user_file import write_user_file
 
@@ -38,7 +38,7 @@ def write_figures(run: OpenRun, folder: str, width_mm: float, image: str = "0") 
     check_image(run, image)
     place = _folder(folder)
     source = Source.of(run, width_mm, image)
-    yield from filter(None, [incomplete(source.rates), mixed(source.rates)])
+    yield from caveats(source.rates)
     for label, sentence in source.samples.items():
         yield f"data set {label}: {sentence}"
     for number, draw in FIGURES.items():

@@ -25,7 +25,7 @@ from workflows.run.plan import load_plan, with_checkpoints
 from workflows.run.remains import remove_unfinished
 from workflows.run.run import Run
 from workflows.run.standing import Standing
-from workflows.run.store import FAILURES, PLAN, Store
+from workflows.run.store import PLAN, Store
 from workflows.run.survey import survey
 from workflows.terminal import say
 from workflows.work import preflight
@@ -118,7 +118,7 @@ def _forget_failures(store: Store, steps: Steps) -> None:
     """Those of the steps to do: they are tried again."""
     for what in store.failures():
         if steps.train if what.startswith(TRAINING) else steps.recover:
-            store.remove(f"{FAILURES}/{what}.json")
+            store.forget_failure(what)
 
 
 def _found_done(run: Run, then: Experiment, steps: Steps, digests: dict[Checkpoint, str]) -> Outcome | None:

@@ -21,7 +21,6 @@ from workflows.run.compacted import drop_compacted, keep_compacted
 from workflows.run.plan import with_checkpoints
 from workflows.run.rates_file import forget_others
 from workflows.run.run import Run
-from workflows.run.store import FAILURES
 from workflows.run.survey import Survey, fault_of, is_done, outlook, survey
 from workflows.run.unit import Unit
 from workflows.terminal import say
@@ -189,7 +188,7 @@ class Loop:
     def _record_failures(self) -> None:
         for what, reason in self.state.changed_failures().items():
             if reason is None:
-                self.store.remove(f"{FAILURES}/{what}.json")
+                self.store.forget_failure(what)
             else:
                 self.store.record_failure(what, reason)
 

@@ -22,11 +22,11 @@ from workflows.run.images import catalogues_of, check_trained_on, keep_catalogue
 from workflows.run.plan import Plan
 from workflows.run.run import Run
 from workflows.run.standing import Standing
-from workflows.run.store import FAILURES, PLAN
+from workflows.run.store import PLAN
 from workflows.run.unit import Unit
 from workflows.terminal import say
 from workflows.work.given import keep_given
-from workflows.work.preflight import check_floors, check_ranges
+from workflows.work.preflight import check_floors, check_uses
 from workflows.work.priors import check_priors, read_prior
 
 
@@ -50,7 +50,7 @@ def prepare(
     """Claim the folder of a run that was of another experiment `then`, and plan what its own asks for."""
     pulse.standing = Standing("reading the images")
     catalogues, audits, samples = _read_images(run)
-    check_ranges(run.experiment, samples)
+    check_uses(run.experiment, samples)
     for sentence in (sentence for label, known in catalogues.items() for sentence in known.sentences(label)):
         say(sentence)
     for sentence in run.experiment.left_out() if steps.recover else ():
@@ -110,7 +110,7 @@ def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, dig
         plan = keep_grown(run, growth, read.catalogues, (sizes | there).__getitem__, priors, digests)
     except PlanGrewError:  # another driver was first: what it has planned stays
         return _grow_plan(run, then, cluster, read, digests)
-    _forget_failures(run, {unit.name for unit in not_asked(run, growth, plan, digests)})
+    _forget_failures_of(run, {unit.name for unit in not_asked(run, growth, plan, digests)})
     if growth.replaced:
         say(f"recovery: {len(growth.replaced)} units are done again, to keep pictures of more images")
     gone, back = settle(run, growth, plan, digests)
@@ -121,12 +121,12 @@ def _grow_plan(run: Run, then: Experiment, cluster: Cluster, read: Prepared, dig
     return plan
 
 
-def _forget_failures(run: Run, units: set[str]) -> None:
-    """Of what is not asked for: these units, and the trainings of other networks."""
+def _forget_failures_of(run: Run, units: set[str]) -> None:
+    """And of the trainings of networks that are not asked for, as these units are not."""
     trainings = {training_name(model.label) for model in run.experiment.trained_models}
     for what in run.store.failures():
         if what in units or (what.startswith(TRAINING) and what not in trainings):
-            run.store.remove(f"{FAILURES}/{what}.json")
+            run.store.forget_failure(what)
 
 
 def _priors(experiment: Experiment) -> dict[str, str]:

@@ -2,17 +2,18 @@
 
 import base64
 import io
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 COLUMNS = 16
-"""Tiles beside each other. All sheets of a page have as many rows, so that a tile's place is the same in each."""
+"""Tiles beside each other, more where there would be too many rows."""
 MOST_SIDE = 128
 """Pixels of a tile's side; what is larger is drawn smaller."""
-MOST_TILES = COLUMNS * 120
-"""WebP has no side above 16,383 pixels."""
+MOST_ROWS = 16_383 // MOST_SIDE
+"""WebP has no side of more pixels."""
 PER_PNG = 0.6
 """How many bytes a tile takes on a sheet, of those that its PNG had, about."""
 
@@ -34,28 +35,45 @@ class Sheet:
         """What it will take on the page, about."""
         return PER_PNG * sum(map(len, self.tiles)) * 4 / 3
 
-    @property
-    def rows(self) -> int:
-        return -(-len(self.tiles) // COLUMNS)
-
-    def drawn(self, rows: int) -> "Drawn":
-        """The sheet, with so many rows."""
+    def drawn(self, grid: "Grid") -> "Drawn":
+        """The sheet, on that grid."""
         pictures = [_opened(png) for png in self.tiles]
         width, height = pictures[0].size
         mode = "RGBA" if any(picture.mode in ("LA", "RGBA") for picture in pictures) else "RGB"
-        sheet = Image.new(mode, (COLUMNS * width, rows * height))
+        sheet = Image.new(mode, (grid.columns * width, grid.rows * height))
         for place, picture in enumerate(pictures):
-            sheet.paste(picture.convert(mode), (place % COLUMNS * width, place // COLUMNS * height))
+            row, column = divmod(place, grid.columns)
+            sheet.paste(picture.convert(mode), (column * width, row * height))
         buffer = io.BytesIO()
         sheet.save(buffer, "WEBP", lossless=True, quality=75, method=4, exact=True)
         return Drawn("data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode(), width, height)
 
 
-class Drawn:
+class Grid(NamedTuple):
+    """The tiles beside and below each other. All sheets of a page have the same, so that a tile's place is the same in
+    each."""
+
+    columns: int
+    rows: int
+
+    @classmethod
+    def of(cls, tiles: int) -> "Grid":
+        """One for so many tiles."""
+        columns = max(COLUMNS, math.ceil(tiles / MOST_ROWS))
+        return cls(columns, math.ceil(tiles / columns))
+
+    def position(self, tile: int) -> str:
+        """A tile's place as a CSS background-position, which is of what is left of the sheet beside the tile."""
+        row, column = divmod(tile, self.columns)
+        return f"{100 * column / (self.columns - 1):.6g}% {100 * row / max(self.rows - 1, 1):.6g}%"
+
+
+class Drawn(NamedTuple):
     """A sheet as a data URI, and the width and height of a tile."""
 
-    def __init__(self, uri: str, width: int, height: int) -> None:
-        self.uri, self.width, self.height = uri, width, height
+    uri: str
+    width: int
+    height: int
 
 
 def _opened(png: bytes) -> Image.Image:

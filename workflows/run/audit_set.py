@@ -108,7 +108,7 @@ def load_audit_set(data: Data, seed: int, kept: Catalogue | None = None, run: st
     pixels = torch.cat([own.images for own in splits.values()])
     if kept is None:
         images = _drawn(_without_copies(images, pixels, data), data, seed)
-        catalogue = Catalogue(tuple(images), _remarks(splits, data))
+        catalogue = Catalogue(tuple(images), (*_remarks(splits, data), *_on_rounding(pixels)))
     else:
         check_same(run, data.label, kept.images, images)
         _check_duplicates(data, kept, run)
@@ -148,6 +148,17 @@ def _remarks(splits: dict[str, ImageSet], data: Data) -> tuple[str, ...]:
     if len(splits) == 1:
         return tuple(f"{remark} (train)" for remark in splits["train"].remarks)
     return tuple(remarks_on_both(**splits))
+
+
+def _on_rounding(pixels: Tensor) -> Iterator[str]:
+    """A remark where a data set of one's own has pixels that are no whole 255ths."""
+    exact = pixels.mul(255)
+    rounded = int(((exact.round() - exact).abs() > 1e-3).flatten(1).any(1).sum())
+    if rounded:
+        yield (
+            f"{rounded} of {len(pixels)} images have pixels that are no whole 255ths, and are rounded to them: a "
+            "network that was trained on what they were gives none of these back exactly"
+        )
 
 
 def images_of(split: str, own: ImageSet) -> Iterator[Image]:

@@ -7,20 +7,19 @@ right of a training image that came back, and wrong of any control image.
 import pandas as pd
 import pyarrow as pa
 
-from memrec_core.metrics import ACCURATE, APPROXIMATE, clopper_pearson
+from memrec_core.metrics import KINDS, clopper_pearson
 from workflows.run.rates_schema import CLAIMS_SCHEMA, GROUP
 from workflows.run.store import CLAIMS, Store
 
 _PREFIX = "claims_"
 _CLAIMANT = [column for column in GROUP if column != "split"]
-_KINDS = {"accurate": ACCURATE, "approximate": APPROXIMATE}
 _ROWS = {
     "images": "claimed IS NOT NULL",
     "control": "claimed IS NOT NULL AND split = 'control'",
     "claimed": "claimed",
     "claimed_control": "claimed AND split = 'control'",
-    **{f"{kind}_count": f"claimed IS NOT NULL AND split = 'train' AND mse < {mse}" for kind, mse in _KINDS.items()},
-    **{f"{kind}_right": f"claimed AND split = 'train' AND mse < {mse}" for kind, mse in _KINDS.items()},
+    **{f"{kind}_count": f"claimed IS NOT NULL AND split = 'train' AND mse < {mse}" for kind, mse in KINDS.items()},
+    **{f"{kind}_right": f"claimed AND split = 'train' AND mse < {mse}" for kind, mse in KINDS.items()},
 }
 COUNTED = {f"{_PREFIX}{name}": f"count(*) FILTER ({rows})" for name, rows in _ROWS.items()}
 """What is counted of each group of rows, beside what the rates are made of, in SQL."""
@@ -32,7 +31,7 @@ def claims_from(counted: pd.DataFrame) -> pd.DataFrame:
     claims = counted.groupby(_CLAIMANT, dropna=False, sort=False)[[*COUNTED]].sum().reset_index()
     claims = claims.rename(columns=lambda name: name.removeprefix(_PREFIX))
     claims = claims[claims["images"] > 0].reset_index(drop=True)
-    for kind in _KINDS:
+    for kind in KINDS:
         _add_share(claims, f"{kind}_precision", f"{kind}_right", "claimed")
         _add_share(claims, f"{kind}_recall", f"{kind}_right", f"{kind}_count")
     return claims[CLAIMS_SCHEMA.names]

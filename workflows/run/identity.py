@@ -147,10 +147,14 @@ def _entries(experiment: Experiment, kind: str) -> dict[str, dict[str, Any]]:
     tree = tree if isinstance(tree, list) else [tree]
     labels = [entry.label for entry in getattr(experiment, kind)]
     free = CHANGES_NO_ROW.get(kind, set())
-    return {
+    entries = {
         label: {key: value for key, value in entry.items() if key not in free}
         for label, entry in zip(labels, tree, strict=True)
     }
+    for label, entry in zip(labels, tree, strict=True):
+        if entry.get("names_key") is not None:  # whatever the key: names that it hides are none
+            entries[label]["hash_names"] = True
+    return entries
 
 
 def differences(then: Experiment, now: Experiment) -> Iterator[tuple[str, str, str]]:

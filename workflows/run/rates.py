@@ -30,8 +30,9 @@ from workflows.run.unit import Unit, digest_of
 from workflows.terminal import say
 
 MEANS = ("psnr", "mse_missing", "mask_error", "evaluations")
-_MEANT = {mean: mean for mean in MEANS} | {"psnr": "nullif(psnr, 'infinity'::DOUBLE)"}
-"""What means are of: one image without any error would make the PSNR of all infinite."""
+_MEANT = {mean: mean for mean in MEANS} | {"psnr": "CASE WHEN psnr < 'infinity'::DOUBLE THEN greatest(psnr, 0) END"}
+"""What means are of: one image without any error would make the PSNR of all infinite, and one whose iterates diverged
+would take hundreds of dB from it."""
 _PARTS = f"""
     SELECT {FILE}, {", ".join(GROUP)},
            count(*)                                       AS images,
@@ -256,6 +257,11 @@ def incomplete(rates: pd.DataFrame, there: Sequence[Unit] | None = None, planned
     if done == planned:
         return ""
     return f"Incomplete: {done} of {planned} work units are there, and the rates are of their images alone."
+
+
+def caveats(rates: pd.DataFrame) -> list[str]:
+    """What a reader must know of the rates, a sentence each: that units are missing, or that several made them."""
+    return [*filter(None, [incomplete(rates), mixed(rates)])]
 
 
 def makers_of(rates: pd.DataFrame) -> list[Maker]:

@@ -64,7 +64,8 @@ _RATES: list[Column] = [
     (
         "mean_psnr",
         pa.float64(),
-        "mean PSNR, dB, of the images with some error: an MSE of 0 has no finite one; null where none has any",
+        "mean PSNR, dB, of the images with some error: an MSE of 0 has no finite one, one above 1 counts as 0 dB; null "
+        "where none has any",
     ),
     ("mean_mse_missing", pa.float64(), "mean squared error over the missing entries alone; null where there are none"),
     (

@@ -347,6 +347,10 @@ class Store:
         """Keep why a unit, or the training of a network, was given up; `what` is its name."""
         self.write(f"{FAILURES}/{what}.json", json.dumps({"what": what, "reason": reason}).encode())
 
+    def forget_failure(self, what: str) -> None:
+        """It is tried again, or no longer asked for."""
+        self.remove(f"{FAILURES}/{what}.json")
+
     def failures(self) -> dict[str, str]:
         """The reason by name, of what was given up."""
         found = {}

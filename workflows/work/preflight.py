@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from memrec_core import diffusion_prior
-from memrec_core.degradations import shape_of
+from memrec_core.degradations import degraded_by, shape_of
 from memrec_core.errors import InputError
 from memrec_core.training import check_floor
 from workflows.experiment.methods import source_of
@@ -29,12 +29,13 @@ def check_floors(experiment: Experiment, audit: AuditSet, label: str) -> dict[st
     return floors
 
 
-def check_ranges(experiment: Experiment, images: Mapping[str, Tensor]) -> None:
-    """Raises InputError where a given network is clearly of another range of pixels than it is said to be, by some of
-    the training images (N, C, H, W) of each data set: it would give little back, and pass for one that keeps little."""
+def check_uses(experiment: Experiment, images: Mapping[str, Tensor]) -> None:
+    """Raises InputError where a given network clearly is not used as it was trained, in its range of pixels above all,
+    by some of the training images (N, C, H, W) of each data set: it would give little back, and pass for one that keeps
+    little."""
     for model in experiment.given_models:
         try:
-            model.check_range(images[model.data])
+            model.check_use(images[model.data])
         except InputError as error:
             raise InputError(f"model {model.label}: {error}") from error
 
@@ -55,7 +56,8 @@ def check(experiment: Experiment) -> None:
         for degradation in experiment.degradations:
             others = torch.cat([images, 1 - images])  # a fill may want another picture
             try:
-                degradation.degrade(images, ["0"], experiment.seed, others)
+                operator = degradation.operator(image_shape, ["0"], experiment.seed)
+                degraded_by(degradation, operator, images, ["0"], experiment.seed, others)
             except InputError as error:
                 raise InputError(f"data set {data.label}, degradation {degradation.label}: {error}") from error
         for model in experiment.models:

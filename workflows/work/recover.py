@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from memrec_core import __version__, attractors, degradations, metrics, recovery
 from memrec_core.degradations import Degradation, Operator
 from memrec_core.diffusion_prior import DiffusionPrior
-from memrec_core.errors import InputError
 from memrec_core.reconstruction import reconstruction_error
 from memrec_core.recovery import Denoiser, Method
 from memrec_core.recovery.method import denoiser
-from memrec_core.recovery.result import STATUSES
+from memrec_core.recovery.result import beliefs_of, check_found
 from workflows.experiment.models import Model
 from workflows.experiment.plain import plain_settings
 from workflows.experiment.resolved import Experiment
@@ -82,9 +81,10 @@ def pose(unit: Unit, experiment: Experiment, audit: AuditSet) -> Posed:
     ids = [image.name for image in audit.catalogue.audited[part]]
     wanted = [experiment.degradation(label) for label in unit.degradations]
     operators = [one.operator(audit.image_shape, ids, seed) for one in wanted]
-    degraded = [one.degrade(images, ids, seed, others) for one in wanted]
-    for one, images_left in zip(wanted, degraded, strict=True):
-        _check_degraded(one, images, images_left)
+    degraded = [
+        degradations.degraded_by(one, operator, images, ids, seed, others)
+        for one, operator in zip(wanted, operators, strict=True)
+    ]
     return Posed(
         images.repeat(len(wanted), 1, 1, 1),
         ids,
@@ -120,7 +120,7 @@ def recover_unit(
         device=device,
     )
     found = method.recover(held.basis, problem)
-    _check_found(unit.method, found, problem.degraded)
+    check_found(unit.method, found, problem.degraded)
     part, count, times = slice(unit.start, unit.stop), len(unit), len(unit.degradations)
     known, error = audit.catalogue.audited[part], metrics.mse(found.images, posed.images)
     columns = {
@@ -145,10 +145,10 @@ def recover_unit(
         "outer_iterations": found.iterations.tolist(),
         "evaluations": found.evaluations.tolist(),
         **_of_the_missing(posed, found, estimated=not method.told),
-        **{name: [None] * count if own is None else own.tolist() for name, own in _beliefs(found).items()},
+        **{name: [None] * count if own is None else own.tolist() for name, own in beliefs_of(found).items()},
     }
     asked = unit.method == experiment.attractors
-    columns |= _as_attractors(posed, held, problem) if asked else dict.fromkeys(ATTRACTORS, [None] * count)
+    columns |= _as_attractors(posed, held, method, problem) if asked else dict.fromkeys(ATTRACTORS, [None] * count)
     wanted = experiment.pictures if unit.pictures is None else unit.pictures
     keeps = pictured(audit.catalogue, unit, wanted)
     pictures = {
@@ -176,50 +176,6 @@ def _made_by(method: Method, device: str) -> dict[bytes, str]:
     }
 
 
-def _check_found(method: str, found: recovery.Recovery, degraded: Tensor) -> None:
-    """Raises InputError where a method, of the user's own perhaps, has returned what no rows can be made of."""
-    count, is_one = len(degraded), isinstance(found, recovery.Recovery)
-    whole = is_one and found.images.shape == degraded.shape and bool(found.images.isfinite().all())
-    whole = whole and (found.mask is None or found.mask.shape == degraded.shape)
-    known = is_one and set(found.status) <= set(STATUSES)
-    if not (whole and known and len(found.status) == len(found.iterations) == len(found.evaluations) == count):
-        raise InputError(
-            f"method {method} must return a Recovery with finite images of shape {tuple(degraded.shape)}, and for each "
-            f"of them a status ({', '.join(STATUSES[:-1])} or {STATUSES[-1]}), iterations and evaluations; mend it"
-        )
-    for name, own in _beliefs(found).items():
-        _check_belief(method, name, own, count)
-
-
-def _beliefs(found: recovery.Recovery) -> dict[str, Tensor | None]:
-    """By their columns, what a method believes of its results without having seen the originals."""
-    return {"claimed": found.claimed, "confidence": found.confidence, "kept_share": found.kept_share}
-
-
-def _check_belief(method: str, name: str, values: Any, count: int) -> None:
-    """Raises InputError unless it is None, or says of each image yes or no, or a share."""
-    if values is None:
-        return
-    what = "booleans" if name == "claimed" else "numbers from 0 to 1"
-    if not isinstance(values, Tensor) or values.shape != (count,) or not _are(values, name == "claimed"):
-        raise InputError(f"method {method} must return {name} as None or a tensor of {count} {what}; mend it")
-
-
-def _are(values: Tensor, booleans: bool) -> bool:
-    """Whether they are booleans, or shares."""
-    if booleans:
-        return values.dtype == torch.bool
-    return values.is_floating_point() and bool(((values >= 0) & (values <= 1)).all())
-
-
-def _check_degraded(degradation: Degradation, images: Tensor, degraded: Tensor) -> None:
-    """Likewise for a degradation, or a fill in it."""
-    if degraded.shape != images.shape or degraded.dtype != images.dtype or not degraded.isfinite().all():
-        raise InputError(
-            f"degradation {degradation.label} must return finite float32 images of shape {tuple(images.shape)}; mend it"
-        )
-
-
 def _of_the_missing(posed: Posed, found: recovery.Recovery, estimated: bool) -> dict[str, list[float | None]]:
     """The columns about missing entries, and about the estimate of which they are; null where a degradation erases
     none."""
@@ -241,12 +197,16 @@ def _fitted(posed: Posed, held: Held, problem: recovery.Problem) -> list[float] 
     return reconstruction_error(held.basis.model, images, problem.batch_size, problem.device).tolist() * problem.repeats
 
 
-def _as_attractors(posed: Posed, held: Held, problem: recovery.Problem) -> dict[str, list[float]]:
-    """The columns about the images as attractors of the network: found once, and the same under each degradation."""
+def _as_attractors(
+    posed: Posed, held: Held, method: recovery.Method, problem: recovery.Problem
+) -> dict[str, list[float]]:
+    """The columns about the images as attractors of the network: found once, and the same under each degradation. The
+    basin is by the method's gamma, where it has one of its own."""
     network, images = denoiser(held.basis), posed.images[: len(posed.ids)]
     place: dict[str, Any] = {"batch_size": min(problem.batch_size or len(images), 256), "device": problem.device}
     radius = attractors.spectral_radius(network.model, images, seed=problem.seed, **place)
-    basin = attractors.basin(network.model, images, network.gamma, problem.seed, posed.ids, **place)
+    gamma = getattr(method, "gamma", None) or network.gamma
+    basin = attractors.basin(network.model, images, gamma, problem.seed, posed.ids, **place)
     return dict(zip(ATTRACTORS, (own.tolist() * problem.repeats for own in (radius, basin)), strict=True))
 
 

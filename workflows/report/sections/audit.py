@@ -9,10 +9,8 @@ from workflows.report.facts import Facts, damaged_audit
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.words import difference, percent, share
+from workflows.words import EXACTLY, SPLITS, difference, percent, share
 
-KINDS = {"accurate": "exactly", "approximate": "approximately"}
-SPLITS = {"train": "training", "control": "control"}
 Document = Mapping[str, Any]
 TEMPLATE = """
 <h3>What weakens it, and what was not tested</h3>
@@ -58,7 +56,7 @@ def _filled(found: Document) -> Markup:
 def _attacks(found: Document) -> Table:
     rows = [_attack(attack, f"{attack['method']}, {attack['degradation']}") for attack in found["attacks"]]
     rows.append(_attack(found["any_attack"], "any of them"))
-    columns = [f"{how}: {what}" for how in KINDS.values() for what in ("train", "control", "difference", "p")]
+    columns = [f"{how}: {what}" for how in EXACTLY.values() for what in ("train", "control", "difference", "p")]
     what = "Images" if found["data"]["train"].get("groups") is None else "Groups of images"
     return Table(f"{what} that came back, by attack", ["attack", *columns], rows, name="attacks")
 
@@ -115,7 +113,7 @@ def _exchangeability(found: Document) -> str:
 
 def _attack(found: Document, title: str) -> list[str | Cell]:
     cells: list[str | Cell] = [title]
-    for kind in KINDS:
+    for kind in EXACTLY:
         counts, excess = found[kind], found[kind]["excess"]
         cells += [_rate(counts["train"]), _rate(counts["control"])]
         cells += [difference(excess["value"], excess["low"], excess["high"])]

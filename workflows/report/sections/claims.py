@@ -7,7 +7,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
-from workflows.words import in_one_line, number, share
+from workflows.words import EXACTLY, in_one_line, number, share
 
 TEMPLATE = """
 <p class="note">Some methods say of each result, without having seen the original, whether they believe it to be an
@@ -17,7 +17,6 @@ exactly (MSE under 10⁻⁷) or approximately (MSE under 5·10⁻⁴); a claim o
 are 95 % Clopper-Pearson intervals.</p>
 {{ ui.table(table) }}
 """
-KINDS = {"accurate": "exactly", "approximate": "approximately"}
 
 
 def _body(facts: Facts) -> Markup | None:
@@ -29,7 +28,7 @@ def _body(facts: Facts) -> Markup | None:
         trained = row["claimed"] - row["claimed_control"]
         cells = [
             _share(row, f"{kind}_{name}", row[f"{kind}_right"], row[total.format(kind)])
-            for kind in KINDS
+            for kind in EXACTLY
             for name, total in (("precision", "claimed"), ("recall", "{}_count"))
         ]
         names = [facts.titles[row[name]] if name == "method" else row[name] for name in several]
@@ -38,7 +37,7 @@ def _body(facts: Facts) -> Markup | None:
         rows.append([*names, *counts, *cells])
     columns = [*(name.replace("_", " ") for name in several), "training loss", "degradation"]
     columns += ["train, claimed", "control, claimed"]
-    columns += [f"{how}: {name}" for how in KINDS.values() for name in ("precision", "recall")]
+    columns += [f"{how}: {name}" for how in EXACTLY.values() for name in ("precision", "recall")]
     named = len(several) + 2
     return filled(TEMPLATE, table=Table(_caption(facts, several), columns, rows, heads=named, name="claims-table"))
 

@@ -6,6 +6,7 @@ from workflows.report.facts import Facts
 from workflows.report.section import Section
 from workflows.report.tabular import Table
 from workflows.report.templates import filled
+from workflows.words import SPLITS
 
 TEMPLATE = """
 {{ ui.table(table) }}
@@ -16,7 +17,6 @@ TEMPLATE = """
 </ul>
 {% else %}<p>Nothing was passed over, doubled or left out.</p>{% endif %}
 """
-SPLITS = {"train": "training", "control": "control"}
 
 
 def _body(facts: Facts) -> Markup:

@@ -8,9 +8,10 @@ from memrec_core.metrics import ACCURATE, APPROXIMATE
 from workflows.report.facts import Facts
 from workflows.report.gallery import FIGURES, Card, Gallery
 from workflows.report.section import Section
+from workflows.report.sheets import Grid
 from workflows.report.tabular import json_text
 from workflows.report.templates import filled
-from workflows.words import power
+from workflows.words import SPLITS, power
 
 STATIC = 48
 """So many cards are there without scripts."""
@@ -57,7 +58,6 @@ too.</p></noscript>
 <button type="button" data-close aria-label="Close">✕</button></div><div id="viewer-body"></div></dialog>
 <script type="application/json" id="gallery-data">{{ data }}</script>
 """
-SPLITS = {"train": "training", "control": "control"}
 
 
 def _body(facts: Facts) -> Markup | None:
@@ -90,18 +90,14 @@ def style(gallery: Gallery | None) -> str:
     """The sheets, and the places of tiles on them, as the page's second style sheet."""
     if gallery is None or not gallery.images:
         return ""
-    rows = max(image.sheet.rows for image in gallery.images)
-    lines = [f":root{{--rows:{100 * rows}%}}"]
-    for number, image in enumerate(gallery.images):
-        drawn = image.sheet.drawn(rows)
-        lines.append(f".s{number}{{--sheet:url({drawn.uri});--ratio:{drawn.width}/{drawn.height};--w:{drawn.width}}}")
     most = max(len(image.sheet.tiles) for image in gallery.images)
-    lines += [f".p{tile}{{--at:{tile % 16 / 0.15:.4g}% {_down(tile // 16, rows)}%}}" for tile in range(most)]
+    grid = Grid.of(most)
+    lines = [f":root{{--columns:{100 * grid.columns}%;--rows:{100 * grid.rows}%}}"]
+    for number, image in enumerate(gallery.images):
+        drawn = image.sheet.drawn(grid)
+        lines.append(f".s{number}{{--sheet:url({drawn.uri});--ratio:{drawn.width}/{drawn.height};--w:{drawn.width}}}")
+    lines += [f".p{tile}{{--at:{grid.position(tile)}}}" for tile in range(most)]
     return "\n".join(lines)
-
-
-def _down(row: int, rows: int) -> str:
-    return f"{100 * row / (rows - 1):.6g}" if rows > 1 else "0"
 
 
 def _stated(gallery: Gallery, others: bool) -> str:

@@ -10,11 +10,10 @@ from workflows.report.image_table import CSV
 from workflows.report.section import Section
 from workflows.report.tabular import Cell, Table
 from workflows.report.templates import filled
-from workflows.words import power, share
+from workflows.words import SPLITS, power, share
 
 MOST = 400
 """So many images are listed for each network; the file beside has all."""
-SPLITS = {"train": "training", "control": "control"}
 TEMPLATE = """
 <p class="note">At the lowest training loss of each network. An attack is a method under a degradation. Each image, with
 what it came to, is in <a href="{{ csv }}">images.csv</a>.</p>

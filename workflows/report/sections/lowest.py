@@ -8,9 +8,8 @@ from workflows.report.facts import Facts
 from workflows.report.levels import by_model, last_of
 from workflows.report.section import Section
 from workflows.report.templates import filled
-from workflows.words import Row, between, count, difference, percent, power
+from workflows.words import EXACTLY, Row, between, count, difference, percent, power
 
-KINDS = (("accurate", "exactly"), ("approximate", "approximately"))
 TEMPLATE = """
 <p class="note">A bar is the share of the images that came back, the thin line on it its 95 % interval
 (Clopper-Pearson). The difference, in points, is that of training and control images, with Newcombe's interval.</p>
@@ -95,7 +94,7 @@ def _body(facts: Facts) -> Markup:
             (data_set, _lines(facts, of_data)) for data_set, of_data in facts.rates.groupby("data_set", sort=False)
         ]
     columns = COLUMNS if facts.has_control else COLUMNS[:3]
-    return filled(TEMPLATE, models=models, kinds=KINDS, control=facts.has_control, columns=columns)
+    return filled(TEMPLATE, models=models, kinds=[*EXACTLY.items()], control=facts.has_control, columns=columns)
 
 
 SECTION = Section("lowest", "What came back, by mask and method", _body)

@@ -11,9 +11,8 @@ from workflows.report.facts import Facts, damaged_audit
 from workflows.report.section import Section
 from workflows.report.templates import filled
 from workflows.report.terms import described, hidden
-from workflows.words import Row, between, count, power, rate
+from workflows.words import EXACTLY, SPLITS, Row, between, count, power, rate
 
-KINDS = {"accurate": "exactly", "approximate": "approximately"}
 THRESHOLDS = {
     "accurate": "a mean squared error under 10⁻⁷ (pixels in [0, 1]): no difference that an eye could see",
     "approximate": "a mean squared error under 5·10⁻⁴ (pixels in [0, 1]): hardly a difference that one could see",
@@ -63,18 +62,15 @@ def of_audit(facts: Facts) -> Verdict:
 
 
 def _of_audit(found: Mapping[str, Any]) -> Verdict:
-    kind = found["decided_by"] if found["decided_by"] in KINDS else "accurate"
+    kind = found["decided_by"] if found["decided_by"] in EXACTLY else "accurate"
     sides = found["any_attack"][kind]
     units = "images" if found["data"]["train"].get("groups") is None else "groups of images"
-    bars = [(f"{title} {units}", _row(sides[split], kind)) for split, title in _SPLITS.items()]
+    bars = [(f"{title} {units}", _row(sides[split], kind)) for split, title in SPLITS.items()]
     notes = [
         f"By any of {len(found['attacks'])} attacks, with {THRESHOLDS[kind]}. Intervals are of 95 %.",
         *_assumed(found),
     ]
     return Verdict(str(found["verdict"]), str(found["sentence"]), kind, bars, notes)
-
-
-_SPLITS = {"train": "training", "control": "control"}
 
 
 def _assumed(found: Mapping[str, Any]) -> list[str]:
@@ -118,7 +114,7 @@ def _sentence(facts: Facts, worst: pd.Series, beside: Row | None, kind: str) -> 
     row, degradation = dict(worst), facts.experiment.degradation(worst["degradation"])
     none = "" if kind == "accurate" else "No training image came back exactly. "
     said = (
-        f"{none}{count(row, kind)} training images came back {KINDS[kind]} from {hidden(degradation)} "
+        f"{none}{count(row, kind)} training images came back {EXACTLY[kind]} from {hidden(degradation)} "
         f"(95\u00a0% interval {between(row[f'{kind}_low'], row[f'{kind}_high'])})"
     )
     if beside is None:
@@ -134,7 +130,7 @@ def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
     return [
         f"By the method “{facts.titles[worst['method']]}”, from {worst['model']}{loss}"
         f"{f': {chosen}' if chosen else ''}. “{degradation.label}”: {described(degradation)}.",
-        f"“{KINDS[kind].capitalize()}” means {THRESHOLDS[kind]}. Each interval is that of its rate alone"
+        f"“{EXACTLY[kind].capitalize()}” means {THRESHOLDS[kind]}. Each interval is that of its rate alone"
         f"{', and does not allow for the choice of the most' if chosen else ''}.",
         _of_control(facts),
         *_of_sample(facts, worst["data_set"]),
