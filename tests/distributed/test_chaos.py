@@ -111,7 +111,7 @@ def standing(run: Path) -> dict:
 
 @pytest.mark.long
 def test_node_that_joins_in_mid_run_is_used(experiment_file: Path, tmp_path: Path, nodes: Nodes):
-    slow = ("--set", "recovery.inner_iterations=1000")
+    slow = ("--set", "recovery.inner_iterations=300")
     job = Job(experiment_file, tmp_path / "run", *slow, "--address", nodes.address, actors=None)
     try:
         job.wait_for(lambda: len(job.units()) >= 2)

@@ -163,7 +163,7 @@ def test_two_drivers_on_one_run_lose_and_duplicate_nothing(start, undisturbed: P
 
 @pytest.mark.long
 def test_job_whose_nodes_are_all_lost_says_what_it_waits_for_and_goes_on_with_the_next(memrec, tmp_path: Path):
-    slow = ("--set", "recovery.inner_iterations=1000", "--set", "recovery.max_iterations=30")
+    slow = ("--set", "recovery.inner_iterations=100", "--set", "recovery.max_iterations=30")
     experiment = tmp_path / "small.yaml"
     experiment.write_text(SMALL)
     with nodes_of_one_cpu(1) as nodes:
