@@ -82,7 +82,7 @@ def test_membership_is_the_same_too_where_there_are_images_enough(memrec, cluste
 @pytest.mark.long
 def test_folder_of_diffusers_is_audited_as_its_network_is(memrec, cluster: str, tmp_path: Path):
     """Of few images, since this network is slow; test_audit_guide.py has one that was overfitted, in Python."""
-    own = overfitted.of_diffusers(tmp_path, 2, 2, steps=1)
+    own = overfitted.of_diffusers(tmp_path)
     called = called_on(memrec, cluster, own)
     assert called.status == 4, called.err
     in_run = json.loads((tmp_path / "run" / "audit.json").read_text())
