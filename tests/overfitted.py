@@ -53,22 +53,21 @@ def that_samples(folder: Path, count: int = 12, controls: int = 12) -> Overfitte
     return Overfitted(f"{NETS}:Sampling", folder, SIDE, _saved(network, folder), settings)
 
 
-def of_diffusers(folder: Path, count: int = 12, controls: int = 12, steps: int = 600) -> Overfitted:
-    """A small AutoencoderKL in the folder that `save_pretrained` makes."""
+def of_diffusers(folder: Path, count: int = 2, controls: int = 2) -> Overfitted:
+    """A tiny AutoencoderKL in the folder that `save_pretrained` makes. It is hardly fitted, since it is slow."""
     images = _pictures(folder, count, controls, SIDE) * 2 - 1
     torch.manual_seed(0)
     network: Any = diffusers_folder.kind("AutoencoderKL")(
         in_channels=1,
         out_channels=1,
-        block_out_channels=[16, 16],
-        down_block_types=["DownEncoderBlock2D"] * 2,
-        up_block_types=["UpDecoderBlock2D"] * 2,
+        block_out_channels=[8],
         layers_per_block=1,
-        latent_channels=8,
+        latent_channels=4,
         norm_num_groups=4,
+        mid_block_add_attention=False,
         sample_size=SIDE,
     )
-    _fitted(network, images, lambda network: network(images).sample, 3e-3, steps)
+    _fitted(network, images, lambda network: network(images).sample, 3e-3, 2)
     network.save_pretrained(folder / "vae")
     return Overfitted(f"diffusers:{folder / 'vae'}", folder, SIDE, settings={"range": (-1, 1)})
 

@@ -2,19 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-import memrec_core as memrec
-from memrec_core import datasets
 from memrec_core.auditing import Attack, Evidence, Side
 from memrec_core.auditing.groups import grouped
 from memrec_core.auditing.verdict import verdict
-from memrec_core.degradations import Erasure
-from memrec_core.recovery import AutoencoderIterations, KnownMask
 from tests.core.evidence import WORKS
 
-AUDITS, NETWORKS = 200, 20
+AUDITS = 200
 ATTACKS = tuple(Attack(method, mask) for mask in ("center", "bottom", "random_80") for method in "abcd")
 
 
@@ -57,29 +51,3 @@ def test_at_most_five_per_cent_do_so_of_groups_that_come_back_together():
 def _repeated(side: Side, times: int) -> Side:
     errors = (side.recovered, side.missing, side.damage, side.reconstruction)
     return Side(*(np.repeat(own, times, -1) for own in errors))
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_at_most_five_per_cent_of_networks_that_were_trained_on_images_of_both_sides_leak():
-    """Each remembers half of a pool, of which either side has its share by chance."""
-    pool, leaks, found = datasets.load("photos", count=48, size=8).images, 0, []
-    for number in range(NETWORKS):
-        source = torch.Generator().manual_seed(number)
-        order = torch.randperm(len(pool), generator=source)
-        network = _fitted(pool[torch.randperm(len(pool), generator=source)[:8]], number)
-        train, control = pool[order[:24]], pool[order[24:]]
-        attacks = {"degradations": [Erasure("center")], "methods": [KnownMask(), AutoencoderIterations(50)]}
-        result = memrec.audit(network, train, control, seed=number, **attacks)
-        counts = result.rates["accurate"]["any"]
-        found.append(counts.train + counts.control)
-        leaks += result.verdict == "leaks"
-    assert np.mean(found) > 4, "the networks remember little, which tests nothing"
-    assert leaks <= 0.05 * NETWORKS
-
-
-def _fitted(images: torch.Tensor, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    network = memrec.build("fc10", tuple(images.shape[1:]), width=48)
-    memrec.train(network, images, [1e-7], seed=seed)
-    return network

@@ -8,13 +8,15 @@ import psutil
 from ray.cluster_utils import Cluster
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+OFTEN = {"health_check_period_ms": 300}
+"""How often the head asks whether a node is there. A dead one's answer is an error at once; five make it lost."""
 
 
 class Nodes:
     """A head without CPUs, which holds the cluster together, and nodes of one CPU each."""
 
     def __init__(self, count: int) -> None:
-        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "_system_config": OFTEN})
         self.nodes = []
         for _ in range(count):
             self.add()

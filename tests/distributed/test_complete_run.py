@@ -8,8 +8,12 @@ import pandas as pd
 import pyarrow.dataset
 import pytest
 
-from tests.conftest import KEY, SMALL, SMALL_ROWS, results
+from tests.conftest import KEY, SMALL, SMALL_ROWS, make_run, results
+from tests.distributed.conftest import trained
+from workflows.experiment import loading as experiments
+from workflows.run.planning import Size
 from workflows.run.schema import SCHEMA
+from workflows.work.measure import USUAL_BATCH
 
 
 def times(run: Path) -> dict[Path, int]:
@@ -81,12 +85,10 @@ def test_second_call_finds_the_work_done_and_changes_nothing(run_small, undistur
     assert "all 36 units are done" in again.out
 
 
-def test_sharding_does_not_change_a_result(run_small, undisturbed: Path, tmp_path: Path):
-    """Units of all images under both degradations, in place of a third of them under one."""
-    other = tmp_path / "other.yaml"
-    other.write_text(SMALL.replace("images_per_unit: 4", "images_per_unit: 24"))
-    called = run_small(tmp_path / "run", experiment=other)
-    assert called.status == 0, called
+def test_sharding_does_not_change_a_result(undisturbed: Path, tmp_path: Path):
+    """Units of all images under both degradations, in this process, in place of a third of them under one."""
+    other = experiments.parse(SMALL.replace("images_per_unit: 4", "images_per_unit: 24"), "other")
+    make_run(other, trained(undisturbed, tmp_path / "run"), lambda kind: Size(24, USUAL_BATCH))
     assert len(list(tmp_path.glob("run/recovery/**/*.parquet"))) == 6
     one, many = results(tmp_path / "run"), results(undisturbed)
     exact = ["model", "split", "image_id", "degradation", "method", "target_loss", "label", "fraction_missing"]
@@ -101,12 +103,11 @@ def test_several_data_sets_in_one_run_give_what_each_gives_alone(run_small, tmp_
     small = "{name: photos, label: small, count: 4, size: 8}"
     large = "{name: photos, label: large, count: 3, control_count: 5, size: 16}"
     text = SMALL.replace("pictures: 2", "pictures: 1\nmethods: [known_mask, adaptive, biharmonic]")
-    texts = {"both": f"[{small}, {large}]", "large": large}
-    for name, data in texts.items():
-        file = tmp_path / f"{name}.yaml"
-        file.write_text(text.replace("{name: photos, count: 6, size: 16}", data))
-        called = run_small(tmp_path / name, experiment=file)
-        assert called.status == 0, called
+    both, large = (text.replace("{name: photos, count: 6, size: 16}", of) for of in (f"[{small}, {large}]", large))
+    (file := tmp_path / "both.yaml").write_text(both)
+    called = run_small(tmp_path / "both", experiment=file)
+    assert called.status == 0, called
+    make_run(experiments.parse(large, "large"), tmp_path / "large", lambda kind: Size(4, USUAL_BATCH))
     both = results(tmp_path / "both")
     assert both.groupby("data_set").size().to_dict() == {"small": 5 * 2 * 8, "large": 5 * 2 * 8}
     beliefs = ["claimed", "confidence", "kept_share"]

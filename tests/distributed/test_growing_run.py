@@ -84,23 +84,24 @@ def rows(run: Path) -> pd.DataFrame:
 
 
 @LONG
-@pytest.mark.parametrize("what", GROWN)
-def test_what_is_new_alone_is_done_and_gives_what_a_fresh_run_gives(run_of, run: Path, tmp_path: Path, what: str):
-    before, text = files(run), SMALL.replace(*GROWN[what])
+@pytest.mark.parametrize("grown", [["method", "degradation", "target"], ["model", "data set"]], ids=" and ".join)
+def test_what_is_new_alone_is_done_and_gives_what_a_fresh_run_gives(run_of, run: Path, tmp_path: Path, grown: list):
+    before, text = files(run), SMALL
+    for what in grown:
+        text = text.replace(*GROWN[what])
     called = run_of(text, run)
     assert called.status == 0, called
     assert "recovery: 96 of " in called.out
     assert {name: files(run).get(name) for name in before} == before, "what was there is as it was"
     assert "set aside" not in called.out
-    called = run_of(text, tmp_path / "fresh")
-    assert called.status == 0, called
-    grown, fresh = rows(run), rows(tmp_path / "fresh")
+    finish(text, tmp_path / "fresh")
+    both, fresh = rows(run), rows(tmp_path / "fresh")
     labels = {"fc10-leaky_relu-photos": "fc10-leaky_relu"}  # what a run calls its networks it goes on calling them
     fresh = fresh.assign(model=fresh["model"].replace(labels)).sort_values(KEY, ignore_index=True)
-    assert grown[KEY].equals(fresh[KEY])
-    assert grown["status"].equals(fresh["status"])
-    assert np.allclose(grown["mse"], fresh["mse"], rtol=1e-3)  # batches of other sizes sum in another order
-    assert len(workflows.open_run(str(run)).rates()) == len(grown.groupby([*KEY[:-1]], dropna=False))
+    assert both[KEY].equals(fresh[KEY])
+    assert both["status"].equals(fresh["status"])
+    assert np.allclose(both["mse"], fresh["mse"], rtol=1e-3)  # batches of other sizes sum in another order
+    assert len(workflows.open_run(str(run)).rates()) == len(both.groupby([*KEY[:-1]], dropna=False))
 
 
 def test_sentence_names_what_is_new(run_of, run: Path):
@@ -111,18 +112,10 @@ def test_sentence_names_what_is_new(run_of, run: Path):
     )
 
 
-@pytest.mark.parametrize(
-    ("was", "now"),
-    [
-        pytest.param("{mask: center}, ", "", id="degradation"),
-        pytest.param(", known_mask]", "]", id="method", marks=LONG),
-        pytest.param("1e-2, ", "", id="higher target", marks=LONG),
-        pytest.param(", 1e-3]", "]", id="deeper target", marks=LONG),
-    ],
-)
-def test_what_is_not_asked_for_is_set_aside_and_comes_back(run_of, run: Path, was: str, now: str):
+def test_what_is_not_asked_for_is_set_aside_and_comes_back(run_of, run: Path):
+    """Whatever it is: test_growth.py has the others, without Ray."""
     whole = rows(run)
-    called = run_of(SMALL.replace(was, now), run)
+    called = run_of(SMALL.replace("{mask: center}, ", ""), run)
     assert (called.status, "48 of 48 recoveries are there; nothing is to do" in called.out) == (0, True), called
     left = rows(run)
     assert len(left) == 48
@@ -130,18 +123,6 @@ def test_what_is_not_asked_for_is_set_aside_and_comes_back(run_of, run: Path, wa
     called = run_of(SMALL, run)
     assert (called.status, "96 of 96 recoveries are there; nothing is to do" in called.out) == (0, True), called
     pd.testing.assert_frame_equal(rows(run), whole)
-
-
-@LONG
-def test_second_model_comes_and_goes(run_of, run: Path):
-    text, before = SMALL.replace(*GROWN["model"]), files(run)
-    assert run_of(text, run).status == 0
-    both = rows(run)
-    assert run_of(SMALL, run).status == 0
-    assert files(run) == before
-    called = run_of(text, run)
-    assert "192 of 192 recoveries are there; nothing is to do" in called.out
-    pd.testing.assert_frame_equal(rows(run), both)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import KEY, results
+from tests.conftest import KEY, TINY, make_run, results
 from tests.distributed import s3
 from tests.distributed.gcs import gcs_server
 from tests.distributed.proxy import Proxy, unreliable
+from workflows.experiment import loading as experiments
+from workflows.run.planning import Size
 from workflows.run.store import Store
+from workflows.work.measure import USUAL_BATCH
 
 RUN, GOOGLES_RUN = f"s3://{s3.BUCKET}/run", f"gs://{s3.BUCKET}/run"
 LAST = ("rates.parquet", "thresholds.parquet", "report/index.html", "progress.json")
@@ -63,13 +67,9 @@ def put(run: Path, store: Store, *without: str) -> None:
             store.write(name, path.read_bytes())
 
 
-@pytest.mark.parametrize("begun", [True, pytest.param(False, marks=pytest.mark.long)])
-def test_bucket_gives_the_rows_rates_and_page_of_a_folder(
-    bucket: Proxy, small_file: Path, undisturbed: Path, begun: bool
-):
-    run = f"s3://{s3.BUCKET}/{'begun' if begun else 'new'}"
-    if begun:  # with what comes of the last checkpoint and one mask still to do
-        put(undisturbed, Store(run), "recovery/fc10-leaky_relu/0.001/center", *LAST)
+def test_bucket_gives_the_rows_rates_and_page_of_a_folder(bucket: Proxy, small_file: Path, undisturbed: Path):
+    run = f"s3://{s3.BUCKET}/begun"  # with what comes of the last checkpoint and one mask still to do
+    put(undisturbed, Store(run), "recovery/fc10-leaky_relu/0.001/center", *LAST)
     called = call("run", small_file, "--run", run, "--actors", 2)
     assert called.returncode == 0, called
     assert bucket.injected > 5
@@ -86,6 +86,22 @@ def test_bucket_gives_the_rows_rates_and_page_of_a_folder(
     assert re.search(r"recovery units\s+│\s+36 │\s+0", status.stdout)
     with fsspec.open(f"{run}/progress.json") as file:
         assert json.load(file)["units_done"] == 36
+
+
+@pytest.mark.long
+def test_run_that_begins_in_a_bucket_gives_the_rows_of_a_folder(bucket: Proxy, tmp_path: Path):
+    before, run, here = bucket.injected, f"s3://{s3.BUCKET}/new", tmp_path / "here"
+    (tiny := tmp_path / "tiny.yaml").write_text(TINY)
+    called = call("run", tiny, "--run", run, "--actors", 2)
+    assert called.returncode == 0, called
+    assert bucket.injected > before
+    make_run(experiments.load(str(tiny)), here, lambda kind: Size(4, USUAL_BATCH))
+    found, expected = (pd.read_parquet(f"{place}/recovery").sort_values(KEY[1:]) for place in (run, here))
+    for name in (*KEY[1:], "status"):
+        assert found[name].tolist() == expected[name].tolist()
+    assert np.allclose(found["mse"], expected["mse"], rtol=1e-3)  # of a network that was trained by other threads
+    with fsspec.open(f"{run}/report/index.html", "r") as file:
+        assert "Incomplete:" not in file.read()
 
 
 @pytest.mark.long

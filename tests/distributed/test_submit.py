@@ -17,7 +17,7 @@ import pytest
 import requests
 from ray.job_submission import JobSubmissionClient
 
-from tests.conftest import SMALL, results
+from tests.conftest import SMALL, TINY, results
 from tests.distributed.proxy import Proxy, unreliable
 from workflows.job.cluster import IDLE_MS
 from workflows.job.submit import POLL_S
@@ -213,12 +213,13 @@ def test_cluster_that_asks_for_a_token_says_how_to_give_it(submit, head: Head, s
     assert "RAY_AUTH_TOKEN" in called.stderr
 
 
-def test_run_on_a_cluster_that_asks_for_a_token_says_so(head: Head, small_file: Path, tmp_path: Path):
+def test_run_on_a_cluster_that_asks_for_a_token_says_so(head: Head, tmp_path: Path):
     """Also where the home folder has one, which Ray uses for the address auto alone."""
+    (tiny := tmp_path / "tiny.yaml").write_text(TINY)
     environment = {name: value for name, value in head.environment.items() if not name.startswith("RAY_AUTH")}
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text(head.environment["RAY_AUTH_TOKEN"])
-    command = [sys.executable, "-m", "workflows", "run", small_file, "--run", tmp_path / "run"]
+    command = [sys.executable, "-m", "workflows", "run", tiny, "--run", tmp_path / "run"]
     command += ["--address", head.address]
 
     def call(**more: str) -> subprocess.CompletedProcess:

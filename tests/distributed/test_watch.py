@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed.conftest import DEADLINE_S, Job
+from tests.distributed.conftest import DEADLINE_S, Job, trained
 
 
 @pytest.mark.long
@@ -27,17 +27,14 @@ def test_job_is_watched_from_before_its_beginning_to_its_end(start: Callable[...
     assert watch.returncode == 0
     lines = printed.splitlines()
     assert any(line.startswith("training fc10-leaky_relu: loss ") for line in lines)
-    assert (
-        "accurate so far, % (of so many images)"
-        in lines[[*map(str.strip, lines)].index("accurate so far, % (of so many images)")]
-    )
+    assert "accurate so far, % (of so many images)" in map(str.strip, lines)
     assert "the last driver ended" in lines[-2]
     assert lines[-1].startswith("drivers have worked on it for ")
 
 
 @pytest.mark.long
-def test_driver_that_is_killed_ends_the_watch_with_a_word(start: Callable[..., Job], tmp_path: Path):
-    run = tmp_path / "run"
+def test_driver_that_is_killed_ends_the_watch_with_a_word(start: Callable[..., Job], undisturbed: Path, tmp_path: Path):
+    run = trained(undisturbed, tmp_path / "run")
     job = start(run)
     job.wait_for(lambda: len(job.units()) >= 1)
     command = [sys.executable, "-m", "workflows", "status", str(run), "--watch", "--every", "0.3"]

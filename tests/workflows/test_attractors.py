@@ -4,18 +4,21 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 
 import workflows
 from memrec_core import attractors
 from memrec_core.errors import InputError
+from tests.conftest import TINY, make_run
 from workflows.experiment import loading as experiments
 from workflows.experiment.resolved import Experiment
 from workflows.run.audit_set import load_audit_set
 from workflows.run.checkpoint_files import load_checkpoint
 from workflows.run.plan import planned_units
+from workflows.run.planning import Size
+from workflows.run.rates import aggregate
+from workflows.run.run import Run
 from workflows.run.unit import settings_of_unit
 from workflows.work.recover import Held, recover_unit
 
@@ -108,11 +111,11 @@ def test_run_that_has_none_is_not_mixed_with_them(memrec, tmp_path: Path):
     assert "attractors is False there, and 'unknown_mask' here" in called.err
 
 
-@pytest.mark.long
-def test_run_that_asks_for_them_has_them_in_its_results(run_small, tmp_path: Path):
-    called = run_small(tmp_path / "run", "--set", "attractors=true")
-    assert called.status == 0, called
-    rows = pd.read_parquet(tmp_path / "run/results")
-    first = workflows.open_run(str(tmp_path / "run")).experiment.attractors
-    assert rows[rows.method == first][FIGURES].notna().all(axis=None)
-    assert rows[rows.method != first][FIGURES].isna().all(axis=None)
+def test_run_that_asks_for_them_has_them_in_its_results(tmp_path: Path):
+    tree = experiments.parse(TINY, "tiny").tree()
+    asking = experiments.experiment_from({**tree, "methods": ["known_mask", "biharmonic"], "attractors": True})
+    aggregate(Run(asking, make_run(asking, tmp_path / "run", lambda kind: Size(24, 24))))
+    rows = workflows.open_run(str(tmp_path / "run")).results(["method", *FIGURES])
+    assert rows[rows.method == "known_mask"][FIGURES].notna().all(axis=None)
+    assert rows[rows.method == "biharmonic"][FIGURES].isna().all(axis=None)
+    assert rows.method.nunique() == 2

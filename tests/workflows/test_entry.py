@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -80,17 +81,14 @@ def test_second_interruption_does_not_wait_for_the_way_out_of_the_first():
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_at_any_moment_of_a_run_ends_it_with_the_sentence(
-    small_file: Path, tmp_path: Path, number: signal.Signals
-):
+def test_signal_at_any_moment_of_a_run_ends_it_with_the_sentence(small_file: Path, tmp_path: Path):
     """From the first moment at which Python can answer, to the run's last."""
     moments = [*(0.4 * count for count in range(1, 11)), 5.0, 6.5, 8.0, 11.0, 16.0]
-    for moment in moments:
+    for moment, number in zip(moments, cycle([signal.SIGINT, signal.SIGTERM]), strict=False):
         process = start("run", small_file, "--run", tmp_path / f"{moment:.1f}")
         time.sleep(moment)
         process.send_signal(number)
         out, err = process.communicate(timeout=120)
         if "read:" in out:  # it was done
             return
-        assert (process.returncode, err.endswith(SENTENCE + "\n")) == (130, True), (moment, err)
+        assert (process.returncode, err.endswith(SENTENCE + "\n")) == (130, True), (moment, number, err)

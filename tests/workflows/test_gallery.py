@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiments
 from workflows.report import gallery, write_report
 from workflows.report.facts import facts_of
-from workflows.report.gallery import Sources, all_pictures, gallery_of
+from workflows.report.gallery import FIGURES, Sources, all_pictures, gallery_of
+from workflows.report.sections.gallery import shown
 from workflows.report.sections.making import trainings
 from workflows.report.sheets import MOST_SIDE, Grid, Sheet
 from workflows.run.opened import OpenRun
@@ -49,6 +51,19 @@ def test_small_run_is_shown_whole(run: OpenRun, sources: Sources):
     networked = kept[kept["model"] != "generic"]
     assert len(found.cards) == len(networked) / 2  # methods
     assert all(len(card.results) == 3 for card in found.cards)
+
+
+@pytest.mark.parametrize(("mse", "threshold"), [(9.997e-8, 1e-7), (4.9996e-4, 5e-4), (1e-7, 1e-7)])
+def test_page_holds_an_error_against_a_threshold_to_its_last_digit(
+    run: OpenRun, sources: Sources, mse: float, threshold: float
+):
+    found = gallery_of(sources)
+    assert found is not None
+    found.cards[0].results[0].figures["mse"] = mse
+    markup = shown(facts_of(run), found, "", "", [])
+    [data] = re.findall(r'<script type="application/json" id="gallery-data">(.*?)</script>', markup, re.S)
+    _, _, _, *figures = json.loads(data)["cards"][0][-1][0]
+    assert (figures[FIGURES.index("mse")] < threshold) == (mse < threshold)
 
 
 def test_sample_has_what_came_back_worst_and_best_of_both_splits(

@@ -10,7 +10,7 @@ import yaml
 
 from memrec_core.errors import InputError
 from memrec_core.torchvision_import import import_torchvision
-from tests.conftest import SMALL
+from tests.conftest import SMALL, make_run
 from workflows.experiment import loading as experiments
 from workflows.experiment.loading import parse
 from workflows.report.sections.terms import prior_words
@@ -41,9 +41,9 @@ def described(prior: Path, **changes: object) -> str:
     return yaml.safe_dump(tree | changes)
 
 
-@pytest.fixture
-def file(prior: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "generic.yaml"
+@pytest.fixture(scope="module")
+def file(prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("generic") / "generic.yaml"
     path.write_text(described(prior))
     return path
 
@@ -131,7 +131,7 @@ def test_prior_that_was_replaced_is_not_the_one_of_the_units_before(own: Path):
 def test_run_goes_on_with_the_prior_that_it_was_begun_with_and_no_other(run_small, own: Path, tmp_path: Path):
     (file := tmp_path / "own.yaml").write_text(described(own, methods=["ddnm"], degradations=[{"mask": "center"}]))
     (grown := tmp_path / "grown.yaml").write_text(described(own, methods=["ddnm"]))
-    assert run_small(tmp_path / "run", experiment=file).status == 0
+    make_run(experiments.load(str(file)), tmp_path / "run", lambda kind: Size(4, 4))
     assert "units are done already" in run_small(tmp_path / "run", experiment=file).out
     before = pd.read_parquet(tmp_path / "run" / "recovery")
     train_on(own)

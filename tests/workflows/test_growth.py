@@ -35,7 +35,7 @@ IMAGES = [*(Image("train", f"t{number}", None, str(number)) for number in range(
 CATALOGUES = {"photos": Catalogue(tuple(IMAGES))}
 METHODS = ["unknown_mask", "known_mask", "autoencoder_iterations", "biharmonic"]
 MASKS = ["center", "bottom", "stripes", "random_80"]
-TARGETS = [1e-2, 1e-3, 1e-4]
+TARGETS = [1e-3, 1e-2, 1e-4]
 KEY = ["model", "target_loss", "method", "degradation", "split", "image_id"]
 Key = tuple[str, float, str, str, str, str]
 

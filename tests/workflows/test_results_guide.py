@@ -3,9 +3,8 @@ find the same."""
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,13 +37,6 @@ pictures: 2
 """
 LONG = pytest.mark.long
 BUCKET = f"s3://{s3.BUCKET}/"
-RAY = """
-import json, sys, ray
-ray.init("local", num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
-names = {}
-exec(sys.argv[1], names)
-print("found", json.dumps(names["found"]))
-"""
 
 
 def name_of(example: str) -> str:
@@ -53,10 +45,8 @@ def name_of(example: str) -> str:
     return "compare" if "import compare" in example else f"{name} in a bucket" if BUCKET in example else name
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which runs/demo and runs/prelu lie."""
-    folder = tmp_path_factory.mktemp("cookbook")
+def made(folder: Path) -> Path:
+    """The folder, in which runs/demo and runs/prelu lie then."""
     for name, activation in (("demo", "leaky_relu"), ("prelu", "prelu")):
         run = folder / "runs" / name
         make_run(experiments.parse(EXPERIMENT.replace("NAME", activation), name), run, lambda kind: Size(12, 9))
@@ -66,12 +56,23 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bucket(runs: Path) -> Iterator[str]:
-    """The runs in a bucket, of a server that the environment names."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("cookbook"))
+
+
+@contextmanager
+def in_a_bucket(runs: Path) -> Iterator[None]:
+    """The runs are there, of a server that the environment names, for the length of a block."""
     with s3.named_by_the_environment():
         for path in (path for path in (runs / "runs").rglob("*") if path.is_file()):
             store = Store(f"{BUCKET}{path.relative_to(runs / 'runs').parts[0]}")
             store.write(path.relative_to(runs / "runs").as_posix().partition("/")[2], path.read_bytes())
+        yield
+
+
+@pytest.fixture(scope="module")
+def bucket(runs: Path) -> Iterator[str]:
+    with in_a_bucket(runs):
         duckdb.register_filesystem(fsspec.filesystem("s3"))
         yield BUCKET
         duckdb.unregister_filesystem("s3")
@@ -101,7 +102,7 @@ def test_example_finds_what_the_rates_say(example: str, place: str, runs: Path):
     if BUCKET in example and place == "runs/":
         pytest.skip("of a bucket")
     if "import ray" in example:
-        pytest.skip("has a test of its own, since it starts a Ray")
+        pytest.skip("has a test of its own, test_ray_data.py, since it starts a Ray")
     if BUCKET in example:
         duckdb.unregister_filesystem("s3")  # it registers one itself
     exec(compile(example.replace("runs/", place), "docs/results.md", "exec"), names)
@@ -110,16 +111,6 @@ def test_example_finds_what_the_rates_say(example: str, place: str, runs: Path):
     else:
         assert names["found"] == pytest.approx(expected(runs))
         assert max(expected(runs).values()) > 0  # else all of them could find nothing
-
-
-@LONG
-def test_ray_datas_example_finds_the_same(place: str, runs: Path):
-    """In a process of its own: a local Ray leaves its token with its process, and other clusters have none."""
-    [example] = [example for example in PYTHON if "import ray" in example]
-    command = [sys.executable, "-c", RAY, example.replace("runs/", place)]
-    called = subprocess.run(command, capture_output=True, text=True, check=True)
-    [found] = re.findall(r"^found (.*)$", called.stdout, re.M)
-    assert eval(found) == pytest.approx(expected(runs))
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, marks=[LONG] if "--width" in line else []) for line in COMMANDS])

@@ -1,8 +1,7 @@
-"""A run's results, read by others, by README's own lines: of a folder, and the same of a bucket."""
+"""A run's results, read by others, by README's own lines: of a folder, and the same of a bucket.
+tests/distributed/test_ray_data.py has Ray Data's."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -41,11 +40,6 @@ ROWS = 2 * 3 * 8  # degradations, methods, images of both splits
 COLUMNS = [*KEY, "mse", "multiplicity"]
 LONG = pytest.mark.long
 PLACES = ["folder", pytest.param("bucket", marks=LONG)]
-IN_A_PROCESS = """
-import sys, ray
-ray.init("local", num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
-eval(sys.argv[1]).to_pandas()[sys.argv[2:]].to_parquet("read.parquet")
-"""
 IN_ROWS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "pandas": lambda rows: rows,
     "polars": lambda rows: pd.DataFrame(rows.collect().to_dicts()),
@@ -54,12 +48,16 @@ IN_ROWS: dict[str, Callable[[Any], pd.DataFrame]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(place: Path) -> Path:
     """A run in the place of README's: some units of one degradation, some of both."""
-    folder = tmp_path_factory.mktemp("readers") / "runs/demo"
+    folder = place / "runs/demo"
     make_run(experiments.parse(EXPERIMENT, "readers"), folder, lambda kind: Size(16 if "known" in kind[2] else 3, 8))
     return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("readers"))
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +113,6 @@ def check_rows(found: pd.DataFrame, run: Path) -> None:
 )
 def test_readers_line_reads_the_rows(reader: ModuleType, place: str, run: Path):
     check_rows(IN_ROWS[reader.__name__](rows_of(reader, place)), run)
-
-
-@LONG
-def test_ray_datas_line_reads_the_rows(place: str, run: Path):
-    """In a process of its own: a local Ray leaves its token with its process, and other clusters have none."""
-    line = f"ray{LINES['ray']}".replace("runs/demo", place)
-    subprocess.run([sys.executable, "-c", IN_A_PROCESS, line, *COLUMNS], cwd=run.parents[1], check=True)
-    check_rows(pd.read_parquet(run.parents[1] / "read.parquet"), run)
 
 
 def test_pictures_are_pictures_to_datasets(place: str):
