@@ -10,7 +10,7 @@ AXE := $(VENV)/node_modules/axe-core/axe.min.js
 help:
 	@echo "make demo   train, recover, aggregate and report on the embedded photographs (a minute and a half on two cores)"
 	@echo "make test   run the tests (13 minutes on two cores)"
-	@echo "make test-long  run the tests that are slow and seldom break, and those of make chaos"
+	@echo "make test-long  run the tests that are slow and seldom break, and a shorter make chaos"
 	@echo "make chaos  kill and resume a run twenty times (two minutes)"
 	@echo "make bench  measure the speed, beside the machine's limit and rivals (half an hour on two cores)"
 	@echo "make lint   check the style and the types"
@@ -43,7 +43,7 @@ test-long: setup $(AXE)
 	@$(BIN)/python -m pytest -n 2 --timeout 1200 -m "chaos or long"
 
 chaos: setup
-	@$(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py
+	@MEMREC_CHAOS_ROUNDS=20 $(BIN)/python -m pytest -m chaos tests/distributed/test_chaos.py
 
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"

@@ -436,7 +436,7 @@ def test_experiment_with_one_thing_broken_is_refused_in_a_sentence_or_read_as_it
 
 
 @pytest.mark.long
-@settings(FEW, max_examples=2000, derandomize=False, print_blob=True)
+@settings(FEW, max_examples=2000)  # others than above: they follow from the name of the test
 @given(BROKEN)
 def test_thousands_of_experiments_with_one_thing_broken(case: Case):
     check(case)
