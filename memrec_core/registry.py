@@ -22,11 +22,11 @@ class Registry(dict[str, Entry]):
         super().__setitem__(name, entry)
 
     def update(self, *others: Mapping[str, Entry], **entries: Entry) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Like a dict's, which would not ask `__setitem__`."""
+        """Each entry is checked as in `registry[name] = entry`, which a dict's own `update` would leave out."""
         for name, entry in {**dict(*others), **entries}.items():
             self[name] = entry
 
     def __ior__(self, others: Mapping[str, Entry]) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Likewise."""
+        """`|=` with each entry checked, as `update` does."""
         self.update(others)
         return self

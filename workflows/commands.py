@@ -87,7 +87,7 @@ def do_all(experiment: Experiment, folder: str | None, request: Request, steps: 
     if not outcome.done:
         return False
     say(f"\npage:    {store.show(REPORT)}")
-    say(f"results: {store.show(RESULTS)}   (Parquet, a row an image)")
+    say(f"results: {store.show(RESULTS)}   (Parquet, a row a recovery)")
     say(f"rates:   {store.show(RATES)}")
     line = shlex.quote(f"import pandas; print(pandas.read_parquet({json.dumps(store.show(RESULTS))}))")
     say(f"read:    {sys.executable} -c {line}")
@@ -162,7 +162,7 @@ def _concluded(run: OpenRun, asked: "Asked", report_only: bool) -> "tuple[Audit,
     print_audit(found, end)
     say(f"\npage:    {run.store.show(REPORT)}")
     say(f"audit:   {run.store.show(AUDIT)}")
-    say(f"results: {run.store.show(RESULTS)}   (Parquet, a row an image)")
+    say(f"results: {run.store.show(RESULTS)}   (Parquet, a row a recovery)")
     return found, end
 
 

@@ -67,7 +67,7 @@ def in_one_line(words: str) -> str:
 
 
 def rate(row: Row, kind: str) -> str:
-    """Likewise a rate."""
+    """A rate with its interval, of a row of the rates: 100 % (92.6 to 100 %)."""
     return share(row[f"{kind}_rate"], row[f"{kind}_low"], row[f"{kind}_high"])
 
 

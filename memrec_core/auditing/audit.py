@@ -153,7 +153,7 @@ def audit(
             weights are if left out.
         told: called with each attack once it is done.
 
-    Raises InputError for images or settings that are none, and for a network that is none, or that clearly was trained
+    Raises InputError for invalid images or settings, and for what is not a network, or one that clearly was trained
     with another range of pixels.
     """
     check_number("max_rate", max_rate, "a share between 0 and 1, such as 0.01", lambda value: LEAST_RATE <= value < 1)

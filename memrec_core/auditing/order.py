@@ -22,7 +22,7 @@ def ordered(images: ImageSet) -> ImageSet:
 
 
 def ordered_with(side: Side, images: ImageSet) -> tuple[Side, ImageSet]:
-    """Likewise with what was measured of them."""
+    """The same images in that order, with what was measured of them."""
     places = places_of(images)
     return side.at(places), part(images, places)
 

@@ -19,7 +19,7 @@ IMAGES, TIMES = 16, 4
 SAME = 1e-5
 """Two outputs for the same batch that are so near are one: a GPU may add up in another order."""
 ALIKE = 1e-4
-"""Likewise alone and in a batch, where products of other shapes are done in another order."""
+"""So near are two outputs for an image alone and in a batch: products of other shapes are done in another order."""
 MULTIPLES = (*range(2, 9), 10, 12, 14, 16, 20, 24, 28, 32, 48, 64)
 SIDES = (28, 32, 48, 64, 96, 128, 224, 256)
 """Usual sides of networks that take images of one size alone."""

@@ -24,7 +24,7 @@ FORMATS = (
 """Pixels in a file, with bytes that say so. No decoder of anything else is ever tried: those of documents, drawings and
 films start programs (EPS: Ghostscript) or are stubs."""
 BY_ENDING = ("TGA",)
-"""Likewise, but nothing in the file says so: only the ending does."""
+"""Formats that nothing in the file tells: only the ending does."""
 MAX_BYTES = 2**30
 """Of a picture's file."""
 ROTATIONS = {

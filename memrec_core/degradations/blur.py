@@ -31,7 +31,7 @@ class Blur:
         angle: of the motion, in degrees from the horizontal, anticlockwise, from 0 to under 180.
         noise_std: of Gaussian noise on every entry, from 0 to 1.
 
-    Raises InputError for settings that are none.
+    Raises InputError for invalid settings.
     """
 
     key: ClassVar[str] = "blur"

@@ -38,7 +38,7 @@ class Custom:
         function: the function, or where it can be imported from, as "package.module:function".
         noise_std: of Gaussian noise on every entry, from 0 to 1.
 
-    Raises InputError for settings that are none.
+    Raises InputError for invalid settings.
     """
 
     key: ClassVar[str] = "custom"

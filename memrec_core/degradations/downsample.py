@@ -25,7 +25,7 @@ class Downsample:
         factor: of each side, a whole number from 2 on that divides the images' height and width.
         noise_std: of Gaussian noise on every entry, from 0 to 1.
 
-    Raises InputError for settings that are none.
+    Raises InputError for invalid settings.
     """
 
     key: ClassVar[str] = "downsample"

@@ -27,7 +27,7 @@ class Erasure:
         per_image: whether each image has a random mask of its own.
         fill: what the missing pixels hold.
 
-    Raises InputError for settings that are none.
+    Raises InputError for invalid settings.
     """
 
     key: ClassVar[str] = "mask"

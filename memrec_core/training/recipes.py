@@ -4,7 +4,7 @@ The learning rate warms up over the first steps and then falls with a root of th
 stalls and spikes below 1e-6; halving the rate on a plateau spends most of its steps on plateaus. Fully connected
 networks get there with Adam; a U-Net without skip connections stalls at 1e-4 with it, and gets there with SOAP.
 
-- `adam_quick`, whose rate falls with the loss's eighth root, is the own of fc10 and fc20. It needs a quarter to
+- `adam_quick`, whose rate falls with the loss's eighth root, is the default of fc10 and fc20. It needs a quarter to
   a third fewer steps than `adam`, with the fourth, and as many images come back: what such a network memorises is
   decided before its rate falls.
 - `adam_batched` is for steps of a batch each, whose losses don't come down without a lower rate: it falls from 1e-2 on.

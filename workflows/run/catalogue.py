@@ -108,7 +108,7 @@ class Catalogue:
                 )
 
     def left_out(self) -> list[Image]:
-        """The control images that are none, since their pictures were trained on."""
+        """The control images that do not count, since their pictures were trained on."""
         return [image for image in self._crossed() if not image.audited]
 
     def seen(self) -> list[Image]:

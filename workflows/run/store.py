@@ -267,8 +267,8 @@ class Store:
     @contextmanager
     def local_paths(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
         """Where the files lie on this machine for the length of the block: their own place, or, of an object store's,
-        copies, which need the disk's room. These come by and by, and who asks for a path waits for it. Arrow's threads
-        read copies, since they may hang where they call Python."""
+        copies, which need the disk's room. They are copied one after the other, and asking for a path waits for its
+        copy. Arrow's threads read copies, since they may hang where they call Python."""
         if self.is_local or not names:
             yield list(map(self.path, names))
             return
