@@ -36,7 +36,10 @@ def load(
     Raises InputError for a folder or batch that is missing, truncated, or not what CIFAR-10 has there.
     """
     if root is None:
-        raise InputError(f"data set cifar10 needs root, the folder {FOLDER}; add --set data.root=PATH")
+        raise InputError(
+            f"data set cifar10 needs root, the folder {FOLDER}; add --set data.root=PATH to the command, or "
+            "root=PATH to the call"
+        )
     folder = Path(root) / FOLDER if (Path(root) / FOLDER).is_dir() else Path(root)
     names = _class_names(folder / META)
     by_label: dict[str, list[tuple[str, np.ndarray]]] = {name: [] for name in names}

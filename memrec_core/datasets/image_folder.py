@@ -62,7 +62,10 @@ def choose(
     """The folder of a split, and pairs (subfolder, file) of the pictures that `load` reads of it, in its order; none is
     opened. Raises as `load` does."""
     if root is None:
-        raise InputError("data set image_folder needs root, a folder of images; add --set data.root=PATH")
+        raise InputError(
+            "data set image_folder needs root, a folder of images; add --set data.root=PATH to the command, or "
+            "root=PATH to the call"
+        )
     folder, other = Path(root), None if control_root is None else Path(control_root)
     if split == "control" and other is not None:
         folder, other = other, folder

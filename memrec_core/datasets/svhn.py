@@ -38,7 +38,10 @@ def load(
     Raises InputError for a folder or file that is missing, truncated or not SVHN.
     """
     if root is None:
-        raise InputError("data set svhn needs root, the folder of train_32x32.mat; add --set data.root=PATH")
+        raise InputError(
+            "data set svhn needs root, the folder of train_32x32.mat; add --set data.root=PATH to the command, or "
+            "root=PATH to the call"
+        )
     folder = Path(root)
     divided = not (folder / TEST).is_file()
     path = folder / (TRAIN if divided or split == "train" else TEST)

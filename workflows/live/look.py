@@ -11,7 +11,7 @@ from workflows.run.heartbeat import Heartbeat
 from workflows.run.identity import begun
 from workflows.run.plan import planned_units
 from workflows.run.run import Run
-from workflows.run.store import PLAN, PROGRESS, Store
+from workflows.run.store import PLAN, Store
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
 
@@ -56,18 +56,12 @@ class Watched:
         if experiment is None:
             return None
         run = Run(experiment, self.store)
-        driver = self._driver()
+        driver = Heartbeat.last(self.store)
         self._follow(run, driver)
         done, planned = self._units(run)
         self.rates = self.rates or RatesSoFar(self.store)
         rates = self.rates.update(done)
         return Look(experiment, driver, self.courses, len(done), planned, rates, self.rates.wrong)
-
-    def _driver(self) -> Heartbeat | None:
-        try:
-            return Heartbeat.of(self.store.read(PROGRESS))
-        except (FileNotFoundError, ValueError):  # another one is written in a moment
-            return None
 
     def _follow(self, run: Run, driver: Heartbeat | None) -> None:
         """The courses as far as they are known: from the checkpoints, and from what drivers said while one looked."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -28,7 +27,7 @@ from workflows.run.results import chosen_rows
 from workflows.run.rows import set_files_aside
 from workflows.run.run import Run
 from workflows.run.schema import Maker
-from workflows.run.store import AUDIT, PROGRESS, RATES, THRESHOLDS, Store
+from workflows.run.store import AUDIT, RATES, THRESHOLDS, Store
 from workflows.run.survey import survey
 from workflows.run.unit import Unit
 
@@ -147,7 +146,7 @@ def facts_of(run: Run) -> Facts:
         gallery,
         [metadata for _, metadata in sidecars_of(run)],
         makers_of(rates),
-        _driver(store),
+        Heartbeat.last(store),
         store.failures(),
         datetime.now(UTC),
         done,
@@ -180,9 +179,3 @@ def damaged_audit(store: Store) -> InputError:
     return InputError(
         f"{store.show(AUDIT)} is not the answer of an audit; remove it, or give the same memrec audit again"
     )
-
-
-def _driver(store: Store) -> Heartbeat | None:
-    with suppress(FileNotFoundError, ValueError):
-        return Heartbeat.of(store.read(PROGRESS))
-    return None

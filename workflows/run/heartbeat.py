@@ -11,6 +11,7 @@ from typing import Any
 
 from workflows.duration import duration
 from workflows.run.standing import Standing, in_words
+from workflows.run.store import PROGRESS, Store
 
 SILENT_S = 60.0
 """A driver that has not written for so long has died, or can't write."""
@@ -78,6 +79,14 @@ class Heartbeat:
             )
         except (TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(str(error)) from error
+
+    @classmethod
+    def last(cls, store: Store) -> "Heartbeat | None":
+        """The run's; None where it has none that can be read, of which the next driver writes another."""
+        try:
+            return cls.of(store.read(PROGRESS))
+        except (FileNotFoundError, ValueError):
+            return None
 
     @property
     def is_dead(self) -> bool:
