@@ -1,8 +1,9 @@
 """A network as it is applied, from memrec or from anywhere: in evaluation mode, and its output looked at."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from threading import get_ident
+from contextlib import contextmanager
+from functools import cache
+from threading import local
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +21,26 @@ IN_PLACE = (
     "give lambda x: model(x.clone()).clone() instead"
 )
 
-IN_TRAINING = (_NormBase, _DropoutNd, nn.RReLU)
-"""Modules that do something else in training mode."""
+_ASKED = local()
+"""`depth` is above 0 on a thread on which functions are applied, of whose modules nothing is known."""
 
 
 @contextmanager
 def evaluating(model: object) -> Iterator[None]:
     """`model` in evaluation mode inside the block; afterwards each of its modules has the mode that it had.
 
-    A method of a module counts as that module. Of any other function, also one that a module `holds_function`, the
-    modules are not known: they stay as they are, and one that is about to keep statistics of a batch, or to drop some
-    of it, raises InputError.
+    A method of a module counts as that module, also where a module `holds` it. Of any other function the modules are
+    not known: they stay as they are, and one that is about to keep statistics of a batch, or to drop some of it, raises
+    InputError where torch lets it be seen, which it does not in what is compiled or scripted.
     """
-    owner = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
-    if not isinstance(owner, nn.Module) or getattr(owner, "holds_function", False):
+    owner = _owner(model)
+    if owner is None:
         with _refusing_training():
             yield
         return
     before = [(module, module.training) for module in owner.modules()]
     if any(training for _, training in before):
-        with suppress(NotImplementedError):  # a program of torch.export has the mode that it was exported in
-            owner.eval()
+        _to_evaluation(owner)
     try:
         yield
     finally:
@@ -48,23 +48,50 @@ def evaluating(model: object) -> Iterator[None]:
             module.training = training
 
 
+def _owner(model: object) -> nn.Module | None:
+    """The module that a module, one of its methods, or a module that holds one of the two, is of."""
+    if isinstance(model, nn.Module):
+        held = getattr(model, "holds", None)
+        return model if held is None else _owner(held)
+    own = getattr(model, "__self__", None)
+    return own if isinstance(own, nn.Module) else None
+
+
+def _to_evaluation(module: nn.Module) -> None:
+    try:
+        module.eval()
+    except NotImplementedError:  # a program of torch.export, which has the mode that it was exported in, stops it there
+        for child in module.children():
+            _to_evaluation(child)
+
+
 @contextmanager
 def _refusing_training() -> Iterator[None]:
-    """Inside the block a module whose training mode matters is refused in it; on other threads one may be trained."""
-    here = get_ident()
-
-    def refuse(module: nn.Module, _: object) -> None:
-        if module.training and isinstance(module, IN_TRAINING) and get_ident() == here:
-            raise InputError(
-                f"the function applies a module in training mode ({type(module).__name__}), whose output depends on "
-                "chance or on the batch; call eval() of your network first, or give the network itself"
-            )
-
-    hook = register_module_forward_pre_hook(refuse)
+    """Inside the block, on this thread, a module that does something else in training mode is refused in it."""
+    _watch_modules()
+    _ASKED.depth = getattr(_ASKED, "depth", 0) + 1
     try:
         yield
     finally:
-        hook.remove()
+        _ASKED.depth -= 1
+
+
+@cache
+def _watch_modules() -> None:
+    """Once in a process, for compiled functions depend on which hooks there are."""
+    register_module_forward_pre_hook(_refuse_training)
+
+
+def _refuse_training(module: nn.Module, _: object) -> None:
+    if torch.compiler.is_compiling() or not getattr(_ASKED, "depth", 0):
+        return
+    keeps = isinstance(module, _NormBase) and module.track_running_stats
+    drops = (isinstance(module, _DropoutNd) and module.p > 0) or isinstance(module, nn.RReLU)
+    if module.training and (keeps or drops):
+        raise InputError(
+            f"the function applies a module in training mode ({type(module).__name__}), whose output depends on chance "
+            "or on the batch; call eval() of your network first, or give the network itself"
+        )
 
 
 def device_of(network: object) -> torch.device:

@@ -109,7 +109,7 @@ def print_forecast(run: Run) -> None:
         known = audits[data.label].catalogue
         counts = f"{known.trained():,} training images, {known.count('control'):,} control images"
         say(f"images:     {data.label}: {counts}, of {_shape(data)}")
-        for sentence in known.sentences(data.label):
+        for sentence in known.sentences(data.label, bool(experiment.given_models)):
             say(f"            {sentence}")
     for model in experiment.trained_models:
         floor = floors.get(model.label, 0.0)

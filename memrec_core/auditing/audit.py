@@ -290,10 +290,11 @@ def _image_set(images: Tensor | ImageSet, what: str) -> ImageSet:
     batch = check_batch(images.images if isinstance(images, ImageSet) else images, f"{what} images")
     if not len(batch):
         raise InputError(f"there are no {what} images; give (N, C, H, W) with N of 1 and more")
-    if batch.shape[1] not in CHANNELS:
-        last = batch.shape[3] in CHANNELS
-        advice = "give them with the channels first, (N, C, H, W)" if last else "give each channel as an image"
-        raise InputError(f"{what} images have {batch.shape[1]} channels, and expected are 1 to 4; {advice}")
+    if batch.shape[1] not in CHANNELS and batch.shape[3] in CHANNELS:
+        raise InputError(
+            f"{what} images have {batch.shape[1]} channels, and {batch.shape[3]} columns; give them with the channels "
+            "first, (N, C, H, W)"
+        )
     if not (batch.min() >= 0 and batch.max() <= 1):
         raise InputError(
             f"{what} images have values from {batch.min():g} to {batch.max():g}, and expected are pixels in [0, 1]; "

@@ -28,9 +28,9 @@ def settled(named: forms.Named, image_shape: Shape) -> forms.Named:
     multiple that its images' height and width must have, to which they are padded; and which entry of a tuple its
     images are, where the first like them is a copy of its input. Its weights do not matter."""
     if named.given.deterministic is None and named.given.output is None:
-        preferred = forms.preferred(named.example().network)
-        if preferred != forms.RECONSTRUCT or not _is_certain(named, image_shape):
-            named = _with(named, deterministic=preferred)
+        certain = _with(named, deterministic=forms.preferred(named.example().network))
+        if certain.given.deterministic != forms.RECONSTRUCT or _is_usable(certain, image_shape):
+            named = certain
     if named.given.multiple == 1:
         named = _with(named, multiple=needed_multiple(named.example(), image_shape) or 1)
     if named.given.output is None:
@@ -38,8 +38,8 @@ def settled(named: forms.Named, image_shape: Shape) -> forms.Named:
     return named
 
 
-def _is_certain(named: forms.Named, image_shape: Shape) -> bool:
-    """Whether the network as it is applied by its users returns the same each time, and so needs no other way."""
+def _is_usable(named: forms.Named, image_shape: Shape) -> bool:
+    """Whether the network can stand for an autoencoder of random images as it is named."""
     multiple = needed_multiple(named.example(), image_shape) or 1
     try:
         check(_with(named, multiple=multiple).example(), image_shape, named.given.name)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from memrec_core.arguments import check_clean
+from memrec_core.autoencoders.forms import RECONSTRUCT, forward
 from memrec_core.autoencoders.given import Given, Wrapped, in_returned
 from memrec_core.autoencoders.outputs import alternatives_in
 from memrec_core.autoencoders.trial import undisturbed
@@ -28,6 +29,7 @@ SMALL = 1e-3
 KNOWN = 0.5
 """The largest error of a network that knows its images at all, in parts of their variance. One that returns the same
 whatever it is given, such as an untrained one, has a larger one under the range that suits it best."""
+FORWARD = f"name that, deterministic: {forward.__module__}:{forward.__name__}"
 REVERSED = "give a function that turns them on its way in and out, lambda x: network(x.flip(1)).flip(1)"
 
 Numbers = tuple[float, ...]
@@ -151,6 +153,10 @@ def check_use(network: Callable[..., Any], images: Tensor, name: str = "the netw
         for entry in in_returned(alternatives_in, wrapped, shape_of(images)) or []:
             other = Wrapped(wrapped.network, replace(wrapped.given, output=entry))
             ways[f"in its entry {entry}; name that as the output (--output, output=, or output:)"] = other
+    if wrapped.given.deterministic == RECONSTRUCT:
+        ways[f"by its forward in place of its reconstruct; {FORWARD}"] = Wrapped(
+            wrapped.network, replace(wrapped.given, deterministic=None)
+        )
     with undisturbed(wrapped) as device:
         some = _some(images).to(device)
         for way, other in ways.items():

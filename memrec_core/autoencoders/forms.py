@@ -112,6 +112,11 @@ def reconstruct(network: Any) -> Callable[[Tensor], Any]:
     return method
 
 
+def forward(network: Any) -> Callable[[Tensor], Any]:
+    """For `deterministic`: the network as it is, where its method `reconstruct` would be taken."""
+    return network
+
+
 def autoencoder_kl(network: Any) -> Callable[[Tensor], Tensor]:
     """For `deterministic`: what an AutoencoderKL of diffusers decodes of the mode of its latents."""
     if not all(callable(getattr(network, name, None)) for name in ("encode", "decode")):

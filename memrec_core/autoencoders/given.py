@@ -113,7 +113,7 @@ class Wrapped(nn.Module):
     def __init__(self, network: Callable[..., Any], given: Given) -> None:
         super().__init__()
         self.given, self.network = given, network
-        self.holds_function = not isinstance(network, nn.Module)
+        self.holds = None if isinstance(network, nn.Module) else network
         self.applied = network if given.deterministic is None else _made_certain(_inside(network), given.deterministic)
         for name, value in zip(("shift", "scale"), given.shift_and_scale or (None, None), strict=True):
             numbers = None if value is None else torch.tensor(value, dtype=torch.float32).reshape(-1, 1, 1)

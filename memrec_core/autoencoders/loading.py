@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +47,17 @@ def load(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
     except Exception as error:  # modules may load in ways of their own
         raise _misfit(name, [in_a_line(error)]) from error
     own = network.state_dict()
-    there = {own[key].data_ptr() for key in tensors if key in own}
-    missing = [key for key in missing if own[key].data_ptr() not in there]  # of tied weights a file may have one
+    there = {_memory(own[key]) for key in tensors if key in own} - {None}
+    missing = [key for key in missing if _memory(own.get(key)) not in there]  # of tied weights a file may have one
     if missing or unexpected:
         raise _misfit(name, [*_keys("missing", missing), *_keys("unexpected", sorted(unexpected))])
+
+
+def _memory(weight: object) -> tuple[Any, ...] | None:
+    """What two names of one tensor have in common; None for what has no memory."""
+    if not isinstance(weight, Tensor) or weight.is_meta or not weight.numel():
+        return None
+    return weight.data_ptr(), weight.shape, weight.stride(), weight.dtype
 
 
 def check_there(network: nn.Module, name: str) -> None:

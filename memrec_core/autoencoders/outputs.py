@@ -15,6 +15,10 @@ MOST_NAMED = 8
 ROUNDING = 1e-5
 """How far a copy is from what was given, in parts of its largest value: it may have been normalised, and taken back."""
 
+FOLLOWS = 0.25
+"""An entry that is so near to random images, in parts of their variance, is a copy of them, rounded or noisy perhaps.
+"""
+
 
 def images_in(returned: object, batch: Tensor, output: str | None) -> Tensor:
     """The images that a network returned for `batch` (N, C, H, W): the entry `output`, or what `output_of` finds.
@@ -74,11 +78,19 @@ def copies_in(returned: object, batch: Tensor) -> list[str]:
 
 
 def alternatives_in(returned: object, batch: Tensor) -> list[str]:
-    """The entries that are like the input, and no copies of it, beside the one that `output_of` takes."""
+    """The entries that could be the images, beside the one that `output_of` takes: those like the input that do not
+    follow it, where `batch` is noise."""
     if isinstance(returned, Tensor):
         return []
-    others = {output_of(returned, batch), *copies_in(returned, batch)}
-    return [name for name, value in _entries(returned).items() if name not in others and _is_like(value, batch)]
+    taken, nearest = output_of(returned, batch), FOLLOWS * batch.var()
+    return [
+        name
+        for name, value in _entries(returned).items()
+        if name != taken
+        and isinstance(value, Tensor)
+        and _is_like(value, batch)
+        and not (value.to(batch) - batch).square().mean() < nearest
+    ]
 
 
 def made_in(returned: object, batch: Tensor) -> str | None:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from memrec_core.datasets.remarks import Note
+from memrec_core.metrics import ACCURATE
 
 CONTAINERS = (8, 10, 12, 14, 16)
 """Bits that cameras and microscopes give their values, whatever the bits of the file."""
@@ -144,8 +145,8 @@ def _is_filled_up(values: np.ndarray, bits: int) -> bool:
 
 
 def _note_what_is_cut(values: np.ndarray, pixels: np.ndarray, bits: int, note: Note) -> None:
-    """Unless the values of so many bits, over their largest number, are the pixels over 255."""
-    if bits > 8 and (values != np.rint(pixels * ((2**bits - 1) / 255))).any():
+    """Where the pixels are further from the values of so many bits than an exact recovery may be."""
+    if np.square(values / (2**bits - 1) - pixels / 255).mean() >= ACCURATE:
         note(CUT)
 
 
@@ -160,7 +161,8 @@ def _by_range(values: np.ndarray, note: Note) -> np.ndarray:
         raise ValueError("it has pixels that are NaN or infinite")
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:
-        note("of real numbers rounded to 8 bits")
+        if np.square(np.rint(values * 255) / 255 - values).mean() >= ACCURATE:
+            note("of real numbers rounded to 8 bits")
         low, high = 0.0, 1.0
     elif low >= 0 and high < 2**16:
         bits = next(bits for bits in CONTAINERS if high < 2**bits)

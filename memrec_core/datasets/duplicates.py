@@ -202,7 +202,7 @@ def _are_near(own: _Views, i: Tensor, k: Tensor, other: _Views) -> Tensor:
 def _are_near_in_pixels(own: _Views, i: Tensor, other: _Views, k: Tensor, turn: int) -> Tensor:
     """Whether the pixels of each pair, in that orientation of the others, may be of one picture: (P,) bool."""
     images, others = own.images[i], other.images[k]
-    spread = torch.minimum(_size(own.mean.own(images)), _size(other.mean.own(others))) * own.mean.scale
+    spread = torch.maximum(_size(own.mean.own(images)), _size(other.mean.own(others))) * own.mean.scale
     return _size(images - orientation(others, turn)) <= PIXELS_LIMIT * spread + EQUAL
 
 

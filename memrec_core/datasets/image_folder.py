@@ -8,13 +8,10 @@ from memrec_core.datasets.hidden_names import hidden, read_key
 from memrec_core.datasets.image_file import decode, is_picture, pixels_of, read
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
 from memrec_core.datasets.listing import list_files, refuse_odd_names
-from memrec_core.datasets.remarks import Remarks
+from memrec_core.datasets.remarks import ELSEWHERE, Remarks
 from memrec_core.errors import InputError, shown_name
 
-HALVED = (
-    "control images are every other picture of the folder; a network that was trained elsewhere may have seen them, "
-    "and needs a control_root"
-)
+HALVED = f"{ELSEWHERE}control images are every other picture of the folder, which it may have seen; name a control_root"
 
 
 def load(

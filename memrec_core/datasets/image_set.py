@@ -1,7 +1,7 @@
 """A set of images in memory, and the choice of a subset that all data sets share."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from memrec_core.datasets.remarks import ELSEWHERE
 from memrec_core.errors import InputError
 from memrec_core.seeding import generator
 
@@ -84,10 +85,6 @@ def remarks_on_both(train: ImageSet, control: ImageSet) -> Iterator[str]:
     resampled differs from others by that alone."""
     for name, own in (("train", train), ("control", control)):
         yield from (f"{remark} ({name})" for remark in own.remarks)
-    yield from _on_resampling(train, control)
-
-
-def _on_resampling(train: ImageSet, control: ImageSet) -> Iterator[str]:
     height, width = control.images.shape[2:]
     for name, own, other, beside in (("training", train, "control", control), ("control", control, "training", train)):
         more = own.resized / len(own) - beside.resized / len(beside)
@@ -97,10 +94,17 @@ def _on_resampling(train: ImageSet, control: ImageSet) -> Iterator[str]:
                 f"{'most' if beside.resized else 'all'} {other} pictures are, and were resampled to it: they can be "
                 "told apart by that"
             )
-    if resized := train.resized + control.resized:
+    yield from on_resampling([train, control])
+
+
+def on_resampling(sets: Iterable[ImageSet]) -> Iterator[str]:
+    """A remark where pictures were resampled, of all these sets together."""
+    sets = list(sets)
+    if resized := sum(own.resized for own in sets):
+        height, width = sets[0].images.shape[2:]
         yield (
-            f"{resized} of {len(train) + len(control)} pictures were resampled to {height} x {width}: a network that "
-            "was trained elsewhere, on pictures that were resized in another way, hardly gives them back exactly"
+            f"{ELSEWHERE}{resized} of {sum(map(len, sets))} pictures were resampled to {height} x {width}; where it "
+            "has seen them resized in another way, it hardly gives them back exactly"
         )
 
 

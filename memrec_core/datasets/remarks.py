@@ -11,6 +11,8 @@ KINDS = 6
 """How many kinds of files that were passed over are told apart."""
 WIDTH = 60
 """Characters of the longest name that a remark gives in full."""
+ELSEWHERE = "for a network that was trained elsewhere: "
+"""How a remark begins that matters for such a network alone."""
 
 Note = Callable[[str], None]
 """Takes what is odd about one picture: what follows "3 pictures", in words that fit one picture too."""

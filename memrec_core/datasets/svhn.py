@@ -8,7 +8,7 @@ from PIL import Image
 from memrec_core.datasets.data_set import DataSet
 from memrec_core.datasets.image_file import pixels_of
 from memrec_core.datasets.image_set import ImageSet, balanced_choice, image_set
-from memrec_core.datasets.remarks import Remarks
+from memrec_core.datasets.remarks import ELSEWHERE, Remarks
 from memrec_core.errors import InputError
 from memrec_core.torchvision_import import import_torchvision
 
@@ -16,10 +16,7 @@ TRAIN, TEST = "train_32x32.mat", "test_32x32.mat"
 FOLDER = "svhn"
 """What its folder is called where memrec puts it."""
 SIDE = 32
-HALVED = (
-    f"control images are every other one of {TRAIN}, for want of {TEST}; a network that was trained elsewhere may have "
-    "seen them"
-)
+HALVED = f"{ELSEWHERE}control images are every other one of {TRAIN}, for want of {TEST}, which it may have seen"
 
 
 def load(

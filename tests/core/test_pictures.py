@@ -270,7 +270,8 @@ def test_tiff_whose_smallest_value_is_white_is_no_negative(tmp_path: Path):
 @pytest.mark.parametrize(
     ("values", "expected", "words"),
     [
-        (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256), "real numbers rounded to 8 bits"),
+        (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256), ""),
+        (np.linspace(0, 0.5, 256, dtype=np.float32), np.rint(np.arange(256) / 2), "real numbers rounded to 8 bits"),
         (np.arange(256, dtype=np.float32), np.arange(256), "real numbers scaled by the 8 bits"),
         (np.arange(256, dtype=np.int32), np.arange(256), "scaled by the 8 bits"),
         (np.arange(256, dtype=np.int32) * 16, np.arange(256), "scaled by the 12 bits"),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import memrec_core as memrec
 from memrec_core import autoencoders, datasets, degradations, recovery, training
+from memrec_core.autoencoders import loading
 from memrec_core.degradations import Erasure
 from memrec_core.errors import InputError
 from memrec_core.recovery import KnownMask
@@ -21,6 +22,11 @@ QUICK = {"degradations": [Erasure("center")], "methods": [KnownMask()]}
 
 def photos(split: str) -> Tensor:
     return datasets.load("photos", count=12, size=12, split=split).images
+
+
+def lossy(x: Tensor) -> Tensor:
+    """Its error is above what a network has that knows its images."""
+    return nn.functional.avg_pool2d(x, 3, 1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +46,30 @@ def audited(network: Callable[..., Any], **options: Any) -> memrec.Audit:
 
 def test_entry_that_knows_the_images_better_than_the_one_that_is_taken_is_named(memorising: nn.Module):
     """As of an inpainting network, whose first output is a rough one."""
-    rough = nn.AvgPool2d(3, 1, 1)
     both = {
-        "1": lambda x: (rough(x), memorising(x)),
-        "refined": lambda x: {"recon": rough(x), "refined": memorising(x)},
+        "1": lambda x: (lossy(x), memorising(x)),
+        "refined": lambda x: {"recon": lossy(x), "refined": memorising(x)},
     }
     for entry, network in both.items():
         with pytest.raises(InputError, match=f"and of .* in its entry {entry}; name that as the output"):
             audited(network)
         assert audited(network, output=entry).verdict == "leaks"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [lambda x: x, lambda x: x.bfloat16().float(), lambda x: x + 0.05 * torch.randn_like(x)],
+    ids=["input", "rounded", "noisy"],
+)
+@pytest.mark.parametrize("dressed", [lambda y, x: {"recon": y, "seen": x}, lambda y, x: nets.Sampled(y, x)])
+def test_input_beside_the_images_is_never_taken_for_them(beside: Callable, dressed: Callable):
+    def network(x: Tensor) -> object:
+        torch.manual_seed(0)
+        return dressed(lossy(x), beside(x))
+
+    found = audited(network)
+    assert found.verdict == "inconclusive"
+    assert not any("could be images too" in warning for warning in found.warnings)
 
 
 def test_report_says_of_several_images_which_was_taken(memorising: nn.Module):
@@ -97,10 +118,38 @@ def test_function_of_a_module_in_training_mode_is_refused_and_its_statistics_sta
     ask(lambda x: network(x))
 
 
+def test_method_of_a_module_is_in_evaluation_mode_as_the_module_is(memorising: nn.Module):
+    network = Batched(memorising).train()
+    assert audited(network.forward).sentence == audited(Batched(memorising)).sentence
+    assert network.norm.training
+
+
+@pytest.mark.parametrize("harmless", [nn.InstanceNorm2d(3), nn.Dropout(0)], ids=repr)
+def test_module_whose_training_mode_changes_nothing_is_not_refused(harmless: nn.Module):
+    network = nn.Sequential(harmless).train()
+    recovery.recover_known_mask(lambda x: network(x), photos("train"), torch.ones(SHAPE), gamma=0.5)
+
+
+def test_compiled_function_is_compiled_once(memorising: nn.Module):
+    compiled = torch.compile(lambda x: memorising(x), backend="eager", fullgraph=True)
+    for _ in range(12):
+        recovery.iterate_autoencoder(compiled, photos("train"), max_iterations=2)
+
+
 def test_program_that_was_exported_has_the_mode_that_it_was_exported_in(memorising: nn.Module):
     batch = torch.export.Dim("batch", min=1)
     exported = torch.export.export(memorising.eval(), (photos("train"),), dynamic_shapes=({0: batch},)).module()
     assert audited(exported).sentence == audited(memorising).sentence
+
+
+def test_what_stands_beside_an_exported_program_is_in_evaluation_mode(memorising: nn.Module):
+    batch = torch.export.Dim("batch", min=1)
+    exported = torch.export.export(memorising.eval(), (photos("train"),), dynamic_shapes=({0: batch},)).module()
+    network = nn.Sequential(exported, nn.BatchNorm2d(3), nn.Dropout(0.5))
+    before = network[1].running_mean.clone()
+    first, second = (recovery.iterate_autoencoder(network, photos("train"), max_iterations=2).images for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(network[1].running_mean, before)
 
 
 def test_network_without_memory_is_refused():
@@ -128,6 +177,11 @@ def test_of_tied_weights_a_file_may_have_one(tmp_path):
     images = photos("train")
     given = autoencoders.given(Tied, tmp_path / "tied.safetensors")
     assert torch.equal(given(images), network(images))
+    parts = nn.Module()
+    parts.full = nn.Parameter(torch.rand(4, 3))
+    parts.head = nn.Parameter(parts.full.data[:2])
+    with pytest.raises(InputError, match="missing is full"):
+        loading.load(parts, {"head": torch.rand(2, 3)}, "parts")
     del network.decoder
     save_model(network, str(tmp_path / "half.safetensors"))
     with pytest.raises(InputError, match=r"missing is decoder\.bias"):
@@ -138,26 +192,36 @@ def test_of_tied_weights_a_file_may_have_one(tmp_path):
 
 
 class Reconstructs(nn.Module):
-    """With a forward that is certain, and a method `reconstruct` that takes something else."""
+    """With a method `reconstruct` beside its forward, both certain."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, forward: Callable, reconstruct: Callable) -> None:
         super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x)
-
-    def reconstruct(self, codes: Tensor) -> Tensor:
-        return codes * 0
+        self.forward, self.reconstruct = forward, reconstruct
 
 
-def test_method_reconstruct_is_asked_only_where_the_forward_is_not_certain(memorising: nn.Module):
-    assert audited(Reconstructs(memorising)).verdict == "leaks"
+def test_method_reconstruct_is_asked_and_the_report_says_so(memorising: nn.Module):
+    found = audited(Reconstructs(lambda x: x * 0.97, memorising.forward))
+    assert found.verdict == "leaks"
+    assert any("but memrec_core.autoencoders.forms:reconstruct" in warning for warning in found.warnings)
+
+
+def test_method_reconstruct_of_something_else_is_not_asked(memorising: nn.Module):
+    assert audited(Reconstructs(memorising.forward, lambda codes: codes[:, :1, :2])).verdict == "leaks"
+
+
+def test_forward_that_knows_the_images_better_than_reconstruct_is_named(memorising: nn.Module):
+    network = Reconstructs(memorising.forward, lambda x: x * 0.5)
+    with pytest.raises(
+        InputError, match="by its forward in place of its reconstruct; name that, deterministic: "
+    ) as caught:
+        audited(network)
+    name = str(caught.value).rpartition("deterministic: ")[2]
+    assert audited(network, deterministic=name).verdict == "leaks"
 
 
 def test_images_with_their_channels_last_are_refused(memorising: nn.Module):
     images = photos("train").permute(0, 2, 3, 1)
-    with pytest.raises(InputError, match=r"12 channels, and expected are 1 to 4; give them with the channels first"):
+    with pytest.raises(InputError, match=r"12 channels, and 3 columns; give them with the channels first"):
         memrec.audit(lambda x: x * 0.9, images, images + 0, **QUICK)
 
 
@@ -169,14 +233,17 @@ class Blackout:
 
     key, noise_std, label, erases = "blackout", 0.0, "blackout", True
 
-    def __init__(self, brighter: bool = False) -> None:
-        self.brighter = brighter
+    def __init__(self, brighter: bool = False, rounding: bool = False) -> None:
+        self.brighter, self.rounding = brighter, rounding
 
     def operator(self, image_shape, ids, seed):
         return Erasure("center").operator(image_shape, ids, seed)
 
     def degrade(self, images, ids=None, seed=42, others=None):
-        return images + 0.1 if self.brighter else images.mul_(self.operator(images.shape[1:], ids, seed).theta)
+        kept = self.operator(images.shape[1:], ids, seed).theta
+        if self.rounding:
+            return 0.5 + (images - 0.5) * kept
+        return images + 0.1 if self.brighter else images.mul_(kept)
 
 
 def test_degradation_that_writes_into_its_images_is_refused(memorising: nn.Module):
@@ -185,6 +252,12 @@ def test_degradation_that_writes_into_its_images_is_refused(memorising: nn.Modul
     with pytest.raises(InputError, match=r"blackout, or its fill, changes the images that it is given"):
         memrec.audit(memorising, images, photos("control"), degradations=[Blackout()], methods=methods)
     assert torch.equal(images, before)
+
+
+def test_degradation_may_round_what_it_keeps():
+    images = photos("train")
+    grey = Blackout(rounding=True)
+    degradations.degraded_by(grey, grey.operator(SHAPE, list(range(12)), 42), images, list(range(12)), 42)
 
 
 def test_degradation_that_changes_what_it_says_is_kept_is_refused():

@@ -158,8 +158,8 @@ def test_control_pictures_that_alone_are_resampled_are_counted(folder: Path):
     assert said() == [
         "2 of 4 control pictures are not of 8 x 8, as all training pictures are, and were resampled to it: they can be "
         "told apart by that",
-        "2 of 9 pictures were resampled to 8 x 8: a network that was trained elsewhere, on pictures that were resized "
-        "in another way, hardly gives them back exactly",
+        "for a network that was trained elsewhere: 2 of 9 pictures were resampled to 8 x 8; where it has seen them "
+        "resized in another way, it hardly gives them back exactly",
     ]
 
 

@@ -219,7 +219,7 @@ def test_what_was_doubled_and_what_was_left_out_is_said_and_kept(crossing: Exper
     known = read(crossing)
     store = begun(crossing, tmp_path / "run")
     assert catalogues_of(store) == known
-    said = "\n".join(known["image_folder"].sentences("mine"))
+    said = "\n".join(known["image_folder"].sentences("mine", elsewhere=False))
     assert "data set mine: 2 of 6 training images are near-duplicates of others, and count once" in said
     assert "data set mine: 1 of 6 control images are near-duplicates of others" in said
     assert "data set mine: 2 of 6 control images are near-duplicates of training images, and are left out" in said
@@ -232,7 +232,7 @@ def test_copies_of_training_pictures_may_be_kept_in_the_control_set(crossing: Ex
     assert len(known) == 4 + 5
     assert known.left_out() == []
     assert sorted(image.id for image in known.seen()) == ["larger.png", "turned.png"]
-    assert any("count as control all the same" in sentence for sentence in known.sentences("mine"))
+    assert any("count as control all the same" in sentence for sentence in known.sentences("mine", elsewhere=False))
 
 
 def test_control_set_of_nothing_but_copies_is_refused(tmp_path: Path):
@@ -255,9 +255,10 @@ def test_images_that_are_recovered_are_drawn_from_all_that_are_trained_on(tmp_pa
     assert torch.equal(some.training_images(), whole.training_images())
     assert {image.id for image in some.catalogue.audited} <= {image.id for image in whole.catalogue.audited}
     said = "data set mine: 4 of 10 different training images are recovered, drawn at random (recover_count); the rates"
-    assert any(words.startswith(said) for words in some.catalogue.sentences("mine"))
-    [halved] = whole.catalogue.sentences("mine")
-    assert halved.startswith("data set mine: control images are every other picture of the folder; a network that was")
+    assert any(words.startswith(said) for words in some.catalogue.sentences("mine", elsewhere=False))
+    assert list(whole.catalogue.sentences("mine", elsewhere=False)) == []
+    [halved] = whole.catalogue.sentences("mine", elsewhere=True)
+    assert "control images are every other picture of the folder, which it may have seen" in halved
     with pytest.raises(InputError, match=r"recover_count is 11, and there are 10 different training images; set it to"):
         load_audit_set(sampled(root, 11), 42)
 

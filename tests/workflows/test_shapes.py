@@ -146,7 +146,7 @@ def test_pixels_of_a_data_set_of_ones_own_that_are_rounded_are_spoken_of(monkeyp
     monkeypatch.setitem(DATA_SETS, "mine", DataSet("mine", fine))
     [data] = experiment_with("data.name=mine").data
     [remark] = load_audit_set(data, 42).catalogue.remarks
-    assert remark.startswith("4 of 8 images have pixels that are no whole 255ths, and are rounded to them")
+    assert remark.startswith("for a network that was trained elsewhere: 4 of 8 images have pixels that are no whole")
 
 
 def test_drawing_of_a_mask_shows_what_is_missing_where_pictures_have_alpha(tmp_path: Path):

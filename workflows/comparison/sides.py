@@ -15,7 +15,6 @@ from workflows.run.images import catalogues_of
 from workflows.run.opened import OpenRun
 from workflows.run.scan import scan_rows
 
-"""Of each kind of recovery the MSE under which an image is back."""
 _ROWS = f"""
     SELECT keys.number AS number, images.picture AS picture,
            {", ".join(f"mse < {threshold} AS {kind}" for kind, threshold in KINDS.items())}

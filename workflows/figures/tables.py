@@ -54,16 +54,21 @@ def tables_of(source: Source) -> Iterator[Rates]:
         counts = sorted({*rows["images"]})
         images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         methods = [method for method in titles if (rows["method"] == method).any()]
-        for kind, threshold in KINDS.items():
+        for kind in KINDS:
             cells = [["", *labels]]
             for method in methods:
                 cells.append([titles[method], *(_cell(rows, method, label, kind) for label in labels)])
             trained_to = "" if pd.isna(lowest) else f" at a training loss of {lowest:g}"
             caption = (
-                f"{kind.capitalize()} recovery (MSE under {threshold:g}) of training images by {model}{trained_to}: % "
-                f"of the {images} images, and its 95 % interval{'. ' if notes else ''}{' '.join(notes)}"
+                f"{kind.capitalize()} recovery (MSE under {_threshold(kind)}) of training images by {model}"
+                f"{trained_to}: % of the {images} images, and its 95 % interval{'. ' if notes else ''}{' '.join(notes)}"
             )
             yield Rates(f"table-{kind}-{model}", caption, cells, _frame(rows, kind))
+
+
+def _threshold(kind: str) -> str:
+    """As 1e-7."""
+    return f"{KINDS[kind]:.0e}".replace("e-0", "e-")
 
 
 def _cell(rows: pd.DataFrame, method: str, degradation: str, kind: str) -> str:

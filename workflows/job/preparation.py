@@ -51,7 +51,8 @@ def prepare(
     pulse.standing = Standing("reading the images")
     catalogues, audits, samples = _read_images(run)
     check_uses(run.experiment, samples)
-    for sentence in (sentence for label, known in catalogues.items() for sentence in known.sentences(label)):
+    elsewhere = bool(run.experiment.given_models)
+    for sentence in (own for label, known in catalogues.items() for own in known.sentences(label, elsewhere)):
         say(sentence)
     for sentence in run.experiment.left_out() if steps.recover else ():
         say(sentence)

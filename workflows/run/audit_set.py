@@ -11,8 +11,10 @@ from torch import Tensor
 from memrec_core import datasets
 from memrec_core.datasets import ImageCountError, ImageSet
 from memrec_core.datasets.duplicates import near_duplicates, near_pairs
-from memrec_core.datasets.image_set import remarks_on_both
+from memrec_core.datasets.image_set import on_resampling, remarks_on_both
+from memrec_core.datasets.remarks import ELSEWHERE
 from memrec_core.errors import InputError
+from memrec_core.metrics import ACCURATE, mse
 from memrec_core.seeding import generator
 from workflows.experiment.data import Data
 from workflows.run.catalogue import Catalogue, Image, check_same, examples
@@ -144,20 +146,20 @@ def _check_drawn(data: Data, kept: Catalogue, run: str) -> None:
 def _remarks(splits: dict[str, ImageSet], data: Data) -> tuple[str, ...]:
     """What was said of both splits, once where both are of one folder."""
     if data.control_root is None:
-        return tuple(dict.fromkeys(remark for own in splits.values() for remark in own.remarks))
+        own = dict.fromkeys(remark for own in splits.values() for remark in own.remarks)
+        return (*own, *on_resampling(splits.values()))
     if len(splits) == 1:
         return tuple(f"{remark} (train)" for remark in splits["train"].remarks)
     return tuple(remarks_on_both(**splits))
 
 
 def _on_rounding(pixels: Tensor) -> Iterator[str]:
-    """A remark where a data set of one's own has pixels that are no whole 255ths."""
-    exact = pixels.mul(255)
-    rounded = int(((exact.round() - exact).abs() > 1e-3).flatten(1).any(1).sum())
+    """A remark where a data set of one's own has pixels that are no whole 255ths, nor nearly."""
+    rounded = int((mse(pixels.mul(255).round() / 255, pixels) >= ACCURATE).sum()) if len(pixels) else 0
     if rounded:
         yield (
-            f"{rounded} of {len(pixels)} images have pixels that are no whole 255ths, and are rounded to them: a "
-            "network that was trained on what they were gives none of these back exactly"
+            f"{ELSEWHERE}{rounded} of {len(pixels)} images have pixels that are no whole 255ths, and are rounded to "
+            "them: it gives none of these back exactly"
         )
 
 

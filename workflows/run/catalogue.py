@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from memrec_core.datasets.remarks import some
+from memrec_core.datasets.remarks import ELSEWHERE, some
 from memrec_core.errors import InputError, shown_name
 
 
@@ -85,10 +85,12 @@ class Catalogue:
         """Changes with the pixels of any image of a split, copies included; see ImageSet.fingerprint."""
         return hashlib.sha256("\n".join(self.digests(split)).encode()).hexdigest()[:16]
 
-    def sentences(self, label: str) -> Iterator[str]:
-        """What a reader of the run's figures must know of the data set, which the experiment calls `label`."""
+    def sentences(self, label: str, elsewhere: bool) -> Iterator[str]:
+        """What a reader of the run's figures must know of the data set, which the experiment calls `label`; `elsewhere`
+        where it has networks that memrec has not trained."""
         for remark in self.remarks:
-            yield f"data set {label}: {remark}"
+            if elsewhere or not remark.startswith(ELSEWHERE):
+                yield f"data set {label}: {remark}"
         if drawn := self.drawn():
             yield f"data set {label}: {drawn}"
         for split, words in (("train", "training"), ("control", "control")):

@@ -101,7 +101,8 @@ def catalogues_of(store: Store) -> dict[str, Catalogue]:
 
 def sentences_of(run: Run) -> list[str]:
     """What a reader of the run's figures must know of its images."""
-    return [sentence for label, known in _catalogues_asked_for(run).items() for sentence in known.sentences(label)]
+    elsewhere, asked_for = bool(run.experiment.given_models), _catalogues_asked_for(run)
+    return [sentence for label, known in asked_for.items() for sentence in known.sentences(label, elsewhere)]
 
 
 def samples_of(run: Run) -> dict[str, str]:
