@@ -257,8 +257,9 @@ def test_images_that_are_recovered_are_drawn_from_all_that_are_trained_on(tmp_pa
     said = "data set mine: 4 of 10 different training images are recovered, drawn at random (recover_count); the rates"
     assert any(words.startswith(said) for words in some.catalogue.sentences("mine", elsewhere=False))
     assert list(whole.catalogue.sentences("mine", elsewhere=False)) == []
-    [halved] = whole.catalogue.sentences("mine", elsewhere=True)
+    halved, resampled = whole.catalogue.sentences("mine", elsewhere=True)
     assert "control images are every other picture of the folder, which it may have seen" in halved
+    assert "20 of 20 pictures were resampled" in resampled
     with pytest.raises(InputError, match=r"recover_count is 11, and there are 10 different training images; set it to"):
         load_audit_set(sampled(root, 11), 42)
 
