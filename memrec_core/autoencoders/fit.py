@@ -146,6 +146,8 @@ def check_use(network: Callable[..., Any], images: Tensor, name: str = "the netw
     """Raise InputError where the network clearly was trained to be used in another way: in another range of pixels (see
     `check_range`), with its colours the other way round, or for another entry of what it returns."""
     used, wrapped = check_range(network, images, name), _wrapped(network)
+    if used.error <= SMALL:
+        return
     ways: dict[str, Network] = {}
     if images.shape[1] == 3:
         ways[f"with its channels in reverse (blue, green, red); {REVERSED}"] = _reversed(wrapped)
@@ -161,7 +163,7 @@ def check_use(network: Callable[..., Any], images: Tensor, name: str = "the netw
         some = _some(images).to(device)
         for way, other in ways.items():
             error = _error_if_any(other, some)
-            if used.error > SMALL and error * TIMES <= used.error and error <= KNOWN * used.variance:
+            if error * TIMES <= used.error and error <= KNOWN * used.variance:
                 raise InputError(
                     f"{name} gives its images back with a median error of {used.error:.2g}, and of {error:.2g} {way}"
                 )
