@@ -74,7 +74,8 @@ def degraded_by(
     """
     given = images.clone()
     found = degradation.degrade(given, ids, seed, others)
-    if found.shape != images.shape or found.dtype != images.dtype or not found.isfinite().all():
+    is_like = isinstance(found, Tensor) and (found.shape, found.dtype) == (images.shape, images.dtype)
+    if not is_like or not found.isfinite().all():
         raise InputError(
             f"degradation {degradation.label} must return finite float32 images of shape {tuple(images.shape)}; mend it"
         )

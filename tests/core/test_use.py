@@ -254,6 +254,16 @@ def test_degradation_that_writes_into_its_images_is_refused(memorising: nn.Modul
     assert torch.equal(images, before)
 
 
+def test_degradation_that_returns_nothing_is_refused():
+    class Nothing(Blackout):
+        def degrade(self, images, ids=None, seed=42, others=None):
+            return None
+
+    one = Nothing()
+    with pytest.raises(InputError, match="blackout must return finite float32 images of shape"):
+        degradations.degraded_by(one, one.operator(SHAPE, [0] * 12, 42), photos("train"), [0] * 12, 42)
+
+
 def test_degradation_may_round_what_it_keeps():
     images = photos("train")
     grey = Blackout(rounding=True)
