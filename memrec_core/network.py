@@ -21,6 +21,13 @@ IN_PLACE = (
     "give lambda x: model(x.clone()).clone() instead"
 )
 
+
+class Holder(nn.Module):
+    """A module that applies a function of the user's, which it `holds`, in place of a module; None for a module."""
+
+    holds: object = None
+
+
 _ASKED = local()
 """`depth` is above 0 on a thread on which functions are applied, of whose modules nothing is known."""
 
@@ -29,7 +36,7 @@ _ASKED = local()
 def evaluating(model: object) -> Iterator[None]:
     """`model` in evaluation mode inside the block; afterwards each of its modules has the mode that it had.
 
-    A method of a module counts as that module, also where a module `holds` it. Of any other function the modules are
+    A method of a module counts as that module, also where a Holder has it. Of any other function the modules are
     not known: they stay as they are, and one that is about to keep statistics of a batch, or to drop some of it, raises
     InputError where torch lets it be seen, which it does not in what is compiled or scripted.
     """
@@ -49,10 +56,11 @@ def evaluating(model: object) -> Iterator[None]:
 
 
 def _owner(model: object) -> nn.Module | None:
-    """The module that a module, one of its methods, or a module that holds one of the two, is of."""
+    """The module that a module, one of its methods, or what holds such a method, is of."""
+    if isinstance(model, Holder) and model.holds is not None:
+        return _owner(model.holds)
     if isinstance(model, nn.Module):
-        held = getattr(model, "holds", None)
-        return model if held is None else _owner(held)
+        return model
     own = getattr(model, "__self__", None)
     return own if isinstance(own, nn.Module) else None
 

@@ -103,23 +103,22 @@ def _on_form(named: forms.Named) -> Iterator[str]:
 
 
 def _on_output(given: Given, network: Network, shape: Shape) -> Iterator[str]:
-    def copied(returned: object, fed: Tensor) -> tuple[list[str], str | None]:
-        return copies_in(returned, fed), given.output or output_of(returned, fed)
+    def seen(returned: object, fed: Tensor) -> tuple[list[str], str | None, list[str]]:
+        taken = given.output or output_of(returned, fed)
+        return copies_in(returned, fed), taken, [] if given.output else alternatives_in(returned, fed)
 
-    found = in_returned(copied, network, shape) if isinstance(network, Wrapped) else None
-    copies, taken = found or ([], None)
+    found = in_returned(seen, network, shape) if isinstance(network, Wrapped) else None
+    copies, taken, others = found or ([], None, [])
     if copies and taken not in copies:
         yield (
             f"Of what the network returns, entry {' and '.join(copies)} is what it was given, and entry {taken} was "
             "taken for its images; name the output if they are another."
         )
-    if given.output is None and isinstance(network, Wrapped):
-        others = in_returned(alternatives_in, network, shape) or []
-        if others:
-            yield (
-                f"Of what the network returns, entry {in_returned(output_of, network, shape)} was taken for its "
-                f"images, and {' and '.join(others)} could be images too; name the output if they are another."
-            )
+    if others:
+        yield (
+            f"Of what the network returns, entry {taken} was taken for its images, and {' and '.join(others)} could be "
+            "images too; name the output if they are another."
+        )
     with undisturbed(network) as device:
         noise = _noise(shape).to(device)
         returned = network(noise)

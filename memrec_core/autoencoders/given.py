@@ -26,7 +26,7 @@ from memrec_core.autoencoders.program import Program
 from memrec_core.autoencoders.torch_file import TorchProgram
 from memrec_core.autoencoders.trial import check, undisturbed
 from memrec_core.errors import InputError, in_a_line, shown
-from memrec_core.network import misfit
+from memrec_core.network import Holder, misfit
 from memrec_core.settings import BEFORE
 from memrec_core.weights_file import pack, spec_of, weights_in
 
@@ -101,7 +101,7 @@ class Given:
         return None if (low, high) == (0.0, 1.0) else (-low / (high - low), 1 / (high - low))
 
 
-class Wrapped(nn.Module):
+class Wrapped(Holder):
     """A network from outside as memrec applies it: (N, C, H, W) in [0, 1] -> the same.
 
     `network` is the one from outside, whose state dict is that of its weights file.

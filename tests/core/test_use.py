@@ -124,6 +124,13 @@ def test_method_of_a_module_is_in_evaluation_mode_as_the_module_is(memorising: n
     assert network.norm.training
 
 
+def test_module_with_any_attributes_of_its_own_is_in_evaluation_mode_whole(memorising: nn.Module):
+    network = Batched(memorising).train()
+    network.holds, before = network.model, network.norm.running_mean.clone()
+    recovery.recover_known_mask(network, photos("train"), torch.ones(SHAPE), gamma=0.5)
+    assert torch.equal(network.norm.running_mean, before)
+
+
 @pytest.mark.parametrize("harmless", [nn.InstanceNorm2d(3), nn.Dropout(0)], ids=repr)
 def test_module_whose_training_mode_changes_nothing_is_not_refused(harmless: nn.Module):
     network = nn.Sequential(harmless).train()
