@@ -41,6 +41,10 @@ SHARE = 0.1
 at most 0.04; with parts of other pictures 0.07."""
 
 
+FILLS = 0.2
+"""A colour in that share of the pixels will be the fill, not a flat part of the image."""
+
+
 @dataclass(frozen=True)
 class AnythingRule:
     """Kept are the pixels whose residual max_c |y - v| is under a threshold that falls: after the part p of the
@@ -55,15 +59,25 @@ class AnythingRule:
         Attempt(0.5, 25, block="right"),
         Attempt(0.5, 25, block="around middle"),
         Attempt(0.5, 25, block="middle"),
+        Attempt(0.2, 50, block="top"),
+        Attempt(0.2, 50, block="bottom"),
+        Attempt(0.2, 50, block="left"),
+        Attempt(0.2, 50, block="right"),
+        Attempt(0.2, 50, block="around middle"),
+        Attempt(0.2, 50, block="middle"),
+        Attempt(0.5, 200),
+        Attempt(1.0, 200),
+        Attempt(2.0, 200),
     )
     estimates: ClassVar[bool] = True
+    agreement_settles: ClassVar[bool] = False  # what the erased pixels hold may lead several tries to one other image
     one_mask: bool = True
     memory: int = 5
     most: int = 60
 
     def suits(self, y: Tensor) -> Tensor:
         """Where there is no noise: also where a colour repeats, which may be a flat part of the image."""
-        return noise_std(y) == 0
+        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] < FILLS)
 
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
         return torch.ones_like(y) if attempt.block is None else _block(attempt.block, y)
@@ -113,6 +127,15 @@ class AnythingRule:
         residual = torch.where(kept > 0, (y - fx).abs(), torch.nan).flatten(1)
         median = residual.nanmedian(1).values.nan_to_num(torch.inf)
         return (MEDIANS * median).clamp(LEAST, LOOSE)[:, None, None, None]
+
+
+class UnlikelyRule(AnythingRule):
+    """Where a colour will be the fill, and led nowhere: one try, in case that a picture's part is as flat."""
+
+    attempts: ClassVar[Sequence[Attempt]] = AnythingRule.attempts[:1]
+
+    def suits(self, y: Tensor) -> Tensor:
+        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] >= FILLS)
 
 
 def _block(name: str, y: Tensor) -> Tensor:

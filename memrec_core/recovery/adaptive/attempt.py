@@ -63,6 +63,8 @@ class Rule(Protocol):
     """In their order: each is for the images that the ones before it did not settle."""
     estimates: ClassVar[bool]
     """Whether the mask is estimated anew on the way; otherwise the first one stays."""
+    agreement_settles: ClassVar[bool]
+    """Whether an image needs no other attempt once two have ended alike, however little is believed."""
 
     def suits(self, y: Tensor) -> Tensor:
         """Which of the images it is for, as far as they tell themselves, (N,) bool."""

@@ -38,7 +38,7 @@ class Best:
         """Those of the rows that need another attempt and may have it."""
         return rows[~self.settled[rows] & (self.attempts[rows] <= restarts)]
 
-    def take(self, rows: Tensor, found: Outcome, applications: int, rule: int) -> None:
+    def take(self, rows: Tensor, found: Outcome, applications: int, rule: int, agreement_settles: bool = True) -> None:
         """Take what an attempt found for some rows where it is better.
 
         Args:
@@ -46,6 +46,7 @@ class Best:
             found: for these K.
             applications: of the autoencoder, before the estimates came to rest.
             rule: the number of the rule that the attempt was made under.
+            agreement_settles: whether two attempts that agree are enough, however little is believed.
         """
         found = Outcome(**{name: value.to(self.images.device) for name, value in vars(found).items()})
         self.attempts[rows] += 1
@@ -60,7 +61,7 @@ class Best:
             getattr(self, name)[chosen] = getattr(found, name)[better]
         self.rule[chosen] = rule
         believed = (self.confidence[rows] >= CLAIMED) & self.at_rest[rows]
-        self.settled[rows] = (believed | agreed).cpu()
+        self.settled[rows] = (believed | (agreed & agreement_settles)).cpu()
 
     def recovery(self) -> Recovery:
         status = np.where(self.at_rest.cpu().numpy(), CONVERGED, MAX_ITERATIONS).astype(object)

@@ -73,6 +73,7 @@ class ColourRule:
         Attempt(1.0, 80, start=0.0),
     )
     estimates: ClassVar[bool] = False
+    agreement_settles: ClassVar[bool] = True
     one_mask: bool = True
     memory: int = 5
     most: int = 60

@@ -21,7 +21,7 @@ from memrec_core.degradations import Degradation
 from memrec_core.errors import InputError, unknown
 from memrec_core.network import Network, as_prior
 from memrec_core.precision import full_float32
-from memrec_core.recovery.adaptive.anything import AnythingRule
+from memrec_core.recovery.adaptive.anything import AnythingRule, UnlikelyRule
 from memrec_core.recovery.adaptive.attempt import Attempt, Rule, try_once
 from memrec_core.recovery.adaptive.best import Best
 from memrec_core.recovery.adaptive.colour import ColourRule
@@ -31,7 +31,12 @@ from memrec_core.recovery.method import Basis, Denoiser, Method, Problem, denois
 from memrec_core.recovery.result import Recovery
 from memrec_core.seeding import generator
 
-RULES: list[type[NoiseRule] | type[ColourRule] | type[AnythingRule]] = [NoiseRule, ColourRule, AnythingRule]
+RULES: list[type[NoiseRule] | type[ColourRule] | type[AnythingRule]] = [
+    NoiseRule,
+    ColourRule,
+    AnythingRule,
+    UnlikelyRule,
+]
 """What erased pixels may hold, in the order in which it is tried."""
 NAMED = {"colour": ColourRule, "anything": AnythingRule}
 """Those that a user may name."""
@@ -51,7 +56,7 @@ class Adaptive(Method):
     told: ClassVar[bool] = False
 
     gamma: float | None = None
-    restarts: int = 8
+    restarts: int = 24
     fill: str = "unknown"
     one_mask: bool = True
     mask_every: int = 1
@@ -91,7 +96,7 @@ def recover_adaptive(
     seed: int = 42,
     *,
     gamma: float | None = None,
-    restarts: int = 8,
+    restarts: int = 24,
     fill: str = "unknown",
     one_mask: bool = True,
     mask_every: int = 1,
@@ -127,7 +132,8 @@ def recover_adaptive(
         ids: the images' names, as for `recover_unknown_mask`.
         seed: of the pixels that one of the tries leaves out, from 0 on.
         gamma: the penalty weight of (12) in all tries; where left out each try has its own, from 0.1 to 2.
-        restarts: how many tries may follow the first one; there are 6 for noise, 8 for a colour, 8 for anything.
+        restarts: how many tries may follow the first one; there are 6 for noise, 8 for a colour, 17 for anything. Where
+            a colour repeats those for anything come after it, and one alone where that is a fifth of the pixels.
         fill: `colour` or `anything` where the user knows what erased pixels hold; `unknown` otherwise.
         one_mask: whether a pixel is missing in all channels or in none.
         mask_every: after how many applications of the model the mask is estimated anew.
@@ -184,7 +190,7 @@ def _recover(
                     y = degraded[mine].to(device or degraded.device)
                     believed = _believed(attempt, number, y, [names[row] for row in mine.tolist()], seed)
                     found = try_once(f, y, rule, attempt, believed, settings.mask_every, settings.carry_state)
-                    best.take(mine, found, attempt.iterations, kind)
+                    best.take(mine, found, attempt.iterations, kind, rule.agreement_settles)
                     if on_iteration is not None:
                         on_iteration(found.images, found.mask)
     return best.recovery()

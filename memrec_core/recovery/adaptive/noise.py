@@ -48,6 +48,7 @@ class NoiseRule:
         Attempt(2.0, 20),
     )
     estimates: ClassVar[bool] = True
+    agreement_settles: ClassVar[bool] = True
     one_mask: bool = True
     memory: int = 5
     most: int = 60
