@@ -15,7 +15,7 @@ from memrec_core.recovery.adaptive.anything import AnythingRule
 from memrec_core.recovery.adaptive.attempt import Attempt, Outcome, try_once
 from memrec_core.recovery.adaptive.best import Best
 from memrec_core.recovery.adaptive.colour import ColourRule, repeated_colour
-from memrec_core.recovery.adaptive.method import _believed
+from memrec_core.recovery.adaptive.method import _believed, recover_adaptive
 from memrec_core.recovery.adaptive.noise import NoiseRule, noise_std
 from tests.core.test_admm import small_network
 
@@ -348,10 +348,10 @@ def outcome(value: float, cost: float, confidence: float, distance: float = 1.0,
     )  # fmt: skip
 
 
-def after(*found: tuple[int, Outcome]) -> Best:
+def after(*found: tuple[int, Outcome], agreement_settles: bool = True) -> Best:
     best = Best(torch.zeros(1, 1, 2, 2))
     for rule, own in found:
-        best.take(torch.arange(1), own, 10, rule)
+        best.take(torch.arange(1), own, 10, rule, agreement_settles)
     return best
 
 
@@ -394,3 +394,26 @@ def test_image_is_settled_where_it_is_believed_and_at_rest_or_two_tries_agree(fo
     assert best.settled.tolist() == [settled]
     assert best.left(torch.arange(1), restarts=9).tolist() == ([] if settled else [0])
     assert best.left(torch.arange(1), restarts=len(found) - 1).tolist() == []
+
+
+@pytest.mark.parametrize(("confidence", "settled"), [(0.1, False), (0.5, True)])
+def test_tries_that_agree_settle_nothing_where_they_may_both_have_gone_wrong(confidence: float, settled: bool):
+    alike = (0, outcome(1, 1, confidence, 9e-4)), (0, outcome(1, 1, confidence, 9e-4))
+    assert after(*alike, agreement_settles=False).settled.tolist() == [settled]
+
+
+def test_what_erased_pixels_hold_does_not_settle_an_image_by_leading_two_tries_to_another():
+    """A network that knows two pictures and is drawn to the one of which less is left, which hides the other one from
+    the first tries; a try that takes the lower half to be kept finds it."""
+    kept, strange = torch.rand(2, 1, 1, 20, 20, generator=source(), dtype=torch.float64)
+
+    def nearest_at_the_top(x: Tensor) -> Tensor:
+        strays = [(x - own).square()[:, :, :14].mean((1, 2, 3), keepdim=True) for own in (kept, strange)]
+        return torch.where(strays[0] < strays[1], kept, strange).expand_as(x)
+
+    y = torch.cat([strange[:, :, :1], torch.rand(1, 1, 13, 20, generator=source(1), dtype=torch.float64)], 2)
+    y = torch.cat([y, kept[:, :, 14:]], 2)
+    assert recover_adaptive(nearest_at_the_top, y, restarts=1).claimed.tolist() == [False]
+    found = recover_adaptive(nearest_at_the_top, y)
+    assert found.claimed.tolist() == [True]
+    assert torch.equal(found.images, kept)

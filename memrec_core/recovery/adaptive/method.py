@@ -183,7 +183,7 @@ def _recover(
     check_seed(seed)
     names, best = ids_of(ids, len(degraded), repeats), Best(degraded)
     with as_prior(model) as f:
-        for kind, (rule, rows) in enumerate(_rules(degraded, settings)):
+        for kind, (rule, rows) in enumerate(_rules(degraded, settings, best)):
             for number, attempt in enumerate(_attempts(rule, settings)):
                 left = best.left(rows, settings.restarts)
                 for mine in (left[part] for part in parts(len(left), batch_size)):
@@ -196,15 +196,16 @@ def _recover(
     return best.recovery()
 
 
-def _rules(degraded: Tensor, settings: Adaptive) -> Iterator[tuple[Rule, Tensor]]:
-    """The rules, each with the rows that it is for: those that it suits, in the order of RULES; all where the user has
-    named one. What one of them settles is not left for the next."""
+def _rules(degraded: Tensor, settings: Adaptive, best: Best) -> Iterator[tuple[Rule, Tensor]]:
+    """The rules, each with the rows that it is for: those that it suits and none before it settled, in the order of
+    RULES; all where the user has named one."""
     options = settings.one_mask, int(settings.memory), int(settings.rest)
     if settings.fill in NAMED:
         yield NAMED[settings.fill](*options), torch.arange(len(degraded))
         return
     for rule in (kind(*options) for kind in RULES):
-        yield rule, rule.suits(degraded).nonzero()[:, 0].cpu()
+        left = (~best.settled).nonzero()[:, 0]
+        yield rule, left[rule.suits(degraded[left]).cpu()]
 
 
 def _attempts(rule: Rule, settings: Adaptive) -> list[Attempt]:
