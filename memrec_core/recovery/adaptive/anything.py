@@ -70,7 +70,7 @@ class AnythingRule:
         Attempt(2.0, 200),
     )
     estimates: ClassVar[bool] = True
-    agreement_settles: ClassVar[bool] = False  # what the erased pixels hold may lead several tries to one other image
+    agreement_settles: ClassVar[bool] = False
     one_mask: bool = True
     memory: int = 5
     most: int = 60

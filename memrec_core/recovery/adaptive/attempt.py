@@ -64,7 +64,8 @@ class Rule(Protocol):
     estimates: ClassVar[bool]
     """Whether the mask is estimated anew on the way; otherwise the first one stays."""
     agreement_settles: ClassVar[bool]
-    """Whether an image needs no other attempt once two have ended alike, however little is believed."""
+    """Whether an image needs no other attempt once two have ended alike, however little is believed. What erased pixels
+    hold, and noise, may lead several attempts to one image that is not the right one."""
 
     def suits(self, y: Tensor) -> Tensor:
         """Which of the images it is for, as far as they tell themselves, (N,) bool."""

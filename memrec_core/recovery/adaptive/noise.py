@@ -46,9 +46,11 @@ class NoiseRule:
         Attempt(0.25, 30, start=1.0),
         Attempt(0.5, 40, start=0.5),
         Attempt(2.0, 20),
+        Attempt(1.0, 20, start=0.0),
+        Attempt(1.0, 20, start=1.0),
     )
     estimates: ClassVar[bool] = True
-    agreement_settles: ClassVar[bool] = True
+    agreement_settles: ClassVar[bool] = False
     one_mask: bool = True
     memory: int = 5
     most: int = 60
