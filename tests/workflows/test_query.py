@@ -106,6 +106,14 @@ def test_formats_hold_the_same_values(run: Path, memrec):
         assert (one["yes"], other["yes"]) == ("true", True)
 
 
+def test_psnr_of_two_images_that_are_the_same_is_infinite_and_not_missing(run: Path, memrec):
+    sql = "select 'infinity'::double as psnr, '-infinity'::double as worst, 'nan'::double as none, null as missing"
+    [row] = csv.DictReader(io.StringIO(memrec("query", run, sql, "--format", "csv").out))
+    assert row == {"psnr": "inf", "worst": "-inf", "none": "nan", "missing": ""}
+    [row] = json.loads(memrec("query", run, sql, "--format", "json").out)
+    assert row == {"psnr": None, "worst": None, "none": None, "missing": None}
+
+
 def test_table_says_how_many_rows_it_leaves_out(run: Path, memrec):
     assert memrec("query", run, "select 1 from range(500)").out.count("\n") == 501
     assert "and 1,234 more rows" in memrec("query", run, "select 1 from range(1734)").out

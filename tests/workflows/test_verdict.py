@@ -12,6 +12,7 @@ from memrec_core.degradations import Blur, Erasure
 from memrec_core.metrics import clopper_pearson
 from workflows import open_run
 from workflows.report.facts import Facts, facts_of
+from workflows.report.sections.images import came_back
 from workflows.report.sections.verdict import Verdict, of_run
 from workflows.report.terms import described, hidden
 from workflows.run.catalogue import Catalogue
@@ -72,8 +73,36 @@ def test_where_nothing_came_back_at_all_the_interval_says_how_much_that_excludes
     assert "interval 0 to 7.4\u00a0%" in found.sentence
 
 
-def test_without_control_images_it_says_that_there_are_none(facts: Facts):
-    found = verdict(facts, control=False, accurate={("center", "known_mask", "train"): 48})
+class WithControl(Catalogue):
+    """Of which only the number of its control images is asked."""
+
+    def __init__(self) -> None:
+        pass
+
+    def count(self, split: str) -> int:
+        return 7 if split == "control" else 0
+
+    def drawn(self) -> str:
+        return ""
+
+
+def test_of_methods_without_a_network_there_is_no_verdict_where_networks_are_asked_for(facts: Facts):
+    rates = facts.rates.assign(model="generic", accurate_count=6)
+    assert of_run(dataclasses.replace(facts, rates=rates)).sentence == (
+        "No network has been asked yet; what is there is of methods that use none."
+    )
+
+
+def test_without_control_images_it_says_that_there_are_none_or_that_none_was_recovered(facts: Facts):
+    data_set = facts.rates["data_set"].iloc[0]
+    back = {("center", "known_mask", "train"): 48}
+    some = dataclasses.replace(facts, catalogues={data_set: WithControl()})
+    assert verdict(some, control=False, accurate=back).sentence.endswith(
+        "; none of its 7 control images has been tried by this attack, so there is nothing to compare with."
+    )
+    found = verdict(
+        dataclasses.replace(facts, catalogues={}), control=False, accurate={("center", "known_mask", "train"): 48}
+    )
     assert found.sentence.endswith("; there are no control images to compare with.")
     assert len(found.bars) == 1
 
@@ -122,3 +151,12 @@ def test_rates_of_a_sample_say_so_beside_the_verdict(facts: Facts):
     trained = known.count("train")
     assert f"Of {label}, {trained - 1} of {trained} different training images are recovered" in notes({label: sample})
     assert "drawn at random" not in notes(facts.catalogues)
+
+
+def test_share_of_images_that_some_attack_gave_back_says_where_not_all_were_tried_by_all():
+    """While units are missing an image may have been tried by fewer: the share is the least that it may become."""
+    images = pd.DataFrame({"split": "train", "attacks": [6, 6, 1], "accurate": [2, 0, 0], "approximate": [2, 1, 0]})
+    assert came_back(images)[0].startswith(
+        "Of 3 training images, by at least one of 1 to 6 attacks each, so that it may become more, 1 came back exactly"
+    )
+    assert came_back(images[:2])[0].startswith("Of 2 training images, by at least one of 6 attacks, 1 came back")

@@ -76,7 +76,8 @@ def _print_records(titles: list[str], rows: list[list[str]]) -> None:
 
 
 def print_csv(database: duckdb.DuckDBPyConnection) -> None:
-    """A line of titles, and a line a row; null is empty, pictures are base64."""
+    """A line of titles, and a line a row; null is empty, pictures are base64, and what is not finite is inf, -inf or
+    nan."""
     put(_lines([_titles(database)]))
     for part in _parts(database):
         put(_lines([[*map(_in_csv, row)] for row in part]))
@@ -89,6 +90,8 @@ def _lines(rows: list[list[str]]) -> str:
 
 
 def _in_csv(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     plain_value = _in_json(value)
     if plain_value is None or isinstance(plain_value, str):
         return plain_value or ""

@@ -35,14 +35,14 @@ def _body(facts: Facts) -> Markup | None:
     models = []
     for model, images in table.groupby("model", sort=False):
         back = images[images["approximate"] > 0]
-        models.append((model, _sentences(images), _table(facts, str(model), back.head(MOST)), max(len(back) - MOST, 0)))
+        models.append((model, came_back(images), _table(facts, str(model), back.head(MOST)), max(len(back) - MOST, 0)))
     return filled(TEMPLATE, models=models, csv=CSV.rpartition("/")[2])
 
 
 SECTION = Section("images", "Images that came back", _body)
 
 
-def _sentences(images: pd.DataFrame) -> list[str]:
+def came_back(images: pd.DataFrame) -> list[str]:
     """Of each split how many images came back from at least one of the attacks."""
     sentences = []
     for split, words in SPLITS.items():
@@ -53,8 +53,10 @@ def _sentences(images: pd.DataFrame) -> list[str]:
                 found = int((among[kind] > 0).sum())
                 low, high = (float(bound) for bound in clopper_pearson(found, len(among)))
                 parts.append(f"{found:,} came back {how}: {share(found / len(among), low, high)}")
-            attacks = f"by at least one of {int(among['attacks'].max())} attacks"
-            sentences.append(f"Of {len(among):,} {words} images, {attacks}, {'; '.join(parts)}.")
+            least, most = int(among["attacks"].min()), int(among["attacks"].max())
+            fewer = "" if least == most else f"{least} to "
+            tried = f"{fewer}{most} attacks{' each, so that it may become more' if fewer else ''}"
+            sentences.append(f"Of {len(among):,} {words} images, by at least one of {tried}, {'; '.join(parts)}.")
     return sentences
 
 

@@ -88,8 +88,10 @@ def _row(side: Mapping[str, Any], kind: str) -> Row:
 def of_run(facts: Facts) -> Verdict:
     """The most that came back of training images by one method that uses a network, under one degradation, at one
     training loss: exactly, or where nothing did, approximately."""
-    rates = facts.rates[facts.rates["model"] != GENERIC]
-    rates = facts.rates if rates.empty else rates
+    rates = facts.rates[facts.rates["model"] != GENERIC] if facts.experiment.models else facts.rates
+    if rates.empty and len(facts.rates):
+        sentence = "No network has been asked yet; what is there is of methods that use none."
+        return Verdict("", sentence, "accurate", [], [])
     trained, control = rates[rates["split"] == "train"], rates[rates["split"] == "control"]
     if trained.empty:
         return Verdict("", "No training image has been tried yet.", "accurate", [], [])
@@ -118,9 +120,17 @@ def _sentence(facts: Facts, worst: pd.Series, beside: Row | None, kind: str) -> 
         f"(95\u00a0% interval {between(row[f'{kind}_low'], row[f'{kind}_high'])})"
     )
     if beside is None:
-        return f"{said}; there are no control images to compare with."
+        return f"{said}; {_without_control(facts, worst['data_set'])}."
     others = between(beside[f"{kind}_low"], beside[f"{kind}_high"])
     return f"{said}, and {count(beside, kind)} others ({others})."
+
+
+def _without_control(facts: Facts, data_set: str) -> str:
+    """Why no control images stand beside them."""
+    there = facts.catalogues[data_set].count("control") if data_set in facts.catalogues else 0
+    if not there:
+        return "there are no control images to compare with"
+    return f"none of its {there:,} control images has been tried by this attack, so there is nothing to compare with"
 
 
 def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
@@ -132,7 +142,7 @@ def _notes(facts: Facts, worst: pd.Series, kind: str, tried: int) -> list[str]:
         f"{f': {chosen}' if chosen else ''}. “{degradation.label}”: {described(degradation)}.",
         f"“{EXACTLY[kind].capitalize()}” means {THRESHOLDS[kind]}. Each interval is that of its rate alone"
         f"{', and does not allow for the choice of the most' if chosen else ''}.",
-        _of_control(facts),
+        *_of_control(facts),
         *_of_sample(facts, worst["data_set"]),
     ]
 
@@ -143,9 +153,11 @@ def _of_sample(facts: Facts, data_set: str) -> list[str]:
     return [f"Of {data_set}, {drawn}."] if drawn else []
 
 
-def _of_control(facts: Facts) -> str:
+def _of_control(facts: Facts) -> list[str]:
+    if not facts.has_control:
+        return []
     if facts.rates["seen"].any():
-        return "Some control images are near-duplicates of training images, and count all the same."
+        return ["Some control images are near-duplicates of training images, and count all the same."]
     if facts.experiment.given_models:
-        return "That control images were not trained on is what the experiment says of the given networks."
-    return "Control images were never trained on. A picture that is there several times counts once."
+        return ["That control images were not trained on is what the experiment says of the given networks."]
+    return ["Control images were never trained on. A picture that is there several times counts once."]
