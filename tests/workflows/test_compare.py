@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -20,13 +21,15 @@ from tests.conftest import make_run
 from workflows.comparison.compared import Comparison, compare
 from workflows.comparison.matching import KEY
 from workflows.comparison.page import page_of
-from workflows.comparison.words import summary_of
+from workflows.comparison.printing import print_comparison
+from workflows.comparison.words import groups_of, summary_of
 from workflows.experiment import loading as experiments
 from workflows.run.images import REMARKS
 from workflows.run.opened import OpenRun, open_run
 from workflows.run.planning import Size
-from workflows.run.rates import aggregate, incomplete
-from workflows.run.store import IMAGES, Store
+from workflows.run.rates import aggregate, incomplete, makers_of
+from workflows.run.rates_schema import MADE_BY, RATES_SCHEMA
+from workflows.run.store import IMAGES, RATES, Store
 from workflows.words import loss_words
 
 EXPERIMENT = """
@@ -173,6 +176,30 @@ def test_run_that_is_incomplete_and_what_its_images_are_is_said_once(made: Path,
     assert all(f"A: {sentence}" in text for sentence in sentences for text in (printed.out, page))
 
 
+def made_by(folder: Path, *makers: tuple[str, str, str]) -> OpenRun:
+    """The run, whose rates say that others have made them."""
+    run = open_run(folder)
+    rates = run.rates()
+    rates.attrs[MADE_BY] = [*map(list, makers)]
+    run.store.write_table(RATES, pa.Table.from_pandas(rates, RATES_SCHEMA, preserve_index=False))
+    return run
+
+
+def test_runs_by_other_versions_or_devices_are_told_apart_by_them(made: Path, runs, tmp_path: Path, memrec):
+    [own] = makers_of(runs["a"].rates())
+    folder = shutil.copytree(made / "b", tmp_path / "b")
+    others = [("0.0.8", own.torch, own.device), ("0.0.9", "2.0", "cuda (NVIDIA H100)")]
+    for makers in (others[:1], others):
+        found = compare([runs["a"], made_by(folder, *makers), runs["c"]])
+        by = " and ".join(f"memrec {version}, torch {torch}, on {device}" for version, torch, device in makers)
+        said = f"A was made by {own}, B by {by}; last bits, and what a method does, may differ."
+        assert [remark for remark in found.remarks if "was made by" in remark] == [said]
+        assert said in memrec("compare", made / "a", folder).out
+        swapped = compare([open_run(folder), runs["a"]]).remarks
+        assert f"A was made by {by}, B by {own}; last bits, and what a method does, may differ." in swapped
+    assert not any("was made by" in remark for remark in compare([runs["a"], made_by(folder)]).remarks)
+
+
 def test_several_runs_are_each_held_to_the_first(runs, pair: Comparison):
     found = compare([runs["a"], runs["b"], runs["c"]])
     assert list(found.runs) == ["A", "B", "C"]
@@ -213,6 +240,51 @@ def test_summary_counts_the_differences_that_are_told_from_0(pair: Comparison):
     where = f"{pair.titles[second['method']]}, center, training loss {loss_words(second['target_loss'])}"
     assert said.endswith(f"The largest difference, in points: -75 (-90 to -60), {where}.")
     assert "largest" not in summary_of(pair, rows.tail(1))
+
+
+@pytest.fixture(scope="module")
+def of_two(pair: Comparison) -> Comparison:
+    """The same of two data sets, each with a network and a method without one."""
+
+    def doubled(rows: pd.DataFrame) -> pd.DataFrame:
+        model = rows["model"].replace("fc10-leaky_relu", "fc10-other")
+        return pd.concat([rows, rows.assign(data_set="other", model=model)], ignore_index=True)
+
+    return pair._replace(differences=doubled(pair.differences), changed=doubled(pair.changed))
+
+
+def test_methods_without_a_network_are_named_with_their_data_set_where_there_are_several(
+    pair: Comparison, of_two: Comparison, capsys: pytest.CaptureFixture[str]
+):
+    networks = ["fc10-leaky_relu", "generic, same", "fc10-other", "generic, other"]
+    for comparison, expected in ((pair, ["fc10-leaky_relu", "generic"]), (of_two, networks)):
+        print_comparison(comparison)
+        titles = [line for line in capsys.readouterr().out.splitlines() if line.endswith("(95 % interval)")]
+        assert titles == [f"{network}: accurate recovery, % of the images (95 % interval)" for network in expected]
+        page = page_of(comparison)
+        assert all(page.count(f'<th scope="row">{network}</th>') > 1 for network in expected)
+        [*moved] = groups_of(comparison._replace(changed=comparison.changed.assign(model="generic")), "approximate")
+        assert {*(group.title.partition(", 1e-")[0] for group in moved)} == {
+            network for network in expected if "generic" in network
+        }
+
+
+def test_summary_names_the_network_where_several_have_the_method(pair: Comparison, of_two: Comparison):
+    for comparison, model, network in (
+        (of_two, "fc10-other", "fc10-other, "),
+        (pair, "fc10-leaky_relu", ""),
+        (pair, "generic", ""),
+    ):
+        rows = comparison.differences.query("kind == 'accurate'").assign(difference_low=-0.5, difference=-0.4)
+        rows.loc[rows["model"] == model, "difference"] = -0.9
+        rows = rows.assign(difference_high=-0.1)
+        largest = rows[(rows["split"] == "train") & (rows["model"] == model)].iloc[0]
+        said = summary_of(comparison, rows).partition("-90 (-50 to -10), ")[2]
+        assert said.startswith(f"{network}{comparison.titles[largest['method']]}, center")
+    generic = of_two.differences.query("kind == 'accurate' and model == 'generic'")
+    generic = generic.assign(difference=0.4, difference_low=0.1, difference_high=0.5)
+    generic.loc[generic["data_set"] == "other", "difference"] = 0.45
+    assert "+45 (+10 to +50), generic, other, " in summary_of(of_two, generic)
 
 
 class Tags(HTMLParser):

@@ -17,7 +17,7 @@ from memrec_core.metrics import ACCURATE
 from tests.conftest import make_run
 from workflows.experiment import loading as experiments
 from workflows.live.look import Watched
-from workflows.live.rates_so_far import RatesSoFar
+from workflows.live.rates_so_far import Counted, RatesSoFar, Row
 from workflows.live.words import rates_table, sparkline
 from workflows.run.heartbeat import Heartbeat
 from workflows.run.opened import open_run
@@ -107,6 +107,21 @@ def test_rates_of_a_sample_are_shown_as_such(run: Path):
     assert rates_table(found, 5).title == "accurate so far, % (of so many images)"
     title = "accurate so far, % (of so many images, a sample of those trained on)"
     assert rates_table(found._replace(experiment=sampled), 5).title == title
+
+
+def test_methods_without_a_network_are_shown_with_their_data_set_where_there_are_several(run: Path):
+    found = Watched(Store(str(run))).look()
+    assert found is not None
+    two = EXPERIMENT.replace("data: {", "data: [{").replace("size: 8}", "size: 8}, {name: photos, label: other}]")
+    rows = [Row(data, "generic", None, "known_mask", "center", "train") for data in ("photos", "other")]
+    for described, rates, shown in (
+        (two, rows, ["fc10-leaky_relu", "generic, other", "generic, photos"]),
+        (two, rows[1:], ["fc10-leaky_relu", "generic, other"]),
+        (EXPERIMENT, rows[:1], ["fc10-leaky_relu", "generic"]),
+    ):
+        of = {**found.rates, **dict.fromkeys(rates, Counted(5, 1))}
+        table = rates_table(found._replace(experiment=experiments.parse(described, "watched"), rates=of), 9)
+        assert [*dict.fromkeys(table.columns[1].cells)] == shown
 
 
 def test_sparkline_falls_with_the_loss_on_a_logarithmic_scale():

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -77,6 +78,30 @@ def test_answer_of_a_part_of_the_run_says_so_beside_it(run: Path, tmp_path: Path
     units = len([*run.glob("recovery/**/*.parquet")])
     assert called.err == f"Incomplete: {units - 1} of {units} work units are there.\n"
     assert called.out.splitlines() == ["n", "16"]
+
+
+def test_what_made_the_rows_and_what_its_images_are_is_said_as_after_the_run(run: Path, tmp_path: Path, memrec):
+    copy = shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(copy / "results")
+    store = open_run(copy).store
+    file = next(copy.glob("recovery/**/*.parquet")).relative_to(copy).as_posix()
+    rows = store.read_table(file)
+    store.write_table(file, rows.replace_schema_metadata({**rows.schema.metadata, b"memrec_version": b"0.0.9"}))
+    images = store.read_table("images.parquet")
+    known = images.to_pylist()
+    first, crossed = (next(image for image in known if image["split"] == split) for split in ("train", "control"))
+    crossed["copy_of"] = f"train/{first['id']}"
+    store.write_table("images.parquet", pa.Table.from_pylist(known, images.schema))
+    shown = memrec("aggregate", copy).out
+    several, near = memrec("query", copy, "select count(*) n from rates").err.splitlines()
+    assert several.startswith("The results are by several versions or devices")
+    assert "memrec 0.0.9" in several
+    assert "1 of 3 control images are near-duplicates of training images, and count as control all the same" in near
+    assert f"\n{several}\n{near}\n" in shown
+    shutil.rmtree(copy / "results")
+    (copy / file).unlink()
+    missing, again = memrec("query", copy, "select count(*) n from rates").err.splitlines()
+    assert (missing.startswith("Incomplete: "), again) == (True, near)
 
 
 def test_each_table_has_the_columns_that_it_is_said_to_have(run: Path):

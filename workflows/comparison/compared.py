@@ -12,7 +12,7 @@ from workflows.comparison.matching import KEY, labels_between, matched, remarks_
 from workflows.comparison.sides import sides_of
 from workflows.run.images import sentences_of
 from workflows.run.opened import OpenRun
-from workflows.run.rates import caveats
+from workflows.run.rates import caveats, makers_of
 
 PAIRED, INDEPENDENT = "paired", "independent"
 INTERVALS = {
@@ -74,10 +74,22 @@ def _checked(runs: Sequence[OpenRun]) -> Sequence[OpenRun]:
 
 
 def _on_figures(named: Mapping[str, OpenRun], rates: Mapping[str, pd.DataFrame]) -> Iterator[str]:
-    """What a reader must know of each run's figures: what is missing, what has made it, and what its images are."""
+    """What a reader must know of each run's figures: what is missing, what its images are, and what has made it, also
+    where that is something else than has made A."""
     for name, run in named.items():
         for sentence in [*caveats(rates[name]), *sentences_of(run)]:
             yield f"{name}: {sentence}"
+    first, *others = named
+    for name in others:
+        yield from _on_makers(name, rates[first], rates[name])
+
+
+def _on_makers(name: str, of_base: pd.DataFrame, of_other: pd.DataFrame) -> Iterator[str]:
+    """That other versions or devices have made the run than A, where both say what has."""
+    base, other = (makers_of(rates) for rates in (of_base, of_other))
+    if base and other and {*base} != {*other}:
+        then, now = (" and ".join(map(str, sorted(makers))) for makers in (base, other))
+        yield f"A was made by {then}, {name} by {now}; last bits, and what a method does, may differ."
 
 
 def _pair(

@@ -11,6 +11,7 @@ from workflows.comparison.words import (
     difference_words,
     groups_of,
     named,
+    networks_of,
     quiet_words,
     rate_words,
     summary_of,
@@ -46,13 +47,13 @@ def page_of(comparison: Comparison) -> str:
 
 def _section(comparison: Comparison, name: str, kind: str) -> dict[str, Any]:
     """The table of a run and a kind of recovery; the network is in it where there are several."""
-    rows = comparison.differences
-    several = rows["model"].nunique() > 1
+    rows = comparison.differences.assign(network=networks_of(comparison, comparison.differences))
+    several = rows["network"].nunique() > 1
     rows = rows[(rows["run"] == name) & (rows["kind"] == kind)]
     entries = [
         {
             "key": [
-                *([row["model"]] if several else []),
+                *([row["network"]] if several else []),
                 loss_words(row["target_loss"]),
                 row["degradation"],
                 comparison.titles[row["method"]],
@@ -72,7 +73,7 @@ def _section(comparison: Comparison, name: str, kind: str) -> dict[str, Any]:
         "name": name,
         "kind": kind,
         "summary": summary_of(comparison, rows) if (rows["split"] == "train").any() else "",
-        "network": "" if several or rows.empty else rows["model"].iloc[0],
+        "network": "" if several or rows.empty else rows["network"].iloc[0],
         "threshold": f"{KINDS[kind]:g}",
         "titles": [*(["network"] if several else []), "training loss", "degradation", "method", "split"],
         "rows": entries,

@@ -9,6 +9,7 @@ from workflows.comparison.words import (
     difference_words,
     groups_of,
     named,
+    networks_of,
     quiet_words,
     rate_words,
     summary_of,
@@ -37,14 +38,14 @@ def _print_differences(comparison: Comparison, name: str) -> None:
     rows = rows[(rows["run"] == name) & (rows["kind"] == KIND)]
     if (rows["split"] == "train").any():
         say(f"\n{summary_of(comparison, rows)}")
-    for model, of_model in rows.groupby("model", sort=False):
-        say(f"\n{model}: {KIND} recovery, % of the images (95 % interval)")
+    for network, of_network in rows.groupby(networks_of(comparison, rows), sort=False):
+        say(f"\n{network}: {KIND} recovery, % of the images (95 % interval)")
         table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
         for title in ("train\nloss", "\ndegradation", "\nmethod", "\nsplit"):
             table.add_column(title, overflow="fold")
         for title in ("\nA", f"\n{name}", f"{name} - A\npoints", f"only\nin {name}", "only\nin A"):
             table.add_column(title, justify="right", no_wrap=True)
-        for row in worth_a_line(of_model).to_dict("records"):
+        for row in worth_a_line(of_network).to_dict("records"):
             table.add_row(
                 loss_words(row["target_loss"]),
                 plain(row["degradation"]),
@@ -56,7 +57,7 @@ def _print_differences(comparison: Comparison, name: str) -> None:
                 *((str(row["came"]), str(row["went"])) if row["common"] else ("-", "-")),
             )
         print_whole(table, NARROWEST)
-        if quiet := quiet_words(of_model):
+        if quiet := quiet_words(of_network):
             say(quiet)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from workflows.comparison.compared import PAIRED, Comparison
 from workflows.comparison.matching import KEY
+from workflows.experiment.models import GENERIC
 from workflows.words import loss_words, points, with_bounds
 
 Row = Mapping[Hashable, Any]
@@ -49,10 +50,17 @@ def quiet_words(differences: pd.DataFrame) -> str:
     return f"In {quiet} more {rows}, of control images, none came back in either run." if quiet else ""
 
 
+def networks_of(comparison: Comparison, rows: pd.DataFrame) -> pd.Series:
+    """What the network of each row is called. Methods without one are asked of every data set: where the runs have
+    several, the name says which."""
+    several = comparison.differences["data_set"].nunique() > 1
+    return rows["model"].mask((rows["model"] == GENERIC) & several, rows["model"] + ", " + rows["data_set"])
+
+
 def summary_of(comparison: Comparison, rows: pd.DataFrame) -> str:
     """Of the rows of a run and a kind, those of training images: in how many more came back, in how many fewer, as far
-    as intervals say so, and where the difference is largest."""
-    rows = rows[rows["split"] == "train"]
+    as intervals say so, and where the difference is largest, with the network where the method was asked of several."""
+    rows = rows[rows["split"] == "train"].assign(network=lambda own: networks_of(comparison, own))
     sure = rows[(rows["difference_low"] > 0) | (rows["difference_high"] < 0)]
     total, more = len(rows), int((sure["difference"] > 0).sum())
     told = f"{rows['run'].iloc[0]} has {more} higher than A and {len(sure) - more} lower"
@@ -62,18 +70,22 @@ def summary_of(comparison: Comparison, rows: pd.DataFrame) -> str:
     largest = max(sure.to_dict("records"), key=lambda row: abs(row["difference"]))
     loss = "" if pd.isna(largest["target_loss"]) else f", training loss {loss_words(largest['target_loss'])}"
     where = f"{comparison.titles[largest['method']]}, {largest['degradation']}{loss}"
-    return f"{words} The largest difference, in points: {difference_words(largest)}, {where}."
+    alike = rows["network"][rows["method"] == largest["method"]]
+    network = f"{largest['network']}, " if alike.nunique() > 1 else ""
+    return f"{words} The largest difference, in points: {difference_words(largest)}, {network}{where}."
 
 
 def groups_of(comparison: Comparison, kind: str) -> Iterator[Group]:
     """The images that changed sides, by run and group, from the lowest training loss up."""
     changed = comparison.changed[comparison.changed["kind"] == kind]
-    for (run, *key), rows in changed.groupby(["run", *KEY], sort=False, dropna=False):
-        row: dict[str, Any] = dict(zip(KEY, key, strict=True))
+    changed = changed.assign(network=networks_of(comparison, changed))
+    by = ["run", "network", *KEY]
+    for key, rows in changed.groupby(by, sort=False, dropna=False):
+        row: dict[str, Any] = dict(zip(by, key, strict=True))
         came, went = rows[rows["only_in_other"]], rows[~rows["only_in_other"]]
         title = ", ".join(
             [
-                row["model"],
+                row["network"],
                 loss_words(row["target_loss"]),
                 row["degradation"],
                 comparison.titles[row["method"]],
@@ -81,7 +93,7 @@ def groups_of(comparison: Comparison, kind: str) -> Iterator[Group]:
             ]
         )
         ids, ids_of_base = (some.head(EXAMPLES).tolist() for some in (came["image_id_other"], went["image_id"]))
-        yield Group(title, str(run), ids, ids_of_base, len(came), len(went))
+        yield Group(title, row["run"], ids, ids_of_base, len(came), len(went))
 
 
 def named(ids: list[str], count: int) -> str:

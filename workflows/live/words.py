@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from workflows.experiment.models import GENERIC
 from workflows.experiment.resolved import Experiment
 from workflows.live.look import Course, Look
 from workflows.live.rates_so_far import Counted, Row
@@ -95,20 +96,26 @@ def rates_table(look: Look, most: int) -> Table:
     of = "so many images, a sample of those trained on" if sampled else "so many images"
     table.title, table.title_justify = f"accurate so far, % (of {of})", "left"
     keys = _in_order(look.experiment, look.rates)
-    several = len({model for _, model, _, _ in keys}) > 1
+    networks = [_network(look.experiment, data_set, model) for data_set, model, _, _ in keys]
+    several = len({*networks}) > 1
     for title in ("loss", *(["network"] if several else []), "degradation"):
         table.add_column(title, overflow="fold")
     for title in (*(titles[method] for method in methods), "control, most"):
         table.add_column(plain(title), justify="right")
-    for key in keys[:most]:
-        _, model, loss, degradation = key
-        name = [plain(model)] if several else []
+    for key, network in zip(keys[:most], networks, strict=False):
+        _, _, loss, degradation = key
+        name = [plain(network)] if several else []
         cells = [_cell(_sum(look, key, "train", method)) for method in methods]
         control = _cell(max((_sum(look, key, "control", method) for method in methods), key=_rate))
         table.add_row(loss_words(loss), *name, plain(degradation), *cells, control)
     if len(keys) > most:
         table.caption, table.caption_justify = f"... and {len(keys) - most} more rows", "left"
     return table
+
+
+def _network(experiment: Experiment, data_set: str, model: str) -> str:
+    """What a row's network is called. Methods without one are asked of every data set: of several, it says which."""
+    return f"{model}, {data_set}" if model == GENERIC and len(experiment.data) > 1 else model
 
 
 def _key(row: Row) -> tuple[str, str, float | None, str]:

@@ -18,7 +18,7 @@ from workflows.run.claims import COUNTED, claims_from, keep_claims, kept_claims
 from workflows.run.compacted import Compaction, Source, WrongFilesError, read_from
 from workflows.run.images import kept_catalogues
 from workflows.run.plan import planned_units
-from workflows.run.rates_file import are_of, forget_others
+from workflows.run.rates_file import are_of, forget_others, mixed_words
 from workflows.run.rates_schema import DONE, GROUP, MADE_BY, PLANNED, RATES_SCHEMA, THRESHOLDS_SCHEMA, UNITS
 from workflows.run.rows import CHECKSUM, FILE, Pieces, count_parts, set_files_aside
 from workflows.run.run import Run
@@ -271,7 +271,4 @@ def makers_of(rates: pd.DataFrame) -> list[Maker]:
 
 def mixed(rates: pd.DataFrame) -> str:
     """A sentence where the rates are of rows that several versions or devices have made; empty where one has."""
-    makers = makers_of(rates)
-    if len(makers) < 2:
-        return ""
-    return f"The results are by several versions or devices, whose last bits may differ: {'; '.join(map(str, makers))}."
+    return mixed_words(makers_of(rates))

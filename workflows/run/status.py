@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from workflows.run.checkpoint_files import all_checkpoints, checkpoints_there
 from workflows.run.heartbeat import Heartbeat
-from workflows.run.images import samples_of, sentences_of
+from workflows.run.images import sentences_of
 from workflows.run.plan import load_plan, with_checkpoints
-from workflows.run.rates_file import are_of
+from workflows.run.rates_file import are_of, makers_said, mixed_words
 from workflows.run.run import Run
 from workflows.run.store import PLAN, PROGRESS, REPORT, Store
 from workflows.run.survey import Survey, survey
@@ -38,11 +38,13 @@ class Status:
 
 
 def caveats_of(run: Run) -> list[str]:
-    """Why its rows are not of all images, a sentence each: units are missing, or a sample alone is recovered."""
+    """What a reader of its rows must know, a sentence each: that units are missing, that several versions or devices
+    made them, as far as rates of just these say so, and what is true of the images."""
     found = status_of(run)
     missing = found.units_planned is not None and found.units_done < found.units_planned
     part = f"Incomplete: {found.units_done:,} of {found.units_planned:,} work units are there." if missing else ""
-    return [*filter(None, [part]), *(f"data set {label}: {drawn}" for label, drawn in samples_of(run).items())]
+    several = mixed_words(makers_said(run.store)) if found.has_rates else ""
+    return [*filter(None, [part, several]), *found.remarks]
 
 
 def status_of(run: Run, verify: bool = False) -> Status:
