@@ -127,8 +127,8 @@ class History:
             self.moves[lost.nonzero()[:, 0]] = 0
         turns, moves = self.turns[:, : self.count], self.moves[:, : self.count]
         gram, slope = (turns @ turns.mT).double(), (turns @ step.flatten(1)[:, :, None]).double()
-        ridge = RIDGE * gram.diagonal(dim1=1, dim2=2).sum(1) + torch.finfo(torch.float64).tiny
-        gram += ridge[:, None, None] * torch.eye(gram.shape[1], device=x.device, dtype=torch.float64)
+        diagonal = gram.diagonal(dim1=1, dim2=2)
+        diagonal += RIDGE * diagonal.sum(1, keepdim=True) + torch.finfo(torch.float64).tiny
         weights = torch.linalg.solve_ex(gram, slope)[0].to(x)  # which waits for no device
         return reached - (weights.mT @ moves).view_as(x)
 
