@@ -10,7 +10,7 @@ from benchmarks.rivals import deepinv_admm
 from benchmarks.rows import Row, side_by_side
 from memrec_core import degradations, metrics, recovery
 from memrec_core.precision import full_float32
-from memrec_core.recovery.adaptive import Adaptive
+from memrec_core.recovery.adaptive.colour import ColourRule
 
 MASKS = ["center", "bottom", "random_80", "stripes"]
 REPEATS = 7
@@ -42,7 +42,7 @@ def rows() -> list[Row]:
         admm, _ = deepinv_admm(model, mask, GAMMA, record=False, iterations=iterations)
         return torch.where(mask == 1, degraded, admm(degraded))
 
-    ours_by = [accurate(ours(restarts), truth) for restarts in range(Adaptive.restarts + 1)]
+    ours_by = [accurate(ours(restarts), truth) for restarts in range(len(ColourRule.attempts) + 1)]
     theirs = {iterations: accurate(deepinvs(iterations), truth) for iterations in ITERATIONS}
     final = theirs[ITERATIONS[-1]]
     enough = next(iterations for iterations in ITERATIONS if max(alone(final, theirs[iterations])) <= WITHIN)

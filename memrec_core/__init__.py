@@ -54,7 +54,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which don't see what __getat
     )
     from memrec_core.training import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Adaptive",
     "Audit",

@@ -15,7 +15,7 @@ FILES = sorted(path for path in CLUSTER.iterdir() if path.is_file())
 @pytest.mark.parametrize(
     ("pattern", "version"),
     [
-        (r"\bmemrec[:=@ -]*(\d+(?:\.\d+)+)", MEMREC),
+        (r"\bmemrec[:=@ -]*(\d+(?:\.\d+)+(?:\.dev\d+)?)", MEMREC),
         (r"(?<![a-z])ray(?:version)?\W*(\d+(?:\.\d+)+)", RAY),
         (r"\bpy(3\d+)\b", PYTHON.replace(".", "")),
     ],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import memrec_core
+
 ROOT = Path(__file__).parents[2]
 LARGE = ["torch", "numpy", "ray", "pandas", "pyarrow", "duckdb", "fsspec", "matplotlib", "scipy", "yaml"]
 """Pydantic is typer's own, which it needs once a command has arguments."""
@@ -23,7 +25,7 @@ entry.main()
     [
         (["--help"], 0, "recover    Recover the degraded images"),
         (["run", "--help"], 0, "Train, recover, aggregate and report."),
-        (["--version"], 0, "memrec 0.1.0"),
+        (["--version"], 0, f"memrec {memrec_core.__version__}"),
         (["--nonsense"], 2, "No such option: --nonsense"),
         (["recreate"], 2, "No such command 'recreate'"),
         (["run", "demo", "--actors", "0"], 2, "Invalid value for '--actors'"),

@@ -10,6 +10,7 @@ import pytest
 
 from memrec_core.degradations import Blur, Erasure
 from memrec_core.metrics import clopper_pearson
+from memrec_core.recovery.biharmonic import Biharmonic
 from workflows import open_run
 from workflows.report.facts import Facts, facts_of
 from workflows.report.sections.images import came_back
@@ -91,6 +92,11 @@ def test_of_methods_without_a_network_there_is_no_verdict_where_networks_are_ask
     assert of_run(dataclasses.replace(facts, rates=rates)).sentence == (
         "No network has been asked yet; what is there is of methods that use none."
     )
+    others = tuple(entry._replace(method=Biharmonic()) for entry in facts.experiment.methods)
+    for change in ({"methods": others}, {"models": ()}):  # none will be
+        experiment = dataclasses.replace(facts.experiment, **change)
+        run = dataclasses.replace(facts.run, experiment=experiment)
+        assert "training images came back exactly" in of_run(dataclasses.replace(facts, run=run, rates=rates)).sentence
 
 
 def test_without_control_images_it_says_that_there_are_none_or_that_none_was_recovered(facts: Facts):

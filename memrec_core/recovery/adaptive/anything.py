@@ -41,8 +41,8 @@ SHARE = 0.1
 at most 0.04; with parts of other pictures 0.07."""
 
 
-FILLS = 0.2
-"""A colour in that share of the pixels will be the fill, not a flat part of the image."""
+LARGE = 0.15
+"""A colour in that share of the pixels will be the fill, not a flat part of a picture."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class AnythingRule:
     most: int = 60
 
     def suits(self, y: Tensor) -> Tensor:
-        """Where there is no noise: also where a colour repeats, which may be a flat part of the image."""
-        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] < FILLS)
+        """Where there is no noise, and no colour that will be the fill; one that repeats may be a flat part."""
+        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] < LARGE)
 
     def first(self, y: Tensor, attempt: Attempt) -> Tensor:
         return torch.ones_like(y) if attempt.block is None else _block(attempt.block, y)
@@ -135,7 +135,7 @@ class UnlikelyRule(AnythingRule):
     attempts: ClassVar[Sequence[Attempt]] = AnythingRule.attempts[:1]
 
     def suits(self, y: Tensor) -> Tensor:
-        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] >= FILLS)
+        return (noise_std(y) == 0) & (repeated_colour(y, self.one_mask)[1] >= LARGE)
 
 
 def _block(name: str, y: Tensor) -> Tensor:

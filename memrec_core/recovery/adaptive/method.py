@@ -133,7 +133,7 @@ def recover_adaptive(
         seed: of the pixels that one of the tries leaves out, from 0 on.
         gamma: the penalty weight of (12) in all tries; where left out each try has its own, from 0.1 to 2.
         restarts: how many tries may follow the first one; there are 8 for noise, 8 for a colour, 17 for anything. Where
-            a colour repeats those for anything come after it, and one alone where that is a fifth of the pixels.
+            a colour repeats those for anything come after it, and one alone where that is 15 % of the pixels.
         fill: `colour` or `anything` where the user knows what erased pixels hold; `unknown` otherwise.
         one_mask: whether a pixel is missing in all channels or in none.
         mask_every: after how many applications of the model the mask is estimated anew.

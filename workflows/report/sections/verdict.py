@@ -88,7 +88,8 @@ def _row(side: Mapping[str, Any], kind: str) -> Row:
 def of_run(facts: Facts) -> Verdict:
     """The most that came back of training images by one method that uses a network, under one degradation, at one
     training loss: exactly, or where nothing did, approximately."""
-    rates = facts.rates[facts.rates["model"] != GENERIC] if facts.experiment.models else facts.rates
+    asked = facts.experiment.models and facts.experiment.networked
+    rates = facts.rates[facts.rates["model"] != GENERIC] if asked else facts.rates
     if rates.empty and len(facts.rates):
         sentence = "No network has been asked yet; what is there is of methods that use none."
         return Verdict("", sentence, "accurate", [], [])
