@@ -77,4 +77,6 @@ def test_example_of_an_outsider_adds_to_every_registry():
 def test_changelog_has_the_version_that_is_installed():
     from memrec_core import __version__
 
-    assert re.search(rf"^## {re.escape(__version__)} - \d{{4}}-\d\d-\d\d$", text_of(ROOT / "CHANGELOG.md"), re.M)
+    version = re.escape(__version__)
+    released, to_come = rf"{version} - \d{{4}}-\d\d-\d\d", rf"Unreleased \({version}\)"
+    assert re.search(rf"^## ({to_come if '.dev' in __version__ else released})$", text_of(ROOT / "CHANGELOG.md"), re.M)
