@@ -36,11 +36,11 @@ BLOCKS = {
     "middle": (0.3, 0.7, 0.3, 0.7),
 }
 """Blocks of pixels, as parts of height (from, to) and width (from, to)."""
+KEPT = ("top", "bottom", "left", "right", "around middle", "middle")
+"""The blocks that are taken to be kept, one after the other; `around` one is all but it."""
 SHARE = 0.1
 """The share of agreeing pixels of a result that is as likely right as wrong. Where the fill was noise, wrong ones had
 at most 0.04; with parts of other pictures 0.07."""
-
-
 LARGE = 0.15
 """A colour in that share of the pixels will be the fill, not a flat part of a picture."""
 
@@ -53,18 +53,8 @@ class AnythingRule:
     attempts: ClassVar[Sequence[Attempt]] = (
         Attempt(0.5, 80),
         Attempt(1.0, 40),
-        Attempt(0.5, 25, block="top"),
-        Attempt(0.5, 25, block="bottom"),
-        Attempt(0.5, 25, block="left"),
-        Attempt(0.5, 25, block="right"),
-        Attempt(0.5, 25, block="around middle"),
-        Attempt(0.5, 25, block="middle"),
-        Attempt(0.2, 50, block="top"),
-        Attempt(0.2, 50, block="bottom"),
-        Attempt(0.2, 50, block="left"),
-        Attempt(0.2, 50, block="right"),
-        Attempt(0.2, 50, block="around middle"),
-        Attempt(0.2, 50, block="middle"),
+        *(Attempt(0.5, 25, block=block) for block in KEPT),
+        *(Attempt(0.2, 50, block=block) for block in KEPT),
         Attempt(0.5, 200),
         Attempt(1.0, 200),
         Attempt(2.0, 200),

@@ -38,7 +38,7 @@ class Best:
         """Those of the rows that need another attempt and may have it."""
         return rows[~self.settled[rows] & (self.attempts[rows] <= restarts)]
 
-    def take(self, rows: Tensor, found: Outcome, applications: int, rule: int, agreement_settles: bool = True) -> None:
+    def take(self, rows: Tensor, found: Outcome, applications: int, rule: int, agreement_settles: bool) -> None:
         """Take what an attempt found for some rows where it is better.
 
         Args:
